@@ -1,0 +1,453 @@
+/** Instances: rows and bodies of /1.0/instances (also served as /1.0/containers). */
+import { route } from "../route.ts";
+import {
+  array,
+  boolean,
+  configMap,
+  devicesMap,
+  type Infer,
+  integer,
+  map,
+  object,
+  oneOf,
+  optional,
+  string,
+  unknown,
+} from "../schema.ts";
+
+const Address = object({
+  family: string(),
+  address: string(),
+  netmask: string(),
+  scope: string(),
+});
+
+/** Reply of GET .../state. Bytes, nanoseconds of CPU time. */
+export const InstanceState = object({
+  status: string(),
+  status_code: integer(),
+  disk: map(object({ usage: integer(), total: integer() })),
+  memory: object({
+    usage: integer(),
+    usage_peak: integer(),
+    total: integer(),
+    swap_usage: integer(),
+    swap_usage_peak: integer(),
+  }),
+  network: map(object({
+    addresses: array(Address),
+    counters: map(integer()),
+    hwaddr: string(),
+    host_name: string(),
+    mtu: integer(),
+    state: string(),
+    type: string(),
+  })),
+  pid: integer(),
+  processes: integer(),
+  cpu: object({ usage: integer() }),
+});
+export type InstanceState = Infer<typeof InstanceState>;
+
+/** What a user may write of an instance; `ignored` are read-only fields that clients echo. */
+const writable = {
+  architecture: optional(string()),
+  config: optional(configMap()),
+  devices: optional(devicesMap()),
+  ephemeral: optional(boolean()),
+  profiles: optional(array(string())),
+  restore: optional(string()),
+  stateful: optional(boolean()),
+  description: optional(string()),
+} as const;
+const readOnly = [
+  "name",
+  "created_at",
+  "last_used_at",
+  "expanded_config",
+  "expanded_devices",
+  "status",
+  "status_code",
+  "location",
+  "type",
+  "project",
+  "backups",
+  "snapshots",
+  "state",
+] as const;
+
+export const InstancePut = object(writable, { ignored: readOnly });
+export type InstancePut = Infer<typeof InstancePut>;
+
+export const InstanceSource = object({
+  type: optional(string()),
+  certificate: optional(string()),
+  alias: optional(string()),
+  fingerprint: optional(string()),
+  properties: optional(configMap()),
+  server: optional(string()),
+  secret: optional(string()),
+  protocol: optional(string()),
+  "base-image": optional(string()),
+  mode: optional(string()),
+  operation: optional(string()),
+  secrets: optional(configMap()),
+  source: optional(string()),
+  live: optional(boolean()),
+  instance_only: optional(boolean()),
+  container_only: optional(boolean()),
+  refresh: optional(boolean()),
+  project: optional(string()),
+  allow_inconsistent: optional(boolean()),
+});
+export type InstanceSource = Infer<typeof InstanceSource>;
+
+export const InstancesPost = object({
+  ...writable,
+  name: optional(string()),
+  source: optional(InstanceSource),
+  instance_type: optional(string()),
+  type: optional(string()),
+  start: optional(boolean()),
+}, { ignored: readOnly });
+export type InstancesPost = Infer<typeof InstancesPost>;
+
+export const InstanceObject = object({
+  architecture: string(),
+  config: configMap(),
+  devices: devicesMap(),
+  ephemeral: boolean(),
+  profiles: array(string()),
+  stateful: boolean(),
+  description: string(),
+  created_at: string(),
+  expanded_config: configMap(),
+  expanded_devices: devicesMap(),
+  name: string(),
+  status: string(),
+  status_code: integer(),
+  last_used_at: string(),
+  location: string(),
+  type: string(),
+  project: string(),
+});
+export type InstanceObject = Infer<typeof InstanceObject>;
+
+export const InstanceSnapshotObject = object({
+  architecture: string(),
+  config: configMap(),
+  created_at: string(),
+  devices: devicesMap(),
+  ephemeral: boolean(),
+  expanded_config: configMap(),
+  expanded_devices: devicesMap(),
+  last_used_at: string(),
+  name: string(),
+  profiles: array(string()),
+  stateful: boolean(),
+  expires_at: string(),
+  size: integer(),
+});
+export type InstanceSnapshotObject = Infer<typeof InstanceSnapshotObject>;
+
+/** An element of GET /1.0/instances?recursion=2. */
+export type InstanceFull = InstanceObject & {
+  readonly backups: null;
+  readonly state: InstanceState | null;
+  readonly snapshots: readonly InstanceSnapshotObject[] | null;
+};
+
+/** POST /1.0/instances/{name}: rename, move, or start of a migration source. */
+export const InstancePost = object({
+  name: optional(string()),
+  migration: optional(boolean()),
+  live: optional(boolean()),
+  instance_only: optional(boolean()),
+  container_only: optional(boolean()),
+  target: optional(unknown()),
+  pool: optional(string()),
+  project: optional(string()),
+  allow_inconsistent: optional(boolean()),
+});
+export type InstancePost = Infer<typeof InstancePost>;
+
+export const InstanceStatePut = object({
+  action: oneOf("start", "stop", "restart", "freeze", "unfreeze"),
+  /** Seconds to wait for a clean shutdown; -1 waits for ever. */
+  timeout: optional(integer({ min: -1 })),
+  force: optional(boolean()),
+  stateful: optional(boolean()),
+});
+export type InstanceStatePut = Infer<typeof InstanceStatePut>;
+
+export const InstanceExecPost = object({
+  command: array(string()),
+  "wait-for-websocket": optional(boolean()),
+  interactive: optional(boolean()),
+  environment: optional(configMap()),
+  width: optional(integer()),
+  height: optional(integer()),
+  "record-output": optional(boolean()),
+  user: optional(integer({ min: 0 })),
+  group: optional(integer({ min: 0 })),
+  cwd: optional(string()),
+});
+export type InstanceExecPost = Infer<typeof InstanceExecPost>;
+
+export const InstanceConsolePost = object({
+  width: optional(integer()),
+  height: optional(integer()),
+  type: optional(string()),
+});
+export type InstanceConsolePost = Infer<typeof InstanceConsolePost>;
+
+export const SnapshotsPost = object({
+  name: optional(string()),
+  stateful: optional(boolean()),
+  expires_at: optional(string()),
+});
+export const SnapshotPut = object({ expires_at: optional(string()) }, {
+  ignored: [
+    ...readOnly,
+    "architecture",
+    "config",
+    "devices",
+    "ephemeral",
+    "profiles",
+    "stateful",
+    "size",
+  ],
+});
+export const SnapshotPost = object({
+  name: optional(string()),
+  migration: optional(boolean()),
+  live: optional(boolean()),
+  target: optional(unknown()),
+});
+
+const at = "/1.0/instances";
+const one = "/1.0/instances/{name}";
+
+export const getInstances = route({
+  method: "GET",
+  path: at,
+  summary: "List instances",
+  access: "trusted",
+  reply: "sync",
+});
+export const postInstances = route({
+  method: "POST",
+  path: at,
+  summary: "Create an instance",
+  access: "trusted",
+  reply: "operation",
+  body: InstancesPost,
+  stream: true,
+});
+export const putInstances = route({
+  method: "PUT",
+  path: at,
+  summary: "Change the state of all instances",
+  access: "trusted",
+  reply: "operation",
+  body: object({ state: optional(InstanceStatePut) }),
+  extension: "instance_bulk_state_change",
+});
+export const getInstance = route({
+  method: "GET",
+  path: one,
+  summary: "Show an instance",
+  access: "trusted",
+  reply: "sync",
+  metadata: InstanceObject,
+});
+export const putInstance = route({
+  method: "PUT",
+  path: one,
+  summary: "Replace the configuration of an instance, or restore a snapshot",
+  access: "trusted",
+  reply: "operation",
+  body: InstancePut,
+});
+export const patchInstance = route({
+  method: "PATCH",
+  path: one,
+  summary: "Change some of the configuration of an instance",
+  access: "trusted",
+  reply: "sync",
+  body: InstancePut,
+  extension: "patch",
+});
+export const postInstance = route({
+  method: "POST",
+  path: one,
+  summary: "Rename or move an instance, or start its migration",
+  access: "trusted",
+  reply: "operation",
+  body: InstancePost,
+});
+export const deleteInstance = route({
+  method: "DELETE",
+  path: one,
+  summary: "Delete an instance",
+  access: "trusted",
+  reply: "operation",
+});
+export const getInstanceState = route({
+  method: "GET",
+  path: `${one}/state`,
+  summary: "Show the state of an instance: addresses, counters, usage",
+  access: "trusted",
+  reply: "sync",
+  metadata: InstanceState,
+});
+export const putInstanceState = route({
+  method: "PUT",
+  path: `${one}/state`,
+  summary: "Start, stop, restart, freeze or unfreeze an instance",
+  access: "trusted",
+  reply: "operation",
+  body: InstanceStatePut,
+});
+export const postInstanceExec = route({
+  method: "POST",
+  path: `${one}/exec`,
+  summary: "Run a command in an instance",
+  access: "trusted",
+  reply: "operation",
+  body: InstanceExecPost,
+});
+export const postInstanceConsole = route({
+  method: "POST",
+  path: `${one}/console`,
+  summary: "Attach to the console of an instance",
+  access: "trusted",
+  reply: "operation",
+  body: InstanceConsolePost,
+  extension: "console",
+});
+export const getInstanceConsole = route({
+  method: "GET",
+  path: `${one}/console`,
+  summary: "Read the console log of an instance",
+  access: "trusted",
+  reply: "raw",
+});
+export const deleteInstanceConsole = route({
+  method: "DELETE",
+  path: `${one}/console`,
+  summary: "Clear the console log of an instance",
+  access: "trusted",
+  reply: "sync",
+});
+const fileQuery = object({ path: string() });
+export const getInstanceFiles = route({
+  method: "GET",
+  path: `${one}/files`,
+  summary: "Read a file or list a directory of an instance",
+  access: "trusted",
+  reply: "raw",
+  query: fileQuery,
+});
+export const headInstanceFiles = route({
+  method: "HEAD",
+  path: `${one}/files`,
+  summary: "Show owner, mode and type of a file of an instance",
+  access: "trusted",
+  reply: "raw",
+  query: fileQuery,
+  extension: "instance_file_head",
+});
+export const postInstanceFiles = route({
+  method: "POST",
+  path: `${one}/files`,
+  summary: "Write a file, make a directory or a symbolic link in an instance",
+  access: "trusted",
+  reply: "sync",
+  query: fileQuery,
+  stream: true,
+});
+export const deleteInstanceFiles = route({
+  method: "DELETE",
+  path: `${one}/files`,
+  summary: "Delete a file or an empty directory of an instance",
+  access: "trusted",
+  reply: "sync",
+  query: fileQuery,
+  extension: "file_delete",
+});
+export const getInstanceLogs = route({
+  method: "GET",
+  path: `${one}/logs`,
+  summary: "List the log files of an instance",
+  access: "trusted",
+  reply: "sync",
+});
+export const getInstanceLog = route({
+  method: "GET",
+  path: `${one}/logs/{file}`,
+  summary: "Read a log file of an instance",
+  access: "trusted",
+  reply: "raw",
+});
+export const deleteInstanceLog = route({
+  method: "DELETE",
+  path: `${one}/logs/{file}`,
+  summary: "Delete a log file of an instance",
+  access: "trusted",
+  reply: "sync",
+});
+export const getInstanceMetadata = route({
+  method: "GET",
+  path: `${one}/metadata`,
+  summary: "Show the image metadata of an instance",
+  access: "trusted",
+  reply: "sync",
+});
+export const getSnapshots = route({
+  method: "GET",
+  path: `${one}/snapshots`,
+  summary: "List the snapshots of an instance",
+  access: "trusted",
+  reply: "sync",
+});
+export const postSnapshots = route({
+  method: "POST",
+  path: `${one}/snapshots`,
+  summary: "Take a snapshot",
+  access: "trusted",
+  reply: "operation",
+  body: SnapshotsPost,
+});
+export const getSnapshot = route({
+  method: "GET",
+  path: `${one}/snapshots/{snapshot}`,
+  summary: "Show a snapshot",
+  access: "trusted",
+  reply: "sync",
+  metadata: InstanceSnapshotObject,
+});
+export const putSnapshot = route({
+  method: "PUT",
+  path: `${one}/snapshots/{snapshot}`,
+  summary: "Change the expiry of a snapshot",
+  access: "trusted",
+  reply: "operation",
+  body: SnapshotPut,
+});
+export const patchSnapshot = route({ ...putSnapshot, method: "PATCH" });
+export const postSnapshot = route({
+  method: "POST",
+  path: `${one}/snapshots/{snapshot}`,
+  summary: "Rename a snapshot",
+  access: "trusted",
+  reply: "operation",
+  body: SnapshotPost,
+});
+export const deleteSnapshot = route({
+  method: "DELETE",
+  path: `${one}/snapshots/{snapshot}`,
+  summary: "Delete a snapshot",
+  access: "trusted",
+  reply: "operation",
+});

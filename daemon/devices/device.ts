@@ -1,0 +1,83 @@
+/**
+ * Device types: the contract. One file per type; devices never import instances: what they need of
+ * an instance arrives as a `DeviceHost`. Start returns data that the instance applies.
+ */
+import type { Undo } from "#base/undo.ts";
+import type { HostPath, Pid } from "#base/brand.ts";
+import type { IdMap } from "#daemon/idmap/idmap.ts";
+import type { Networks } from "#daemon/networks/service.ts";
+import type { Storage } from "#daemon/storage/service.ts";
+
+export type DeviceConfig = Readonly<Record<string, string>>;
+
+/** The narrow view of an instance that a device gets. */
+export interface DeviceHost {
+  readonly project: string;
+  readonly instance: string;
+  /** Expanded configuration. */
+  readonly config: Readonly<Record<string, string>>;
+  /** null: privileged. */
+  readonly idmap: IdMap | null;
+  /** init's pid while running. */
+  readonly pid: Pid | undefined;
+  /** volatile.<device>.<key> */
+  volatile(device: string, key: string): string | undefined;
+  setVolatile(values: Readonly<Record<string, string | undefined>>): Promise<void>;
+  /** devices/<instance>/ under the state directory, made on demand. */
+  devicesPath(): HostPath;
+}
+
+export interface DeviceServices {
+  readonly networks: Networks;
+  readonly storage: Storage;
+}
+
+/** What a device adds to the start of a container. */
+export interface DeviceStart {
+  /** Lines of lxc.conf, in order, e.g. ["lxc.mount.entry", "..."]. `{n}` in a nic key is its index. */
+  readonly lxc?: readonly (readonly [key: string, value: string])[];
+  /** Lines for the device cgroup: "c 10:200 rwm". */
+  readonly cgroupAllow?: readonly string[];
+  /** To run when init lives (nic limits, routes ...). */
+  readonly afterStart?: (pid: Pid) => Promise<void>;
+}
+
+export interface Device {
+  readonly name: string;
+  readonly config: DeviceConfig;
+  readonly host: DeviceHost;
+  readonly services: DeviceServices;
+}
+
+export interface DeviceType {
+  /** "disk", "nic" ...; nic rows are told apart by nictype inside. */
+  readonly type: string;
+  /**
+   * Check one configured device of an instance or profile before anything changes.
+   *
+   * @throws {Fault} bad_request naming the device, the key, the value and what is allowed.
+   */
+  validate(name: string, config: DeviceConfig, context: ValidateContext): Promise<void>;
+  /** A device was added to the configuration (also at create): allocate volatile values, leases. */
+  added?(device: Device): Promise<void>;
+  /** A device left the configuration (also at delete). Idempotent. */
+  removed?(device: Device): Promise<void>;
+  /** Before the container starts. Registers the undo of each step it does. */
+  start(device: Device, undo: Undo): Promise<DeviceStart>;
+  /** After the container stopped, in reverse order; idempotent, also for a device that never started. */
+  stop(device: Device): Promise<void>;
+  /** Into a running container. undefined: takes effect at the next start. */
+  plug?(device: Device, pid: Pid, undo: Undo): Promise<void>;
+  unplug?(device: Device, pid: Pid): Promise<void>;
+  /** Change options of a running device in place. Returns false if it must be unplugged and plugged. */
+  update?(device: Device, before: DeviceConfig, pid: Pid): Promise<boolean>;
+}
+
+export interface ValidateContext {
+  readonly project: string;
+  /** undefined for a profile. */
+  readonly instance: string | undefined;
+  readonly services: DeviceServices;
+  /** All expanded devices, for rules across devices (paths, addresses). */
+  readonly devices: Readonly<Record<string, DeviceConfig>>;
+}

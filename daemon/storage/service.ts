@@ -1,0 +1,118 @@
+/**
+ * Storage: the contract between pools and the rest of the daemon. Ids on disk are never shifted where
+ * the kernel can map them, so every path that a caller gets says whose ids it shows.
+ */
+import type { HostPath } from "#base/brand.ts";
+import type { IdMap } from "#daemon/idmap/idmap.ts";
+
+/** The root volume of an instance. */
+export interface InstanceVolume {
+  readonly pool: string;
+  readonly project: string;
+  /** Instance name, without a snapshot. */
+  readonly name: string;
+}
+
+export type VolumeSource =
+  | { readonly kind: "empty" }
+  | { readonly kind: "image"; readonly fingerprint: string }
+  /** `snapshot` undefined: the current state. `withSnapshots` copies its snapshots too. */
+  | {
+    readonly kind: "instance";
+    readonly volume: InstanceVolume;
+    readonly snapshot?: string;
+    readonly withSnapshots?: boolean;
+    /** The source runs: copy while frozen, or refuse. `freeze` runs `copy` with the instance frozen. */
+    readonly running?: { freeze<T>(copy: () => Promise<T>): Promise<T> };
+  };
+
+export interface RunOptions {
+  /** null: privileged. */
+  readonly idmap: IdMap | null;
+  /** security.nesting: the root must be a plain directory (an overlay can't carry another's upper). */
+  readonly plainRoot: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** The root of an instance, ready for liblxc. */
+export interface RunningRoot {
+  /** lxc.rootfs.path = dir:<path>. Ids seen there are already the container's (mapped by the mount). */
+  readonly path: HostPath;
+  /** `lxc.rootfs.options = idmap=container` is wanted (plain directory on a file system with idmaps). */
+  readonly lxcIdmap: boolean;
+}
+
+export interface VolumeUsage {
+  readonly usedBytes: number;
+  /** 0: no quota. */
+  readonly totalBytes: number;
+}
+
+/** Storage of instances. Every method takes the instance's lock for granted (its caller holds it). */
+export interface InstanceStorage {
+  /**
+   * Make the root volume. An image is unpacked once per pool and shared. Afterwards the instance
+   * directory has rootfs, metadata.yaml and templates/ and is presented as stopped.
+   *
+   * @throws {Fault} no_space, conflict (exists), not_found (image)
+   */
+  create(
+    volume: InstanceVolume,
+    source: VolumeSource,
+    options?: { signal?: AbortSignal; sizeBytes?: number },
+  ): Promise<void>;
+  /** Idempotent: an absent or half-deleted volume is no error. Snapshots go too. */
+  delete(volume: InstanceVolume): Promise<void>;
+  rename(volume: InstanceVolume, newName: string): Promise<void>;
+  /** Change the quota now (0: none). @throws {Fault} bad_request if the pool can't enforce one. */
+  resize(volume: InstanceVolume, sizeBytes: number): Promise<void>;
+
+  /** Mount for a start; idempotent. The path shows the container's ids from the host. */
+  present(volume: InstanceVolume, options: RunOptions): Promise<RunningRoot>;
+  /** After a stop, and at daemon start for stopped instances: show the tree with unshifted ids. */
+  presentStopped(volume: InstanceVolume): Promise<void>;
+  /** At daemon start for a running instance: take over its mounts untouched. */
+  adopt(volume: InstanceVolume): Promise<void>;
+  /** Unmount all of this instance (lxd shutdown, delete). */
+  withdraw(volume: InstanceVolume): Promise<void>;
+
+  /**
+   * Root of a stopped instance, ids unshifted, writable: file API, templates, publish, export.
+   * The result is released by disposing it.
+   */
+  openStopped(
+    volume: InstanceVolume,
+    snapshot?: string,
+  ): Promise<{ readonly path: HostPath } & AsyncDisposable>;
+  /** Directory with metadata.yaml, templates/, backup.yaml and rootfs. */
+  directory(volume: InstanceVolume, snapshot?: string): HostPath;
+
+  /** `running`: copies the upper while frozen. */
+  snapshot(
+    volume: InstanceVolume,
+    snapshot: string,
+    options: { running?: { freeze<T>(copy: () => Promise<T>): Promise<T> }; signal?: AbortSignal },
+  ): Promise<void>;
+  /** The instance must be stopped. */
+  restore(volume: InstanceVolume, snapshot: string): Promise<void>;
+  deleteSnapshot(volume: InstanceVolume, snapshot: string): Promise<void>;
+  renameSnapshot(volume: InstanceVolume, snapshot: string, newName: string): Promise<void>;
+  usage(volume: InstanceVolume, snapshot?: string): Promise<VolumeUsage>;
+  /** Write backup.yaml (0400) beside the rootfs, by rename and fsync. */
+  writeBackupYaml(volume: InstanceVolume, text: string): Promise<void>;
+}
+
+/** Pools and custom volumes are served by routes/storage_*.ts straight from storage/; others need only this. */
+export interface Storage {
+  readonly instances: InstanceStorage;
+  /** @throws {Fault} not_found */
+  requirePool(name: string): Promise<{ readonly name: string; readonly driver: string }>;
+  /** Mount a custom volume on the host for a disk device; path with unshifted ids. */
+  mountCustom(pool: string, project: string, name: string): Promise<HostPath>;
+  /** Forget the unpacked copies of an image once nobody uses them. */
+  imageDeleted(fingerprint: string): Promise<void>;
+  /** Daemon start: finish or undo what a crash left. `running` are the instances that run now. */
+  recover(instances: readonly { volume: InstanceVolume; running: boolean }[]): Promise<void>;
+  /** `lxd shutdown`: unmount all. */
+  close(): Promise<void>;
+}
