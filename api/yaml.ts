@@ -1,0 +1,15 @@
+/**
+ * YAML in and out. Scalars are read as text (FAILSAFE schema), never as dates, octal numbers or
+ * booleans: the key tables and schemas know what each value is. Only this file imports js-yaml.
+ */
+import { dump, FAILSAFE_SCHEMA, load } from "js-yaml";
+
+/** @throws {YAMLException} with line and column. Maps, lists and strings only; an empty text is null. */
+export function parseYaml(text: string): unknown {
+  return load(text, { schema: FAILSAFE_SCHEMA }) ?? null;
+}
+
+/** Block style, two spaces, keys in the order of the object, no line folding. */
+export function formatYaml(value: unknown): string {
+  return dump(value, { lineWidth: -1, noRefs: true });
+}
