@@ -1,0 +1,93 @@
+/** File descriptors that close themselves, pipes, and raw fds as streams on the event loop. */
+import { type Fd, fd as brandFd } from "#base/brand.ts";
+import { check, cstring, libc } from "./open.ts";
+import { Socket } from "node:net";
+import process from "node:process";
+
+/** <fcntl.h> of x86_64; the aarch64 values of the first two differ. */
+const isArm = Deno.build.arch === "aarch64";
+export const O = {
+  RDONLY: 0,
+  WRONLY: 1,
+  RDWR: 2,
+  CREAT: 0o100,
+  EXCL: 0o200,
+  NOCTTY: 0o400,
+  TRUNC: 0o1000,
+  APPEND: 0o2000,
+  NONBLOCK: 0o4000,
+  DIRECTORY: isArm ? 0o40000 : 0o200000,
+  NOFOLLOW: isArm ? 0o100000 : 0o400000,
+  CLOEXEC: 0o2000000,
+  PATH: 0o10000000,
+} as const;
+
+export const AT_FDCWD = -100;
+
+/** An open file descriptor; `using` closes it. */
+export class OwnedFd implements Disposable {
+  #fd: Fd | undefined;
+
+  constructor(value: number) {
+    this.#fd = brandFd(value);
+  }
+
+  /** @throws a bug after it was closed or given away. */
+  get fd(): Fd {
+    if (this.#fd === undefined) throw new Error("bug: file descriptor used after close");
+    return this.#fd;
+  }
+
+  /** Give the descriptor to somebody else, who closes it. */
+  take(): Fd {
+    const value = this.fd;
+    this.#fd = undefined;
+    return value;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#fd === undefined) return;
+    libc().close(this.#fd);
+    this.#fd = undefined;
+  }
+}
+
+/** open(2), always O_CLOEXEC. @throws {SysError} */
+export function openPath(path: string, flags: number, mode = 0): OwnedFd {
+  return new OwnedFd(
+    check(libc().open(cstring(path), flags | O.CLOEXEC, mode), "open", `"${path}"`),
+  );
+}
+
+/** openat(2), always O_CLOEXEC; no protection against symbolic links: see in_root.ts. */
+export function openAt(directory: Fd, path: string, flags: number, mode = 0): OwnedFd {
+  const result = libc().openat(directory, cstring(path), flags | O.CLOEXEC, mode);
+  return new OwnedFd(check(result, "openat", `"${path}"`));
+}
+
+/** pipe2(O_CLOEXEC). */
+export function pipe(): { readonly reader: OwnedFd; readonly writer: OwnedFd } {
+  const fds = new Int32Array(2);
+  check(libc().pipe2(fds, O.CLOEXEC), "pipe2");
+  return { reader: new OwnedFd(fds[0] ?? -1), writer: new OwnedFd(fds[1] ?? -1) };
+}
+
+interface PipeHandle {
+  open(fd: number): number;
+}
+
+/**
+ * A stream on a raw descriptor (pipe, pty, eventfd, inotify) without a thread. The stream owns the
+ * descriptor: call `destroy()`, garbage collection does not close it. EIO at the end of a pty is EOF.
+ */
+export function fdStream(owned: OwnedFd): Socket {
+  const binding = (process as unknown as {
+    binding(name: "pipe_wrap"): {
+      Pipe: new (type: number) => PipeHandle;
+      constants: { SOCKET: number };
+    };
+  }).binding("pipe_wrap");
+  const handle = new binding.Pipe(binding.constants.SOCKET);
+  handle.open(owned.take());
+  return new Socket({ handle, readable: true, writable: true } as never);
+}

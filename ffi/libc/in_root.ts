@@ -1,0 +1,84 @@
+/**
+ * Paths inside a container are hostile: each is resolved from a held root directory with
+ * RESOLVE_IN_ROOT, so that no symbolic link or ".." leads out. @see openat2(2)
+ */
+import type { Fd, GuestPath } from "#base/brand.ts";
+import { O, OwnedFd } from "./fd.ts";
+import { check, cstring, libc, syscallOpenat2 } from "./open.ts";
+import { SYS } from "./raw.ts";
+
+const RESOLVE_NO_MAGICLINKS = 2n;
+const RESOLVE_IN_ROOT = 16n;
+const AT_REMOVEDIR = 0x200;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_EMPTY_PATH = 0x1000;
+
+/** open below `root` as the container would see the path. @throws {SysError} */
+export function openInRoot(root: Fd, path: GuestPath, flags: number, mode = 0): OwnedFd {
+  const how = new BigUint64Array([
+    BigInt(flags | O.CLOEXEC),
+    BigInt(mode),
+    RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+  ]);
+  return openat2(root, path, how);
+}
+
+function openat2(root: Fd, path: GuestPath, how: BigUint64Array<ArrayBuffer>): OwnedFd {
+  const result = syscallOpenat2()(
+    BigInt(SYS.openat2),
+    BigInt(root),
+    cstring(path),
+    new Uint8Array(how.buffer),
+    BigInt(how.byteLength),
+  );
+  return new OwnedFd(check(result, "open", `"${path}"`));
+}
+
+/** The directory that holds the last part of `path`, and that part. Root itself has the name "." */
+export function openParent(
+  root: Fd,
+  path: GuestPath,
+): { readonly directory: OwnedFd; readonly name: string } {
+  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
+  const name = parts.pop() ?? ".";
+  if (name === "..") return { directory: openInRoot(root, path, O.PATH | O.DIRECTORY), name: "." };
+  const parent = (parts.length === 0 ? "." : parts.join("/")) as GuestPath;
+  return { directory: openInRoot(root, parent, O.PATH | O.DIRECTORY), name };
+}
+
+export function makeDirectoryAt(directory: Fd, name: string, mode: number): void {
+  check(libc().mkdirat(directory, cstring(name), mode), "mkdir", `"${name}"`);
+}
+
+export function makeSymlinkAt(directory: Fd, name: string, target: string): void {
+  check(libc().symlinkat(cstring(target), directory, cstring(name)), "symlink", `"${name}"`);
+}
+
+export function readLinkAt(directory: Fd, name: string): string {
+  const buffer = new Uint8Array(4096);
+  const length = libc().readlinkat(directory, cstring(name), buffer, BigInt(buffer.length));
+  return new TextDecoder().decode(buffer.subarray(0, check(length, "readlink", `"${name}"`)));
+}
+
+export function removeAt(directory: Fd, name: string, isDirectory: boolean): void {
+  const flags = isDirectory ? AT_REMOVEDIR : 0;
+  check(libc().unlinkat(directory, cstring(name), flags), "remove", `"${name}"`);
+}
+
+/** Owner of an entry, links not followed. */
+export function changeOwnerAt(directory: Fd, name: string, uid: number, gid: number): void {
+  check(
+    libc().fchownat(directory, cstring(name), uid, gid, AT_SYMLINK_NOFOLLOW),
+    "chown",
+    `"${name}"`,
+  );
+}
+
+/** Owner of what the descriptor is open on. */
+export function changeOwner(file: Fd, uid: number, gid: number): void {
+  check(libc().fchownat(file, cstring(""), uid, gid, AT_EMPTY_PATH), "chown");
+}
+
+export function changeMode(file: Fd, mode: number): void {
+  check(libc().fchmod(file, mode), "chmod");
+}

@@ -1,0 +1,20 @@
+/* Verbs of the helper. Each gets the arguments behind its name and returns the exit status. */
+#ifndef LXD_HELPER_H
+#define LXD_HELPER_H
+
+int verb_confine(int argc, char **argv);
+int verb_exec(int argc, char **argv);
+int verb_hook(int argc, char **argv);
+int verb_mount(int argc, char **argv);
+int verb_net(int argc, char **argv);
+int verb_start(int argc, char **argv);
+int verb_umount(int argc, char **argv);
+int verb_userns(int argc, char **argv);
+
+/* A whole non-negative number of at most 31 bits; -1 for anything else. */
+int parse_number(const char *text);
+
+/* Exit status of a wrong call. */
+enum { USAGE = 64 };
+
+#endif

@@ -1,0 +1,112 @@
+/*
+ * exec <lxcpath> <name> <status fd> <uid> <gid> <cwd> pipe|tty <count> <KEY=value>... <program>...
+ *
+ * Run a program in a container with this process's standard streams; `tty` makes standard input its
+ * controlling terminal and gives it to the user. Lines on the status fd:
+ *   pid <n>      the program's pid on the host
+ *   exit <n> | signal <n>
+ * A program that is missing ends with 127, one that can't be run with 126.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <lxc/attach_options.h>
+#include <lxc/lxccontainer.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "helper.h"
+
+struct program {
+	char **argv;
+	char **envp;
+	int tty;
+};
+
+/* Runs inside the container, as the wanted user, in the wanted directory. */
+static int run_program(void *payload)
+{
+	struct program *program = payload;
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (program->tty) {
+		setsid();
+		ioctl(STDIN_FILENO, TIOCSCTTY, 0);
+	}
+	environ = program->envp;
+	execvpe(program->argv[0], program->argv, program->envp);
+	fprintf(stderr, "%s: %s\n", program->argv[0], strerror(errno));
+	return errno == ENOENT || errno == ENOTDIR ? 127 : 126;
+}
+
+static void report(int fd, const char *word, int value)
+{
+	char line[32];
+	int length = snprintf(line, sizeof line, "%s %d\n", word, value);
+	if (write(fd, line, (size_t)length) != length)
+		_exit(1); /* Nobody listens any more. */
+}
+
+int verb_exec(int argc, char **argv)
+{
+	if (argc < 9)
+		goto usage;
+	int status_fd = parse_number(argv[2]), uid = parse_number(argv[3]), gid = parse_number(argv[4]);
+	int tty = strcmp(argv[6], "tty") == 0, count = parse_number(argv[7]);
+	if (status_fd < 3 || uid < 0 || gid < 0 || (!tty && strcmp(argv[6], "pipe") != 0) ||
+	    count < 0 || count > argc - 9)
+		goto usage;
+	if (fcntl(status_fd, F_SETFD, FD_CLOEXEC) != 0)
+		goto usage;
+
+	char **env = calloc((size_t)count + 1, sizeof *env);
+	if (env == NULL)
+		return 1;
+	memcpy(env, argv + 8, (size_t)count * sizeof *env);
+	struct program program = { .argv = argv + 8 + count, .envp = env, .tty = tty };
+
+	struct lxc_container *container = lxc_container_new(argv[1], argv[0]);
+	if (container == NULL) {
+		fprintf(stderr, "cannot open container\n");
+		return 1;
+	}
+	lxc_attach_options_t options = LXC_ATTACH_OPTIONS_DEFAULT;
+	options.uid = (uid_t)uid;
+	options.gid = (gid_t)gid;
+	options.initial_cwd = argv[5];
+	options.env_policy = LXC_ATTACH_CLEAR_ENV;
+	options.extra_env_vars = env;
+	options.stdin_fd = STDIN_FILENO;
+	options.stdout_fd = STDOUT_FILENO;
+	options.stderr_fd = STDERR_FILENO;
+	pid_t pid;
+	if (container->attach(container, run_program, &program, &options, &pid) != 0) {
+		report(status_fd, "failed", 1);
+		return 1;
+	}
+	/* Only the program may hold the streams: their end tells that it is over. */
+	close(STDIN_FILENO);
+	close(STDOUT_FILENO);
+	close(STDERR_FILENO);
+	report(status_fd, "pid", pid);
+	int status;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return 1;
+	if (WIFSIGNALED(status))
+		report(status_fd, "signal", WTERMSIG(status));
+	else
+		report(status_fd, "exit", WEXITSTATUS(status));
+	return 0;
+
+usage:
+	fprintf(stderr, "usage: exec <lxcpath> <name> <status fd> <uid> <gid> <cwd> pipe|tty "
+			"<count> <KEY=value>... <program>...\n");
+	return USAGE;
+}

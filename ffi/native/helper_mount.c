@@ -1,0 +1,159 @@
+/*
+ * mount <pid> <source> <target> [ro] [rec] [idmap] [file] [propagation=<n>]
+ *     Bind <source> of the host on <target> of the running container whose init is <pid>.
+ *     <target> is made if it is missing. idmap: show the container's ids on it.
+ * umount <pid> <target>
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "helper.h"
+
+#ifndef MOUNT_ATTR_IDMAP
+#define MOUNT_ATTR_IDMAP 0x00100000
+#endif
+
+static int failed(const char *step)
+{
+	fprintf(stderr, "%s: %s\n", step, strerror(errno));
+	return 1;
+}
+
+static int open_namespace(int pid, const char *name)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/%d/ns/%s", pid, name);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* Make the missing parts of an absolute path; the root is the container's, so links stay inside. */
+static int make_target(const char *target, int is_file)
+{
+	char path[4096];
+	if (strlen(target) >= sizeof path) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	strcpy(path, target);
+	for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(path, 0755) != 0 && errno != EEXIST)
+			return -1;
+		*slash = '/';
+	}
+	if (!is_file)
+		return mkdir(path, 0755) != 0 && errno != EEXIST ? -1 : 0;
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644);
+	if (fd < 0)
+		return errno == EISDIR || access(path, F_OK) != 0 ? -1 : 0;
+	return close(fd);
+}
+
+/* As root of the container, so that what is made belongs to it. */
+static int make_target_inside(int user, int mounts, const char *target, int is_file)
+{
+	int status;
+	pid_t child = fork();
+	if (child < 0)
+		return -1;
+	if (child == 0) {
+		if ((user >= 0 && setns(user, CLONE_NEWUSER) != 0) || setns(mounts, CLONE_NEWNS) != 0)
+			_exit(failed("enter container"));
+		if (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0)
+			_exit(failed("become root of the container"));
+		_exit(make_target(target, is_file) != 0 ? failed("make mount point") : 0);
+	}
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			return -1;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
+}
+
+/* The container's user namespace, or -1 if it is ours. */
+static int foreign_user_namespace(int pid)
+{
+	struct stat own, other;
+	int fd = open_namespace(pid, "user");
+	if (fd >= 0 && stat("/proc/self/ns/user", &own) == 0 && fstat(fd, &other) == 0 &&
+	    own.st_ino == other.st_ino) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+int verb_mount(int argc, char **argv)
+{
+	int pid = argc < 3 ? -1 : parse_number(argv[0]);
+	int is_file = 0, recursive = 0, idmap = 0;
+	struct mount_attr attr = { 0 };
+	if (pid < 2 || argv[1][0] != '/' || argv[2][0] != '/')
+		goto usage;
+	for (int i = 3; i < argc; i++) {
+		if (strcmp(argv[i], "ro") == 0)
+			attr.attr_set |= MOUNT_ATTR_RDONLY;
+		else if (strcmp(argv[i], "rec") == 0)
+			recursive = AT_RECURSIVE;
+		else if (strcmp(argv[i], "idmap") == 0)
+			idmap = 1;
+		else if (strcmp(argv[i], "file") == 0)
+			is_file = 1;
+		else if (strncmp(argv[i], "propagation=", 12) == 0)
+			attr.propagation = (unsigned)parse_number(argv[i] + 12);
+		else
+			goto usage;
+	}
+	int user = foreign_user_namespace(pid), mounts = open_namespace(pid, "mnt");
+	if (mounts < 0)
+		return failed("open mount namespace");
+	int tree = (int)syscall(SYS_open_tree, AT_FDCWD, argv[1],
+				OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive);
+	if (tree < 0)
+		return failed("open source");
+	if (idmap && user >= 0) {
+		attr.attr_set |= MOUNT_ATTR_IDMAP;
+		attr.userns_fd = (unsigned)user;
+	}
+	if ((attr.attr_set != 0 || attr.propagation != 0) &&
+	    syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | recursive, &attr, sizeof attr) != 0)
+		return failed("set mount options");
+	if (make_target_inside(user, mounts, argv[2], is_file) != 0)
+		return 1;
+	if (setns(mounts, CLONE_NEWNS) != 0)
+		return failed("enter container");
+	if (syscall(SYS_move_mount, tree, "", AT_FDCWD, argv[2], MOVE_MOUNT_F_EMPTY_PATH) != 0)
+		return failed("mount");
+	return 0;
+
+usage:
+	fprintf(stderr, "usage: mount <pid> <source> <target> [ro] [rec] [idmap] [file] "
+			"[propagation=<n>]\n");
+	return USAGE;
+}
+
+int verb_umount(int argc, char **argv)
+{
+	int pid = argc != 2 ? -1 : parse_number(argv[0]);
+	if (pid < 2 || argv[1][0] != '/') {
+		fprintf(stderr, "usage: umount <pid> <target>\n");
+		return USAGE;
+	}
+	int mounts = open_namespace(pid, "mnt");
+	if (mounts < 0)
+		return failed("open mount namespace");
+	if (setns(mounts, CLONE_NEWNS) != 0)
+		return failed("enter container");
+	if (umount2(argv[1], MNT_DETACH) != 0 && errno != EINVAL && errno != ENOENT)
+		return failed("unmount");
+	return 0;
+}
