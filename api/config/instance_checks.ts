@@ -1,0 +1,154 @@
+/** Validators for the values of instance keys. Each throws a Fault that says what is allowed. Pure. */
+import { Fault } from "#base/errors.ts";
+import { isFalse, isTrue, parseBytes } from "#base/units.ts";
+
+export type Check = (value: string) => void;
+
+function refuse(value: string, want: string): never {
+  throw new Fault("bad_request", `invalid value "${value}": want ${want}`);
+}
+
+export const anyValue: Check = () => {};
+
+export const boolValue: Check = (value) => {
+  if (!isTrue(value) && !isFalse(value)) refuse(value, "true or false");
+};
+
+export const intValue: Check = (value) => {
+  if (!/^-?\d+$/.test(value) || !Number.isSafeInteger(Number(value))) refuse(value, "an integer");
+};
+
+export const uint32Value: Check = (value) => {
+  if (!/^\d+$/.test(value) || Number(value) > 4294967295) {
+    refuse(value, "an integer from 0 to 4294967295");
+  }
+};
+
+export const bytesValue: Check = (value) => void parseBytes(value);
+
+/** A whole number within bounds, both included. */
+export function intBetween(min: number, max: number): Check {
+  return (value) => {
+    if (!/^-?\d+$/.test(value) || Number(value) < min || Number(value) > max) {
+      refuse(value, `an integer from ${min} to ${max}`);
+    }
+  };
+}
+
+/** One of a list of words. */
+export function wordOf(...words: string[]): Check {
+  return (value) => {
+    if (!words.includes(value)) refuse(value, `one of ${words.map((w) => `"${w}"`).join(", ")}`);
+  };
+}
+
+/** "512MiB", or a share of the host's memory such as "50%". */
+export const bytesOrPercent: Check = (value) => {
+  if (!value.endsWith("%")) return bytesValue(value);
+  if (!/^\d+%$/.test(value) || Number(value.slice(0, -1)) > 100) {
+    refuse(value, "a size such as 512MiB or a percentage from 0% to 100%");
+  }
+};
+
+/** "2" CPUs anywhere, or a set to pin to: "0-3,5", "1-1". */
+export const cpuCountOrSet: Check = (value) => {
+  const parts = value.split(",");
+  for (const part of parts) {
+    const match = /^(\d+)(?:-(\d+))?$/.exec(part.trim());
+    if (match === null || (match[2] !== undefined && Number(match[2]) < Number(match[1]))) {
+      refuse(value, 'a number of CPUs ("2") or a set of CPUs ("0-1,3")');
+    }
+  }
+  if (parts.length === 1 && /^0+$/.test(value)) refuse(value, "at least one CPU");
+};
+
+/** "50%" (soft) or "25ms/100ms" (hard). */
+export const cpuAllowance: Check = (value) => {
+  if (/^\d+%$/.test(value)) return;
+  const match = /^(\d+)ms\/(\d+)ms$/.exec(value);
+  if (match === null || Number(match[1]) === 0 || Number(match[2]) === 0) {
+    refuse(value, 'a share ("50%", soft) or a slice of time ("25ms/100ms", hard)');
+  }
+};
+
+/** raw.idmap: lines of "both|uid|gid <host ids> <container ids>". */
+export const rawIdmap: Check = (value) => {
+  for (const line of value.split("\n")) {
+    if (line.trim() === "") continue;
+    const fields = line.trim().split(/\s+/);
+    const [kind = "", host = "", inside = ""] = fields;
+    if (fields.length !== 3 || !["both", "uid", "gid"].includes(kind)) {
+      refuse(line, 'lines such as "both 1000 1000" or "uid 50-60 500-510"');
+    }
+    if (rangeSize(host) !== rangeSize(inside)) refuse(line, "two ranges of the same length");
+  }
+};
+
+function rangeSize(text: string): number {
+  const match = /^(\d+)(?:-(\d+))?$/.exec(text);
+  const size = match === null ? 0 : Number(match[2] ?? match[1]) - Number(match[1]) + 1;
+  if (size < 1) refuse(text, 'an id ("1000") or a range of ids ("50-60")');
+  return size;
+}
+
+const CRON_ALIASES = [
+  "@hourly",
+  "@daily",
+  "@midnight",
+  "@weekly",
+  "@monthly",
+  "@annually",
+  "@yearly",
+  "@startup",
+  "@never",
+];
+const CRON_BOUNDS = [[0, 59], [0, 23], [1, 31], [1, 12], [0, 7]] as const;
+
+/** A cron expression of five fields, or a comma-separated list of aliases (@daily ...). */
+export const schedule: Check = (value) => {
+  if (value === "") return;
+  if (value.startsWith("@")) {
+    for (const alias of value.split(",")) {
+      if (!CRON_ALIASES.includes(alias.trim())) {
+        refuse(value, `five cron fields or aliases of ${CRON_ALIASES.join(", ")}`);
+      }
+    }
+    return;
+  }
+  const fields = value.trim().split(/\s+/);
+  if (fields.length !== 5 || !fields.every((field, index) => isCronField(field, index))) {
+    refuse(value, "a cron expression of five fields (minute hour day month weekday)");
+  }
+};
+
+function isCronField(field: string, index: number): boolean {
+  const [min, max] = CRON_BOUNDS[index] ?? [0, 0];
+  return field.split(",").every((part) => {
+    const match = /^(?:\*|(\d+)(?:-(\d+))?|[a-z]{3}(?:-[a-z]{3})?)(?:\/(\d+))?$/i.exec(part);
+    if (match === null || match[3] === "0") return false;
+    const numbers = [match[1], match[2]].filter((n) => n !== undefined).map(Number);
+    return numbers.every((n) => n >= min && n <= max);
+  });
+}
+
+/** Time to live of a snapshot: "1M 2H 3d 4w 5m 6y". */
+export const expiry: Check = (value) => {
+  if (value === "") return;
+  for (const part of value.trim().split(/\s+/)) {
+    if (!/^\d+[MHdwmy]$/.test(part)) {
+      refuse(value, 'a time to live such as "2w 3d" (M minutes, H hours, d, w, m months, y)');
+    }
+  }
+};
+
+/** Soft and hard limit of a kernel resource: "1024", "1024:4096", "unlimited". */
+export const kernelLimit: Check = (value) => {
+  if (!/^(\d+|unlimited)(:(\d+|unlimited))?$/.test(value)) {
+    refuse(value, 'a limit such as "1024", "1024:4096" or "unlimited"');
+  }
+};
+
+/** RFC 4122, any version. */
+export const uuidValue: Check = (value) => {
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(value)) refuse(value, "a UUID");
+};

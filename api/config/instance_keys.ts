@@ -1,0 +1,492 @@
+/**
+ * Configuration keys of instances. Docs, completion, validation and live update derive from these
+ * rows. `effect: "later"` marks a key that is accepted and kept, but does not do anything yet.
+ */
+import {
+  anyValue,
+  boolValue,
+  bytesOrPercent,
+  bytesValue,
+  type Check,
+  cpuAllowance,
+  cpuCountOrSet,
+  expiry,
+  intBetween,
+  intValue,
+  kernelLimit,
+  rawIdmap,
+  schedule,
+  uint32Value,
+  wordOf,
+} from "./instance_checks.ts";
+
+/** Live updates; daemon/instances/live.ts has exactly one function for each. */
+export type InstanceLive =
+  | "cgroup.memory"
+  | "cgroup.cpu"
+  | "cgroup.cpuset"
+  | "cgroup.processes"
+  | "cgroup.hugepages"
+  | "nesting";
+
+export interface InstanceKey {
+  readonly type: "string" | "bool" | "int" | "bytes" | "blob";
+  /** What holds while the key is unset; shown in the docs. */
+  readonly default?: string;
+  /** Besides the check of the type. */
+  readonly check?: Check;
+  /** What a change does to a running instance. */
+  readonly live: InstanceLive | "restart" | "nothing-to-do";
+  readonly summary: string;
+  /** Which instances take the key; both if absent. */
+  readonly scope?: "container" | "virtual-machine";
+  /** "later": accepted and kept, without an effect yet. */
+  readonly effect?: "later";
+}
+
+const LATER = { effect: "later" } as const;
+const CONTAINER = { scope: "container" } as const;
+const VM = { scope: "virtual-machine", effect: "later" } as const;
+
+const MISCELLANEOUS = {
+  "agent.nic_config": {
+    type: "bool",
+    default: "false",
+    live: "restart",
+    summary: "Set name and MTU of network interfaces inside to those of the devices",
+    ...VM,
+  },
+  "cluster.evacuate": {
+    type: "string",
+    default: "auto",
+    check: wordOf("auto", "migrate", "live-migrate", "stop"),
+    live: "nothing-to-do",
+    summary: "What happens to the instance when its cluster member is evacuated",
+    ...LATER,
+  },
+  "linux.kernel_modules": {
+    type: "string",
+    live: "restart",
+    summary: "Kernel modules to load before the start, separated by commas",
+    ...CONTAINER,
+  },
+} as const satisfies Record<string, InstanceKey>;
+
+const BOOT = {
+  "boot.autostart": {
+    type: "bool",
+    live: "nothing-to-do",
+    summary: "Start when the daemon starts; unset: if it ran when the daemon stopped",
+  },
+  "boot.autostart.delay": {
+    type: "int",
+    default: "0",
+    live: "nothing-to-do",
+    summary: "Seconds to wait after this instance before the next one is started",
+  },
+  "boot.autostart.priority": {
+    type: "int",
+    default: "0",
+    live: "nothing-to-do",
+    summary: "Order of the start, highest first",
+  },
+  "boot.host_shutdown_timeout": {
+    type: "int",
+    default: "30",
+    live: "nothing-to-do",
+    summary: "Seconds to wait for a clean stop when the host shuts down",
+  },
+  "boot.stop.priority": {
+    type: "int",
+    default: "0",
+    live: "nothing-to-do",
+    summary: "Order of the stop, highest first",
+  },
+} as const satisfies Record<string, InstanceKey>;
+
+const cloudInit = (summary: string) =>
+  ({ type: "string", live: "nothing-to-do", summary }) as const satisfies InstanceKey;
+
+const CLOUD_INIT = {
+  "cloud-init.network-config": cloudInit("Network configuration for cloud-init"),
+  "cloud-init.user-data": cloudInit("User data for cloud-init"),
+  "cloud-init.vendor-data": cloudInit("Vendor data for cloud-init"),
+} as const satisfies Record<string, InstanceKey>;
+
+const hugepages = (size: string) =>
+  ({
+    type: "bytes",
+    live: "cgroup.hugepages",
+    summary: `Upper bound on huge pages of ${size}`,
+    ...CONTAINER,
+  }) as const satisfies InstanceKey;
+
+const LIMITS = {
+  "limits.cpu": {
+    type: "string",
+    check: cpuCountOrSet,
+    live: "cgroup.cpuset",
+    summary: "Number of CPUs (balanced over the host) or set of CPUs to pin to",
+  },
+  "limits.cpu.allowance": {
+    type: "string",
+    default: "100%",
+    check: cpuAllowance,
+    live: "cgroup.cpu",
+    summary: 'Share of CPU time: "50%" under contention, "25ms/100ms" as a hard limit',
+    ...CONTAINER,
+  },
+  "limits.cpu.priority": {
+    type: "int",
+    default: "10",
+    check: intBetween(0, 10),
+    live: "cgroup.cpu",
+    summary: "CPU priority among instances with the same share (0-10)",
+    ...CONTAINER,
+  },
+  "limits.disk.priority": {
+    type: "int",
+    default: "5",
+    check: intBetween(0, 10),
+    live: "nothing-to-do",
+    summary: "Priority of the instance's disk requests under load (0-10)",
+    ...LATER,
+  },
+  "limits.hugepages.64KB": hugepages("64 KiB"),
+  "limits.hugepages.1MB": hugepages("1 MiB"),
+  "limits.hugepages.2MB": hugepages("2 MiB"),
+  "limits.hugepages.1GB": hugepages("1 GiB"),
+  "limits.memory": {
+    type: "string",
+    check: bytesOrPercent,
+    live: "cgroup.memory",
+    summary: "Upper bound on memory, as a size or a share of the host's memory",
+  },
+  "limits.memory.enforce": {
+    type: "string",
+    default: "hard",
+    check: wordOf("hard", "soft"),
+    live: "cgroup.memory",
+    summary: "hard: never more than the limit; soft: more while the host has memory to spare",
+    ...CONTAINER,
+  },
+  "limits.memory.hugepages": {
+    type: "bool",
+    default: "false",
+    live: "restart",
+    summary: "Back the memory with huge pages",
+    ...VM,
+  },
+  "limits.memory.swap": {
+    type: "bool",
+    default: "true",
+    live: "cgroup.memory",
+    summary: "Whether memory may be swapped out",
+    ...CONTAINER,
+  },
+  "limits.memory.swap.priority": {
+    type: "int",
+    default: "10",
+    check: intBetween(0, 10),
+    live: "cgroup.memory",
+    summary: "The higher, the less of the instance is swapped out (0-10)",
+    ...CONTAINER,
+  },
+  "limits.network.priority": {
+    type: "int",
+    default: "0",
+    check: intBetween(0, 10),
+    live: "nothing-to-do",
+    summary: "Priority of the instance's network traffic under load (0-10)",
+    ...LATER,
+  },
+  "limits.processes": {
+    type: "int",
+    check: intBetween(1, 4194304),
+    live: "cgroup.processes",
+    summary: "Upper bound on processes and threads",
+    ...CONTAINER,
+  },
+} as const satisfies Record<string, InstanceKey>;
+
+const MIGRATION = {
+  "migration.incremental.memory": {
+    type: "bool",
+    default: "false",
+    live: "nothing-to-do",
+    summary: "Copy memory before the instance is frozen, to keep its pause short",
+    ...CONTAINER,
+    ...LATER,
+  },
+  "migration.incremental.memory.goal": {
+    type: "int",
+    default: "70",
+    check: intBetween(0, 100),
+    live: "nothing-to-do",
+    summary: "Percentage of memory that must be in sync before the instance is frozen",
+    ...CONTAINER,
+    ...LATER,
+  },
+  "migration.incremental.memory.iterations": {
+    type: "int",
+    default: "10",
+    check: uint32Value,
+    live: "nothing-to-do",
+    summary: "Upper bound on the passes over memory before the instance is frozen",
+    ...CONTAINER,
+    ...LATER,
+  },
+  "migration.stateful": {
+    type: "bool",
+    default: "false",
+    live: "restart",
+    summary: "Allow stateful stop, snapshots and live migration",
+    ...VM,
+  },
+} as const satisfies Record<string, InstanceKey>;
+
+const later = (type: "string" | "bool", summary: string) =>
+  ({ type, live: "restart", summary, ...CONTAINER, ...LATER }) as const satisfies InstanceKey;
+
+const NVIDIA = {
+  "nvidia.driver.capabilities": later("string", "Driver features the container needs"),
+  "nvidia.runtime": later("bool", "Pass the host's NVIDIA and CUDA runtime into the container"),
+  "nvidia.require.cuda": later("string", "Required version of CUDA"),
+  "nvidia.require.driver": later("string", "Required version of the driver"),
+} as const satisfies Record<string, InstanceKey>;
+
+const RAW = {
+  "raw.apparmor": {
+    type: "blob",
+    live: "nothing-to-do",
+    summary: "Lines for the end of the instance's AppArmor profile",
+    ...LATER,
+  },
+  "raw.idmap": {
+    type: "blob",
+    check: rawIdmap,
+    live: "restart",
+    summary: 'Extra id maps, e.g. "both 1000 1000": host ids, then ids inside',
+    ...CONTAINER,
+  },
+  "raw.lxc": {
+    type: "blob",
+    live: "restart",
+    summary: "Lines for the end of lxc.conf",
+    ...CONTAINER,
+  },
+  "raw.qemu": { type: "blob", live: "restart", summary: "Arguments for QEMU", ...VM },
+  "raw.qemu.conf": { type: "blob", live: "restart", summary: "Lines for qemu.conf", ...VM },
+  "raw.seccomp": {
+    type: "blob",
+    live: "restart",
+    summary: "The whole seccomp policy, instead of the generated one",
+    ...CONTAINER,
+  },
+} as const satisfies Record<string, InstanceKey>;
+
+const SECURITY = {
+  "security.devlxd": {
+    type: "bool",
+    default: "true",
+    live: "restart",
+    summary: "Show /dev/lxd inside the instance",
+  },
+  "security.devlxd.images": later("bool", "Let the instance fetch images over /dev/lxd"),
+  "security.idmap.base": {
+    type: "int",
+    check: uint32Value,
+    live: "restart",
+    summary: "First host id of an isolated map, instead of an automatic one",
+    ...CONTAINER,
+  },
+  "security.idmap.isolated": {
+    type: "bool",
+    default: "false",
+    live: "restart",
+    summary: "Use an id map that overlaps no other isolated instance's",
+    ...CONTAINER,
+  },
+  "security.idmap.size": {
+    type: "int",
+    check: uint32Value,
+    live: "restart",
+    summary: "Number of ids of an isolated map",
+    ...CONTAINER,
+  },
+  "security.nesting": {
+    type: "bool",
+    default: "false",
+    live: "nesting",
+    summary: "Allow containers inside this container",
+    ...CONTAINER,
+  },
+  "security.privileged": {
+    type: "bool",
+    default: "false",
+    live: "restart",
+    summary: "Run without a user namespace: root inside is root of the host",
+    ...CONTAINER,
+  },
+  "security.protection.delete": {
+    type: "bool",
+    default: "false",
+    live: "nothing-to-do",
+    summary: "Refuse to delete the instance",
+  },
+  "security.protection.shift": {
+    type: "bool",
+    default: "false",
+    live: "nothing-to-do",
+    summary: "Refuse to start if files would have to change their owners",
+    ...CONTAINER,
+    ...LATER,
+  },
+  "security.agent.metrics": {
+    type: "bool",
+    default: "true",
+    live: "nothing-to-do",
+    summary: "Ask the agent inside for state and metrics",
+    ...VM,
+  },
+  "security.secureboot": {
+    type: "bool",
+    default: "true",
+    live: "restart",
+    summary: "UEFI secure boot",
+    ...VM,
+  },
+} as const satisfies Record<string, InstanceKey>;
+
+const syscalls = (summary: string) =>
+  ({ type: "string", live: "restart", summary, ...CONTAINER }) as const satisfies InstanceKey;
+
+const SYSCALLS = {
+  "security.syscalls.allow": syscalls("System calls that are allowed, one per line; no others"),
+  "security.syscalls.deny": syscalls("System calls that are denied, one per line"),
+  "security.syscalls.deny_compat": {
+    type: "bool",
+    default: "false",
+    live: "restart",
+    summary: "Deny the system calls of 32-bit programs",
+    ...CONTAINER,
+  },
+  "security.syscalls.deny_default": {
+    type: "bool",
+    default: "true",
+    live: "restart",
+    summary: "Deny the system calls that no container needs",
+    ...CONTAINER,
+  },
+  "security.syscalls.whitelist": syscalls("Old name of security.syscalls.allow"),
+  "security.syscalls.blacklist": syscalls("Old name of security.syscalls.deny"),
+  "security.syscalls.blacklist_compat": {
+    type: "bool",
+    live: "restart",
+    summary: "Old name of security.syscalls.deny_compat",
+    ...CONTAINER,
+  },
+  "security.syscalls.blacklist_default": {
+    type: "bool",
+    live: "restart",
+    summary: "Old name of security.syscalls.deny_default",
+    ...CONTAINER,
+  },
+  "security.syscalls.intercept.bpf": later("bool", "Handle bpf() for the container"),
+  "security.syscalls.intercept.bpf.devices": later("bool", "Load its device cgroup programs"),
+  "security.syscalls.intercept.mknod": later("bool", "Handle mknod() of harmless devices"),
+  "security.syscalls.intercept.mount": later("bool", "Handle mount() of allowed file systems"),
+  "security.syscalls.intercept.mount.allowed": later("string", "File systems to mount for it"),
+  "security.syscalls.intercept.mount.fuse": later("string", "Which fuse program mounts what"),
+  "security.syscalls.intercept.mount.shift": later("bool", "Map the ids of what is mounted"),
+  "security.syscalls.intercept.sched_setscheduler": later("bool", "Handle sched_setscheduler()"),
+  "security.syscalls.intercept.setxattr": later("bool", "Handle setxattr() of overlay whiteouts"),
+  "security.syscalls.intercept.sysinfo": later("bool", "Answer sysinfo() with the limits"),
+} as const satisfies Record<string, InstanceKey>;
+
+const SNAPSHOTS = {
+  "snapshots.schedule": {
+    type: "string",
+    check: schedule,
+    live: "nothing-to-do",
+    summary: "When snapshots are taken: five cron fields, or @daily ...",
+    ...LATER,
+  },
+  "snapshots.schedule.stopped": {
+    type: "bool",
+    default: "false",
+    live: "nothing-to-do",
+    summary: "Whether the schedule holds for a stopped instance too",
+    ...LATER,
+  },
+  "snapshots.pattern": {
+    type: "string",
+    default: "snap%d",
+    live: "nothing-to-do",
+    summary: "Name of snapshots; %d counts up, {{ creation_date }} is the time",
+  },
+  "snapshots.expiry": {
+    type: "string",
+    check: expiry,
+    live: "nothing-to-do",
+    summary: 'When snapshots expire, e.g. "2w 3d"',
+  },
+} as const satisfies Record<string, InstanceKey>;
+
+export const INSTANCE_KEYS = {
+  ...MISCELLANEOUS,
+  ...BOOT,
+  ...CLOUD_INIT,
+  ...LIMITS,
+  ...MIGRATION,
+  ...NVIDIA,
+  ...RAW,
+  ...SECURITY,
+  ...SYSCALLS,
+  ...SNAPSHOTS,
+} as const satisfies Record<string, InstanceKey>;
+
+/** Keys with a free part, told by their prefix. */
+export const INSTANCE_KEY_PREFIXES = {
+  "environment.": {
+    type: "string",
+    live: "nothing-to-do",
+    summary: "Environment variable of init and of exec",
+    check: anyValue,
+  },
+  "image.": {
+    type: "string",
+    live: "nothing-to-do",
+    summary: "Property of the image that the instance was made from",
+    check: anyValue,
+  },
+  "limits.kernel.": {
+    type: "string",
+    live: "restart",
+    summary: "Kernel resource limit (as, core, cpu, data, fsize, nofile, nproc ...)",
+    check: kernelLimit,
+    scope: "container",
+  },
+  "linux.sysctl.": {
+    type: "string",
+    live: "restart",
+    summary: "Kernel parameter set inside the container",
+    check: anyValue,
+    scope: "container",
+  },
+  "user.": {
+    type: "string",
+    live: "nothing-to-do",
+    summary: "Free-form data of the user",
+    check: anyValue,
+  },
+} as const satisfies Record<string, InstanceKey>;
+
+/** The check that the type of a row implies. */
+export const TYPE_CHECK: Readonly<Record<InstanceKey["type"], Check>> = {
+  string: anyValue,
+  blob: anyValue,
+  bool: boolValue,
+  int: intValue,
+  bytes: bytesValue,
+};
