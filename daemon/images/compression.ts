@@ -74,7 +74,9 @@ export async function* decompress(path: HostPath): AsyncGenerator<Uint8Array> {
   try {
     for await (const chunk of stream as Readable) yield chunk as Uint8Array;
   } catch (error) {
-    throw new Fault("bad_request", "invalid image: the compressed data is corrupt", { cause: error });
+    throw new Fault("bad_request", "invalid image: the compressed data is corrupt", {
+      cause: error,
+    });
   } finally {
     raw.destroy();
     stream.destroy();

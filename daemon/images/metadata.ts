@@ -55,7 +55,9 @@ function parseTemplates(raw: unknown): Record<string, ImageTemplate> {
   for (const [path, value] of Object.entries(raw)) {
     if (!isRecord(value)) throw invalid(`template "${path}" is not a map`);
     const template = String(value["template"] ?? "");
-    if (!isTemplateName(template)) throw invalid(`template "${path}" has the bad name "${template}"`);
+    if (!isTemplateName(template)) {
+      throw invalid(`template "${path}" has the bad name "${template}"`);
+    }
     const when = Array.isArray(value["when"]) ? value["when"].map(String) : [];
     templates[path] = {
       when,

@@ -1,0 +1,36 @@
+/** Bodies of requests, bounded. */
+import { Fault } from "#base/errors.ts";
+import { LIMITS } from "#base/limits.ts";
+import type { IncomingMessage } from "node:http";
+
+/** @throws {Fault} too_large */
+export async function readBody(request: IncomingMessage, bytesMax: number): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of request) {
+    size += chunk.length;
+    if (size > bytesMax) {
+      throw new Fault("too_large", `the request body is larger than ${bytesMax} bytes`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+/** The JSON body; an empty one is undefined. @throws {Fault} bad_request */
+export async function readJson(request: IncomingMessage): Promise<unknown> {
+  const text = await readBody(request, LIMITS.jsonBodyBytes);
+  if (text.trim() === "") return undefined;
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Fault("bad_request", "invalid request: the body is not valid JSON", { cause: error });
+  }
+}
+
+/** Does the request carry JSON rather than a file? */
+export function isJson(request: IncomingMessage): boolean {
+  const type = request.headers["content-type"] ?? "";
+  return type === "" || type.includes("json") ||
+    type.startsWith("application/x-www-form-urlencoded");
+}

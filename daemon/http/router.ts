@@ -1,0 +1,61 @@
+/** From method and path to a route. Only this file imports the router library. */
+import type { Method, RouteRow } from "#api/route.ts";
+import { TrieRouter } from "hono/router/trie-router";
+import type { BoundRoute } from "./handle.ts";
+
+export interface Match {
+  readonly route: BoundRoute;
+  readonly params: Readonly<Record<string, string>>;
+}
+
+export interface Router {
+  /** undefined: no such path; "method": the path exists, not for this method. */
+  match(method: string, path: string): Match | "method" | undefined;
+}
+
+const ALIASES = ["containers", "virtual-machines"];
+
+export function createRouter(routes: readonly BoundRoute[]): Router {
+  const tries = new Map<Method, TrieRouter<BoundRoute>>();
+  const paths = new TrieRouter<true>();
+  for (const bound of routes) {
+    let trie = tries.get(bound.row.method);
+    if (trie === undefined) tries.set(bound.row.method, trie = new TrieRouter());
+    for (const path of pathsOf(bound.row)) {
+      trie.add("ALL", path, bound);
+      paths.add("ALL", path, true);
+    }
+  }
+  return {
+    match(method, path) {
+      const trie = tries.get(method as Method);
+      const [handlers = [], stash] = trie?.match("ALL", path) as unknown as MatchResult ?? [];
+      const found = handlers.length === 0 ? undefined : best(handlers, stash);
+      if (found !== undefined) return found;
+      const [others] = paths.match("ALL", path) as unknown as [unknown[]];
+      return others.length > 0 ? "method" : undefined;
+    },
+  };
+}
+
+type MatchResult = [[BoundRoute, Record<string, string>][], unknown?];
+
+/** A literal path wins over one with parameters: /images/aliases over /images/{fingerprint}. */
+function best(handlers: MatchResult[0], _stash: unknown): Match {
+  const ranked = handlers.toSorted((a, b) => braces(a[0].row) - braces(b[0].row));
+  const [route, raw] = ranked[0] as MatchResult[0][number];
+  const params = Object.fromEntries(
+    Object.entries(raw).map(([key, value]) => [key, decodeURIComponent(value)]),
+  );
+  return { route, params };
+}
+
+function braces(row: RouteRow): number {
+  return row.path.split("{").length;
+}
+
+function pathsOf(row: RouteRow): string[] {
+  const path = row.path.replace(/\{(\w+)\}/g, ":$1");
+  if (!path.startsWith("/1.0/instances")) return [path];
+  return [path, ...ALIASES.map((alias) => path.replace("/instances", `/${alias}`))];
+}

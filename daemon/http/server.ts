@@ -1,0 +1,155 @@
+/** Requests in, replies out: routing, trust, parsing, rendering, upgrades. */
+import { Fault, messageOf } from "#base/errors.ts";
+import { isTrue } from "#base/units.ts";
+import type { Logger } from "#base/log.ts";
+import type { Services } from "#daemon/services.ts";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import { isJson, readJson } from "./body.ts";
+import type { Caller } from "./caller.ts";
+import { mayUse } from "./caller.ts";
+import { checkIfMatch } from "./etag.ts";
+import type { BoundRoute, Call, Reply } from "./handle.ts";
+import { errorText, sendError, sendReply } from "./render.ts";
+import type { Router } from "./router.ts";
+import { validate } from "./validate.ts";
+
+export interface HttpOptions {
+  readonly router: Router;
+  readonly services: Services;
+  readonly log: Logger;
+  /** Who sends this request? */
+  readonly identify: (request: IncomingMessage) => Promise<Caller>;
+  /** Why requests are refused now, undefined when they are served. */
+  readonly refusal: () => string | undefined;
+}
+
+export interface HttpHandlers {
+  request(request: IncomingMessage, response: ServerResponse): Promise<void>;
+  upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): Promise<void>;
+}
+
+export function createHandlers(options: HttpOptions): HttpHandlers {
+  return {
+    async request(request, response) {
+      const started = performance.now();
+      let status = 0;
+      try {
+        const reply = await answer(options, request, response);
+        await sendReply(response, reply);
+        status = response.statusCode;
+      } catch (error) {
+        status = sendError(response, error);
+        if (!(error instanceof Fault)) {
+          options.log.error("request failed", { url: request.url, error });
+        }
+      }
+      const elapsedMs = Math.round((performance.now() - started) * 100) / 100;
+      options.log.debug("request", { method: request.method, url: request.url, status, elapsedMs });
+    },
+    async upgrade(request, socket, head) {
+      socket.on("error", () => socket.destroy());
+      try {
+        const reply = await answer(options, request, undefined);
+        if (reply.kind !== "upgrade") {
+          throw new Fault("bad_request", "this address takes no upgrade");
+        }
+        await reply.accept(socket, head);
+      } catch (error) {
+        refuseUpgrade(socket, error);
+      }
+    },
+  };
+}
+
+async function answer(
+  options: HttpOptions,
+  request: IncomingMessage,
+  response: ServerResponse | undefined,
+): Promise<Reply> {
+  const url = new URL(request.url ?? "/", "http://lxd");
+  const caller = await options.identify(request);
+  if (caller.trusted) response?.setHeader("X-LXD-authenticated", "true");
+  const match = options.router.match(request.method ?? "GET", trimSlash(url.pathname));
+  if (match === undefined) throw new Fault("not_found", "not found");
+  if (match === "method") {
+    throw new Fault("not_implemented", `method ${request.method} is not supported here`);
+  }
+  const refusal = options.refusal();
+  if (refusal !== undefined && !url.pathname.startsWith("/internal/")) {
+    throw new Fault("unavailable", refusal);
+  }
+  authorize(match.route, caller, request);
+  const call = await parseCall(match.route, match.params, url, request, caller);
+  return await match.route.run(options.services, call);
+}
+
+function trimSlash(path: string): string {
+  return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
+}
+
+function authorize(route: BoundRoute, caller: Caller, request: IncomingMessage): void {
+  const { access } = route.row;
+  if (access === "anyone") {
+    // A client that says it is authenticated wants to hear that it is not.
+    if (!caller.trusted && request.headers["x-lxd-authenticated"] !== undefined) {
+      throw new Fault("not_authorized", "not authorized");
+    }
+    return;
+  }
+  const isAllowed = access === "local"
+    ? caller.protocol === "unix"
+    : access === "admin"
+    ? caller.trusted && caller.projects === "all"
+    : caller.trusted;
+  if (!isAllowed) throw new Fault("not_authorized", "not authorized");
+}
+
+async function parseCall(
+  route: BoundRoute,
+  params: Readonly<Record<string, string>>,
+  url: URL,
+  request: IncomingMessage,
+  caller: Caller,
+): Promise<Call<BoundRoute["row"]>> {
+  const { row } = route;
+  const project = url.searchParams.get("project") || "default";
+  if (caller.trusted && !mayUse(caller, project) && project !== "default") {
+    throw new Fault("not_authorized", "not authorized");
+  }
+  const wantsBody = row.body !== undefined && !(row.stream === true && !isJson(request));
+  const body = wantsBody && row.body !== undefined
+    ? validate(row.body, await readJson(request))
+    : undefined;
+  const abort = new AbortController();
+  request.once("close", () => {
+    if (!request.complete) abort.abort(new Fault("bad_request", "the client went away"));
+  });
+  const recursion = Math.min(2, Math.max(0, Number(url.searchParams.get("recursion") ?? 0) || 0));
+  return {
+    params,
+    query: {
+      ...Object.fromEntries(url.searchParams),
+      project,
+      recursion,
+      allProjects: isTrue(url.searchParams.get("all-projects") ?? undefined),
+    },
+    body,
+    caller,
+    request,
+    signal: abort.signal,
+    ifMatch: (value: unknown) => checkIfMatch(request.headers["if-match"], value),
+  } as never;
+}
+
+function refuseUpgrade(socket: Duplex, error: unknown): void {
+  if (socket.destroyed) return;
+  const status = error instanceof Fault ? error.status : 500;
+  const body = JSON.stringify({ type: "error", error_code: status, error: errorText(error) }) +
+    "\n";
+  socket.end(
+    `HTTP/1.1 ${status} ${messageOf(error).replace(/[^\x20-\x7e]/g, " ").slice(0, 80)}\r\n` +
+      `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
+      `Connection: close\r\n\r\n${body}`,
+  );
+}

@@ -1,0 +1,27 @@
+/** Websockets of the daemon. Only this file imports ws. */
+import { LIMITS } from "#base/limits.ts";
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { WebSocket, WebSocketServer } from "ws";
+
+export type { WebSocket };
+
+const server = new WebSocketServer({ noServer: true, perMessageDeflate: false });
+
+/** Finish the handshake of an upgrade request. Pings every 10 s keep proxies and idle links open. */
+export function acceptWebsocket(
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Uint8Array,
+): Promise<WebSocket> {
+  const { promise, resolve, reject } = Promise.withResolvers<WebSocket>();
+  socket.once("error", reject);
+  server.handleUpgrade(request, socket, Buffer.from(head), (websocket) => {
+    socket.removeListener("error", reject);
+    const ping = setInterval(() => websocket.ping(), LIMITS.websocketPingMs);
+    websocket.on("close", () => clearInterval(ping));
+    websocket.on("error", () => websocket.terminate());
+    resolve(websocket);
+  });
+  return promise;
+}
