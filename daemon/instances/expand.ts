@@ -1,0 +1,42 @@
+/** Expansion: profiles in order, then local values. Pure. @see LXD doc/profiles.md */
+import type { Config, Devices } from "./record.ts";
+
+interface Layer {
+  readonly config: Config;
+  readonly devices: Devices;
+}
+
+/** Later layers win, key by key. */
+export function expandConfig(profiles: readonly Layer[], local: Config): Record<string, string> {
+  const result: Record<string, string> = {};
+  for (const layer of profiles) {
+    // Image and volatile keys never come from a profile.
+    for (const [key, value] of Object.entries(layer.config)) {
+      if (!key.startsWith("volatile.") && !key.startsWith("image.")) result[key] = value;
+    }
+  }
+  return Object.assign(result, local);
+}
+
+/** Later layers replace a device of the same name as a whole. A `none` device stays and masks. */
+export function expandDevices(
+  profiles: readonly Layer[],
+  local: Devices,
+): Record<string, Config> {
+  const result: Record<string, Config> = {};
+  for (const layer of profiles) Object.assign(result, layer.devices);
+  return Object.assign(result, local);
+}
+
+/** The root disk among devices. */
+export function findRootDisk(devices: Devices): { name: string; config: Config } | undefined {
+  for (const [name, config] of Object.entries(devices)) {
+    if (isRootDisk(config)) return { name, config };
+  }
+  return undefined;
+}
+
+export function isRootDisk(config: Config): boolean {
+  return config["type"] === "disk" && config["path"] === "/" && (config["source"] ?? "") === "" &&
+    (config["pool"] ?? "") !== "";
+}

@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { expandConfig, expandDevices, findRootDisk } from "./expand.ts";
+
+const layer = (config = {}, devices = {}) => ({ config, devices });
+
+Deno.test("expandConfig() lets later profiles and local values win", () => {
+  const result = expandConfig(
+    [layer({ a: "1", b: "1", "volatile.uuid": "x" }), layer({ b: "2" })],
+    { c: "3" },
+  );
+
+  assert.deepEqual(result, { a: "1", b: "2", c: "3" });
+});
+
+Deno.test("expandDevices() replaces a device as a whole", () => {
+  const result = expandDevices(
+    [layer({}, { eth0: { type: "nic", network: "br0", name: "eth0" } })],
+    { eth0: { type: "none" } },
+  );
+
+  assert.deepEqual(result, { eth0: { type: "none" } });
+});
+
+Deno.test("findRootDisk() finds the disk at / that has a pool", () => {
+  const root = { type: "disk", path: "/", pool: "default" };
+
+  assert.equal(
+    findRootDisk({ x: { type: "disk", path: "/", source: "/srv" }, root })?.name,
+    "root",
+  );
+  assert.equal(findRootDisk({ x: { type: "disk", path: "/mnt", pool: "p" } }), undefined);
+});
