@@ -1,0 +1,180 @@
+/**
+ * Limits -> cgroup writes, for v1 and v2 from one table. The same writes become lines of lxc.conf at
+ * a start and file writes on a running container. Pure.
+ */
+import { isFalse, parseBytes } from "#base/units.ts";
+import { type CgroupLayout, versionOf } from "./layout.ts";
+
+type Config = Readonly<Record<string, string>>;
+
+export interface CgroupWrite {
+  readonly version: 1 | 2;
+  readonly controller: string;
+  readonly file: string;
+  readonly value: string;
+  /** A write that may fail without harm: the file is not in every kernel. */
+  readonly isOptional?: true;
+}
+
+export interface LimitFacts {
+  readonly layout: CgroupLayout;
+  readonly memoryBytes: number;
+  /** The v1 memory controller counts swap (swapaccount=1). */
+  readonly hasMemsw: boolean;
+}
+
+export type LimitGroup = "memory" | "cpu" | "processes" | "hugepages";
+
+/**
+ * @param forReset Write defaults for keys that are unset, for a running container whose limit went.
+ */
+export function planLimits(
+  group: LimitGroup,
+  config: Config,
+  facts: LimitFacts,
+  forReset: boolean,
+): CgroupWrite[] {
+  return PLANNERS[group](config, facts, forReset);
+}
+
+const PLANNERS = {
+  memory: planMemory,
+  cpu: planCpu,
+  processes: planProcesses,
+  hugepages: planHugepages,
+} as const;
+export const LIMIT_GROUPS = Object.keys(PLANNERS) as LimitGroup[];
+
+/** Bytes of limits.memory; undefined: no limit. */
+export function memoryLimitBytes(config: Config, memoryBytes: number): number | undefined {
+  const text = config["limits.memory"] ?? "";
+  if (text === "") return undefined;
+  if (!text.endsWith("%")) return parseBytes(text);
+  return Math.floor(memoryBytes / 100 * Number(text.slice(0, -1)));
+}
+
+function planMemory(config: Config, facts: LimitFacts, forReset: boolean): CgroupWrite[] {
+  const version = versionOf(facts.layout, "memory");
+  if (version === undefined) return [];
+  const limit = memoryLimitBytes(config, facts.memoryBytes);
+  const isSoft = config["limits.memory.enforce"] === "soft";
+  const mayNotSwap = isFalse(config["limits.memory.swap"]);
+  const write = (file: string, value: string | number, isOptional?: true): CgroupWrite => ({
+    version,
+    controller: "memory",
+    file,
+    value: String(value),
+    ...(isOptional && { isOptional }),
+  });
+  const hard = isSoft ? undefined : limit;
+  if (version === 2) {
+    const writes: CgroupWrite[] = [];
+    if (hard !== undefined || forReset) writes.push(write("memory.max", hard ?? "max"));
+    if ((isSoft && limit !== undefined) || forReset) {
+      writes.push(write("memory.high", (isSoft ? limit : undefined) ?? "max"));
+    }
+    if (mayNotSwap) writes.push(write("memory.swap.max", 0, true));
+    else if (hard !== undefined || forReset) writes.push(write("memory.swap.max", "max", true));
+    return writes;
+  }
+  const writes: CgroupWrite[] = [];
+  // memsw may never be below the limit: open it first, then narrow both.
+  if (forReset && facts.hasMemsw) writes.push(write("memory.memsw.limit_in_bytes", -1));
+  if (hard !== undefined || forReset) writes.push(write("memory.limit_in_bytes", hard ?? -1));
+  if (hard !== undefined && facts.hasMemsw) {
+    writes.push(write("memory.memsw.limit_in_bytes", hard));
+  }
+  const soft = isSoft ? limit : limit === undefined ? undefined : Math.floor(limit * 0.9);
+  if (soft !== undefined || forReset) writes.push(write("memory.soft_limit_in_bytes", soft ?? -1));
+  const swappiness = swappinessOf(config, mayNotSwap);
+  if (swappiness !== undefined || forReset) {
+    writes.push(write("memory.swappiness", swappiness ?? 60, true));
+  }
+  return writes;
+}
+
+/** Priority 10 is the kernel's default of 60; each step down makes swapping more likely. */
+function swappinessOf(config: Config, mayNotSwap: boolean): number | undefined {
+  if (mayNotSwap) return 0;
+  const priority = config["limits.memory.swap.priority"] ?? "";
+  return priority === "" ? undefined : 70 - Number(priority);
+}
+
+function planCpu(config: Config, facts: LimitFacts, forReset: boolean): CgroupWrite[] {
+  const version = versionOf(facts.layout, "cpu");
+  const allowance = config["limits.cpu.allowance"] ?? "";
+  const priority = config["limits.cpu.priority"] ?? "";
+  if (version === undefined || (allowance === "" && priority === "" && !forReset)) return [];
+  const { shares, quotaUs, periodUs } = cpuTime(allowance, priority);
+  const write = (file: string, value: string | number): CgroupWrite => ({
+    version,
+    controller: "cpu",
+    file,
+    value: String(value),
+  });
+  const isHard = quotaUs !== undefined;
+  if (version === 2) {
+    // Shares 2..262144 against weights 1..10000.
+    const weight = Math.max(1, Math.min(10000, Math.round(1 + (shares - 2) * 9999 / 262142)));
+    const writes = [write("cpu.weight", shares === 1024 ? 100 : weight)];
+    if (isHard || forReset) writes.push(write("cpu.max", `${quotaUs ?? "max"} ${periodUs}`));
+    return writes;
+  }
+  const writes = [write("cpu.shares", shares)];
+  if (isHard || forReset) {
+    writes.push(write("cpu.cfs_period_us", periodUs), write("cpu.cfs_quota_us", quotaUs ?? -1));
+  }
+  return writes;
+}
+
+/** LXD's numbers: 100% and priority 10 are 1024 shares. */
+export function cpuTime(
+  allowance: string,
+  priority: string,
+): { shares: number; quotaUs: number | undefined; periodUs: number } {
+  const below = priority === "" ? 0 : 10 - Number(priority);
+  const percent = /^(\d+)%$/.exec(allowance);
+  if (percent !== null) {
+    const shares = Number(percent[1]) * 10 + 24 - below;
+    return { shares: Math.max(2, shares), quotaUs: undefined, periodUs: 100_000 };
+  }
+  const slice = /^(\d+)ms\/(\d+)ms$/.exec(allowance);
+  return {
+    shares: Math.max(2, 1024 - below),
+    quotaUs: slice === null ? undefined : Number(slice[1]) * 1000,
+    periodUs: slice === null ? 100_000 : Number(slice[2]) * 1000,
+  };
+}
+
+function planProcesses(config: Config, facts: LimitFacts, forReset: boolean): CgroupWrite[] {
+  const version = versionOf(facts.layout, "pids");
+  const value = config["limits.processes"] ?? "";
+  if (version === undefined || (value === "" && !forReset)) return [];
+  return [{ version, controller: "pids", file: "pids.max", value: value === "" ? "max" : value }];
+}
+
+const HUGEPAGES = { "64KB": "64KB", "1MB": "1MB", "2MB": "2MB", "1GB": "1GB" } as const;
+
+function planHugepages(config: Config, facts: LimitFacts, forReset: boolean): CgroupWrite[] {
+  const version = versionOf(facts.layout, "hugetlb");
+  if (version === undefined) return [];
+  const writes: CgroupWrite[] = [];
+  for (const [key, size] of Object.entries(HUGEPAGES)) {
+    const text = config[`limits.hugepages.${key}`] ?? "";
+    if (text === "" && !forReset) continue;
+    const unlimited = version === 2 ? "max" : "-1";
+    writes.push({
+      version,
+      controller: "hugetlb",
+      file: version === 2 ? `hugetlb.${size}.max` : `hugetlb.${size}.limit_in_bytes`,
+      value: text === "" ? unlimited : String(parseBytes(text)),
+      isOptional: true,
+    });
+  }
+  return writes;
+}
+
+/** A write as a line of lxc.conf. */
+export function lxcLine(write: CgroupWrite): readonly [string, string] {
+  return [`lxc.cgroup${write.version === 2 ? "2" : ""}.${write.file}`, write.value];
+}
