@@ -1,0 +1,53 @@
+/** The seccomp policy of a container in liblxc's format, version 2. Pure. @see lxc.container.conf(5) */
+import { isFalse, isTrue } from "#base/units.ts";
+
+type Config = Readonly<Record<string, string>>;
+
+/** System calls that no container needs and that reach the host. They look unimplemented (ENOSYS). */
+const DENIED = [
+  "kexec_load",
+  "open_by_handle_at",
+  "init_module",
+  "finit_module",
+  "delete_module",
+] as const;
+const ENOSYS = 38;
+
+/** What every 32-bit program needs first; without these none of them runs. */
+const COMPAT_DENIED = ["brk", "mmap", "mmap2", "set_thread_area", "exit_group", "openat"] as const;
+
+/**
+ * The text of security/seccomp/<instance>, undefined if nothing is to be filtered.
+ *
+ * @param hasCompat The kernel runs 32-bit programs (x86).
+ */
+export function seccompPolicy(config: Config, hasCompat: boolean): string | undefined {
+  const raw = config["raw.seccomp"] ?? "";
+  if (raw !== "") return raw.endsWith("\n") ? raw : raw + "\n";
+  const value = (name: string, oldName: string) =>
+    config[`security.syscalls.${name}`] ?? config[`security.syscalls.${oldName}`] ?? "";
+  const allow = value("allow", "whitelist");
+  if (allow !== "") return policy("allowlist", [...section("all", allow.split("\n"))]);
+  const lines: string[] = [];
+  if (!isFalse(value("deny_default", "blacklist_default"))) {
+    lines.push(
+      "reject_force_umount  # umount -f would reach the host",
+      ...section("all", DENIED.map((name) => `${name} errno ${ENOSYS}`)),
+    );
+  }
+  const deny = value("deny", "blacklist");
+  if (deny !== "") lines.push(...section("all", deny.split("\n")));
+  if (hasCompat && isTrue(value("deny_compat", "blacklist_compat"))) {
+    lines.push(...section("x86", COMPAT_DENIED.map((name) => `${name} errno ${ENOSYS}`)));
+  }
+  return lines.length === 0 ? undefined : policy("denylist", lines);
+}
+
+function policy(kind: "allowlist" | "denylist", lines: readonly string[]): string {
+  return ["2", kind, ...lines].join("\n") + "\n";
+}
+
+/** A line that opens a section of its own stays as it is: users write them too. */
+function section(architecture: string, lines: readonly string[]): string[] {
+  return [`[${architecture}]`, ...lines.map((line) => line.trim()).filter((line) => line !== "")];
+}

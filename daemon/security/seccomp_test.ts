@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import { seccompPolicy } from "./seccomp.ts";
+
+Deno.test("seccompPolicy() denies what reaches the host by default", () => {
+  assert.equal(
+    seccompPolicy({}, true),
+    [
+      "2",
+      "denylist",
+      "reject_force_umount  # umount -f would reach the host",
+      "[all]",
+      "kexec_load errno 38",
+      "open_by_handle_at errno 38",
+      "init_module errno 38",
+      "finit_module errno 38",
+      "delete_module errno 38",
+      "",
+    ].join("\n"),
+  );
+});
+
+Deno.test("seccompPolicy() adds the user's own list", () => {
+  const text = seccompPolicy({ "security.syscalls.deny": "mkdir\nchmod errno 1" }, true) ?? "";
+
+  assert.match(text, /delete_module errno 38\n\[all\]\nmkdir\nchmod errno 1\n$/);
+});
+
+Deno.test("seccompPolicy() allows nothing but an allow list", () => {
+  assert.equal(
+    seccompPolicy({ "security.syscalls.allow": "read\nwrite\n" }, true),
+    "2\nallowlist\n[all]\nread\nwrite\n",
+  );
+});
+
+Deno.test("seccompPolicy() is raw.seccomp where that is set, and nothing where all is off", () => {
+  assert.equal(seccompPolicy({ "raw.seccomp": "2\ndenylist" }, true), "2\ndenylist\n");
+  assert.equal(seccompPolicy({ "security.syscalls.deny_default": "false" }, true), undefined);
+});
