@@ -1,0 +1,137 @@
+/** Configuration keys of the server. `effect: "later"`: accepted and kept, without an effect yet. */
+import { Fault } from "#base/errors.ts";
+import { suggest } from "#base/suggest.ts";
+import { isFalse, isTrue } from "#base/units.ts";
+
+export interface ServerKey {
+  readonly type: "string" | "bool" | "int";
+  readonly default?: string;
+  readonly summary: string;
+  /** Shown as true, never its value. */
+  readonly isSecret?: true;
+  readonly effect?: "later";
+  readonly check?: (value: string) => void;
+}
+
+const LATER = { effect: "later" } as const;
+
+function oneOf(...allowed: string[]) {
+  return (value: string) => {
+    if (!allowed.includes(value)) throw new Error(`want one of ${allowed.join(", ")}`);
+  };
+}
+
+const text = (summary: string, more: Partial<ServerKey> = {}): ServerKey => ({
+  type: "string",
+  summary,
+  ...more,
+});
+const bool = (summary: string, more: Partial<ServerKey> = {}): ServerKey => ({
+  type: "bool",
+  summary,
+  ...more,
+});
+const int = (summary: string, more: Partial<ServerKey> = {}): ServerKey => ({
+  type: "int",
+  summary,
+  ...more,
+});
+
+export const SERVER_KEYS: Readonly<Record<string, ServerKey>> = {
+  "backups.compression_algorithm": text("Compression of backups", { default: "gzip", ...LATER }),
+  "candid.api.key": text("Public key of the Candid server", LATER),
+  "candid.api.url": text("URL of the Candid server", LATER),
+  "candid.domains": text("Allowed Candid domains", LATER),
+  "candid.expiry": int("Seconds a Candid macaroon lives", { default: "3600", ...LATER }),
+  "cluster.healing_threshold": int("Seconds until a silent member is evacuated", LATER),
+  "cluster.https_address": text("Address for cluster traffic", LATER),
+  "cluster.images_minimal_replica": int("Members that keep a copy of an image", {
+    default: "3",
+    ...LATER,
+  }),
+  "cluster.join_token_expiry": text("Lifetime of cluster join tokens", { default: "3H", ...LATER }),
+  "cluster.max_standby": int("Stand-by members of the database", { default: "2", ...LATER }),
+  "cluster.max_voters": int("Voting members of the database", { default: "3", ...LATER }),
+  "cluster.offline_threshold": int("Seconds until a member counts as offline", {
+    default: "20",
+    ...LATER,
+  }),
+  "core.bgp_address": text("Address of the BGP server", LATER),
+  "core.bgp_asn": text("BGP autonomous system number", LATER),
+  "core.bgp_routerid": text("BGP router id", LATER),
+  "core.debug_address": text("Address of the debug server", LATER),
+  "core.dns_address": text("Address of the DNS server", LATER),
+  "core.https_address": text("Address for clients over the network"),
+  "core.https_allowed_credentials": bool("Send Access-Control-Allow-Credentials", LATER),
+  "core.https_allowed_headers": text("Access-Control-Allow-Headers", LATER),
+  "core.https_allowed_methods": text("Access-Control-Allow-Methods", LATER),
+  "core.https_allowed_origin": text("Access-Control-Allow-Origin", LATER),
+  "core.https_trusted_proxy": text("Proxies whose word for the client's address counts", LATER),
+  "core.metrics_address": text("Address of the metrics server", LATER),
+  "core.metrics_authentication": bool("Metrics need a certificate", { default: "true", ...LATER }),
+  "core.proxy_http": text("HTTP proxy for downloads", LATER),
+  "core.proxy_https": text("HTTPS proxy for downloads", LATER),
+  "core.proxy_ignore_hosts": text("Hosts to reach without the proxy", LATER),
+  "core.remote_token_expiry": text("Lifetime of trust tokens", LATER),
+  "core.shutdown_timeout": int("Minutes to wait for operations at shutdown", { default: "5" }),
+  "core.trust_ca_certificates": bool("Trust clients signed by server.ca", LATER),
+  "core.trust_password": text("Password with which clients add themselves", { isSecret: true }),
+  "images.auto_update_cached": bool("Refresh cached images", { default: "true", ...LATER }),
+  "images.auto_update_interval": int("Hours between refreshes", { default: "6", ...LATER }),
+  "images.compression_algorithm": text("Compression of published images", {
+    default: "gzip",
+    check: oneOf("bzip2", "gzip", "lzma", "xz", "none", "zstd", "squashfs"),
+  }),
+  "images.default_architecture": text("Architecture for images of remotes", LATER),
+  "images.remote_cache_expiry": int("Days until an unused cached image goes", {
+    default: "10",
+    ...LATER,
+  }),
+  "maas.api.key": text("API key for MAAS", { isSecret: true, ...LATER }),
+  "maas.api.url": text("URL of the MAAS server", LATER),
+  "maas.machine": text("Name of this machine in MAAS", LATER),
+  "network.ovn.integration_bridge": text("OVS integration bridge", { default: "br-int", ...LATER }),
+  "network.ovn.northbound_connection": text("OVN northbound database", LATER),
+  "rbac.agent.private_key": text("RBAC agent private key", { isSecret: true, ...LATER }),
+  "rbac.agent.public_key": text("RBAC agent public key", LATER),
+  "rbac.agent.url": text("RBAC agent URL", LATER),
+  "rbac.agent.username": text("RBAC agent user", LATER),
+  "rbac.api.expiry": int("RBAC macaroon expiry", LATER),
+  "rbac.api.key": text("RBAC public key", LATER),
+  "rbac.api.url": text("RBAC URL", LATER),
+  "storage.backups_volume": text("Volume for backups", LATER),
+  "storage.images_volume": text("Volume for images", LATER),
+};
+
+/** @throws {Fault} bad_request */
+export function checkServerConfig(config: Readonly<Record<string, string>>): void {
+  for (const [key, value] of Object.entries(config)) {
+    const row = SERVER_KEYS[key];
+    if (row === undefined) {
+      if (key.startsWith("user.") && key.length > 5) continue;
+      const near = suggest(key, Object.keys(SERVER_KEYS));
+      throw new Fault("bad_request", `cannot set '${key}' to '${value}': unknown key`, {
+        hint: near === undefined ? "See the list of server keys." : `Did you mean "${near}"?`,
+      });
+    }
+    if (value === "") continue;
+    const problem = typeProblem(row, value);
+    if (problem !== undefined) {
+      throw new Fault(
+        "bad_request",
+        `cannot set '${key}' to '${row.isSecret ? "..." : value}': ${problem}`,
+      );
+    }
+  }
+}
+
+function typeProblem(row: ServerKey, value: string): string | undefined {
+  if (row.type === "bool" && !isTrue(value) && !isFalse(value)) return "invalid boolean";
+  if (row.type === "int" && !/^-?\d+$/.test(value)) return "invalid integer";
+  try {
+    row.check?.(value);
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  return undefined;
+}

@@ -1,0 +1,82 @@
+/** Who is calling: the kernel's word on the unix socket, the certificate on the network. */
+import { fd } from "#base/brand.ts";
+import type { Database } from "#daemon/db/db.ts";
+import { integer, text } from "#daemon/db/db.ts";
+import { peerCredentials } from "#ffi/libc/peer.ts";
+import { createHash } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+import type { Caller } from "./caller.ts";
+
+/** Callers are judged once per connection; for TLS again when the trust store changed. */
+export function createIdentify(db: Database): (request: IncomingMessage) => Promise<Caller> {
+  const known = new WeakMap<Socket, { caller: Caller; version: number }>();
+  return async (request) => {
+    const { socket } = request;
+    const before = known.get(socket);
+    const isTls = (socket as TLSSocket).encrypted === true;
+    if (before !== undefined && (!isTls || before.version === db.version)) return before.caller;
+    const { version } = db;
+    const caller = isTls ? await tlsCaller(db, socket as TLSSocket) : unixCaller(socket);
+    known.set(socket, { caller, version });
+    return caller;
+  };
+}
+
+function unixCaller(socket: Socket): Caller {
+  const handle = (socket as unknown as { _handle: { fd: number } })._handle;
+  const { pid, uid, gid } = peerCredentials(fd(handle.fd));
+  return {
+    protocol: "unix",
+    pid,
+    uid,
+    gid,
+    username: userName(uid),
+    trusted: true,
+    projects: "all",
+  };
+}
+
+function userName(uid: number): string {
+  if (uid === 0) return "root";
+  try {
+    for (const line of Deno.readTextFileSync("/etc/passwd").split("\n")) {
+      const [name, , id] = line.split(":");
+      if (id === String(uid)) return name ?? "";
+    }
+  } catch {
+    // Ignored: a host without /etc/passwd has no names.
+  }
+  return String(uid);
+}
+
+async function tlsCaller(db: Database, socket: TLSSocket): Promise<Caller> {
+  const address = `${socket.remoteAddress}:${socket.remotePort}`;
+  const peer = socket.getPeerCertificate(false) as { raw?: Uint8Array };
+  if (peer?.raw === undefined) return untrusted(address);
+  const fingerprint = createHash("sha256").update(peer.raw).digest("hex");
+  const row = await db.read((tx) =>
+    tx.get("SELECT id, restricted FROM certificates WHERE fingerprint = ?", fingerprint)
+  );
+  if (row === undefined) return { ...untrusted(address), certificate: peer.raw };
+  const projects = integer(row, "restricted") === 0
+    ? "all" as const
+    : await projectsOf(db, row["id"]);
+  return { protocol: "tls", fingerprint, address, username: fingerprint, trusted: true, projects };
+}
+
+function untrusted(address: string): Caller & { trusted: false } {
+  return { protocol: "tls", address, username: "", trusted: false, projects: [] };
+}
+
+async function projectsOf(db: Database, certificate: unknown): Promise<string[]> {
+  const rows = await db.read((tx) =>
+    tx.all(
+      "SELECT p.name FROM projects p JOIN certificates_projects c ON c.project_id = p.id " +
+        "WHERE c.certificate_id = ?",
+      Number(certificate),
+    )
+  );
+  return rows.map((row) => text(row, "name"));
+}

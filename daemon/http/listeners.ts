@@ -1,0 +1,160 @@
+/** The sockets: the unix socket for local clients, TLS for the network. */
+import { Fault, messageOf } from "#base/errors.ts";
+import { LIMITS } from "#base/limits.ts";
+import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
+import { connect } from "node:net";
+import type { Duplex } from "node:stream";
+import type { TLSSocket } from "node:tls";
+import type { HttpHandlers } from "./server.ts";
+
+export interface Listener {
+  close(): Promise<void>;
+}
+
+/**
+ * Listen on a unix socket. A stale socket file of a dead daemon is replaced.
+ *
+ * @param gid Group that may connect (mode 0660).
+ * @throws {Fault} conflict if another daemon answers on it.
+ */
+export async function listenUnix(
+  path: string,
+  gid: number,
+  handlers: HttpHandlers,
+): Promise<Listener> {
+  if (await answers(path)) {
+    throw new Fault("conflict", `cannot listen on "${path}": another daemon is running`, {
+      hint: "Stop it first, or set LXD_DIR to another directory.",
+    });
+  }
+  await Deno.remove(path).catch(() => undefined);
+  const server = createServer({ maxHeaderSize: LIMITS.headerBytes }, toListener(handlers));
+  configure(server, handlers);
+  const before = Deno.umask(0o117);
+  try {
+    await listen(server, { path });
+  } finally {
+    Deno.umask(before);
+  }
+  await Deno.chown(path, 0, gid);
+  return closer(server);
+}
+
+/** A socket handed over by the service manager (socket activation: descriptor 3). */
+export async function listenFd(fd: number, handlers: HttpHandlers): Promise<Listener> {
+  const server = createServer({ maxHeaderSize: LIMITS.headerBytes }, toListener(handlers));
+  configure(server, handlers);
+  await listen(server, { fd });
+  return closer(server);
+}
+
+export interface TlsOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly certificatePem: string;
+  readonly keyPem: string;
+}
+
+/** Client certificates are asked for and judged by their fingerprint, never by a chain. */
+export async function listenTls(options: TlsOptions, handlers: HttpHandlers): Promise<Listener> {
+  const server = createTlsServer({
+    cert: options.certificatePem,
+    key: options.keyPem,
+    requestCert: true,
+    rejectUnauthorized: false,
+    minVersion: Deno.env.get("LXD_INSECURE_TLS") ? "TLSv1.2" : "TLSv1.3",
+    maxHeaderSize: LIMITS.headerBytes,
+  }, toListener(handlers));
+  server.on("secureConnection", applyBackpressure);
+  server.on("tlsClientError", () => undefined);
+  configure(server, handlers);
+  try {
+    await listen(server, { host: options.host === "" ? "::" : options.host, port: options.port });
+  } catch (error) {
+    throw new Fault(
+      "bad_request",
+      `cannot listen on "${options.host}:${options.port}": ${messageOf(error)}`,
+      { cause: error, hint: "Is the address one of this machine, and the port free?" },
+    );
+  }
+  return closer(server);
+}
+
+/**
+ * node:tls of this runtime goes on reading while the reader is paused, so that a slow reader lets
+ * memory grow to the size of the whole transfer: stop the socket below it as well.
+ */
+function applyBackpressure(socket: TLSSocket): void {
+  const below = (socket as unknown as {
+    _parent?: { _handle?: { readStop(): void; readStart(): void } | null };
+  })._parent;
+  const pause = socket.pause.bind(socket);
+  const resume = socket.resume.bind(socket);
+  socket.pause = () => {
+    below?._handle?.readStop();
+    return pause();
+  };
+  socket.resume = () => {
+    below?._handle?.readStart();
+    return resume();
+  };
+}
+
+/** "[::]:8443", ":8443", "host", "[fe80::1]" -> host and port (8443). @throws {Fault} bad_request */
+export function parseAddress(address: string): { host: string; port: number } {
+  const match = /^(?:\[([0-9a-fA-F:.]*)\]|([^:[\]]*)|([0-9a-fA-F:]+:[0-9a-fA-F:]*))(?::(\d+))?$/
+    .exec(address);
+  const port = Number(match?.[4] ?? 8443);
+  if (match === null || port > 65535) {
+    throw new Fault("bad_request", `invalid address "${address}"`, {
+      hint: "Examples: :8443, [::]:8443, 192.0.2.1:8443",
+    });
+  }
+  const host = match[1] ?? match[2] ?? match[3] ?? "";
+  return { host: host === "*" ? "" : host, port };
+}
+
+function toListener(handlers: HttpHandlers): RequestListener {
+  return (request, response) => void handlers.request(request, response);
+}
+
+function configure(server: Server | TlsServer, handlers: HttpHandlers): void {
+  server.on("upgrade", (request, socket: Duplex, head) => {
+    void handlers.upgrade(request, socket, head);
+  });
+  server.on("clientError", (_error, socket: Duplex) => socket.destroy());
+  server.requestTimeout = 0; // Uploads take as long as they take; headers are bounded:
+  server.headersTimeout = 20_000;
+  server.keepAliveTimeout = 60_000;
+}
+
+async function listen(server: Server | TlsServer, where: object): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once("error", reject);
+  server.listen(where, () => resolve());
+  await promise;
+  server.removeListener("error", reject);
+}
+
+function closer(server: Server | TlsServer): Listener {
+  return {
+    close: async () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      server.close(() => resolve());
+      server.closeAllConnections();
+      await promise;
+    },
+  };
+}
+
+/** Does somebody listen on the socket file? */
+async function answers(path: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = connect(path, () => {
+    socket.destroy();
+    resolve(true);
+  });
+  socket.on("error", () => resolve(false));
+  return await promise;
+}
