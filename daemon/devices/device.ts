@@ -30,6 +30,8 @@ export interface DeviceHost {
 export interface DeviceServices {
   readonly networks: Networks;
   readonly storage: Storage;
+  /** Path of the C helper, for what must happen inside a running container. */
+  readonly helper: HostPath;
 }
 
 /** What a device adds to the start of a container. */

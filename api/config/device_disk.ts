@@ -1,0 +1,54 @@
+/** Keys of `disk` devices. */
+import { boolValue, bytesValue, type Check, intValue, wordOf } from "./instance_checks.ts";
+
+export interface DeviceKey {
+  readonly check?: Check;
+  readonly default?: string;
+  readonly isRequired?: true;
+  readonly summary: string;
+  /** "later": accepted and kept, without an effect yet. */
+  readonly effect?: "later";
+}
+
+export const PROPAGATIONS = [
+  "private",
+  "shared",
+  "slave",
+  "unbindable",
+  "rprivate",
+  "rshared",
+  "rslave",
+  "runbindable",
+] as const;
+
+export const DISK_KEYS = {
+  "boot.priority": { check: intValue, summary: "Boot order of a virtual machine", effect: "later" },
+  "ceph.cluster_name": { default: "ceph", summary: "Name of the Ceph cluster", effect: "later" },
+  "ceph.user_name": { default: "admin", summary: "User of the Ceph cluster", effect: "later" },
+  "limits.max": { summary: "Rate limit for reads and writes", effect: "later" },
+  "limits.read": { summary: 'Rate limit for reads ("10MB" or "500iops")', effect: "later" },
+  "limits.write": { summary: 'Rate limit for writes ("10MB" or "500iops")', effect: "later" },
+  "path": { isRequired: true, summary: "Where it is mounted inside" },
+  "pool": { summary: "Storage pool of the volume" },
+  "propagation": {
+    check: wordOf(...PROPAGATIONS),
+    default: "private",
+    summary: "How mounts below spread between host and instance",
+  },
+  "raw.mount.options": { summary: "Extra mount options" },
+  "readonly": { check: boolValue, default: "false", summary: "Mount it read-only" },
+  "recursive": {
+    check: boolValue,
+    default: "false",
+    summary: "Take what is mounted below the source too",
+  },
+  "required": {
+    check: boolValue,
+    default: "true",
+    summary: "Refuse to start if the source is missing",
+  },
+  "shift": { check: boolValue, default: "false", summary: "Map ids so that they fit inside" },
+  "size": { check: bytesValue, summary: "Quota of the root disk" },
+  "size.state": { check: bytesValue, summary: "Quota of a virtual machine's state" },
+  "source": { summary: "Path on the host, or name of the volume" },
+} as const satisfies Record<string, DeviceKey>;

@@ -1,0 +1,255 @@
+/**
+ * `disk`: the root volume, directories and files of the host, custom volumes, block devices. Sources
+ * are bound straight into the container: liblxc at a start, the helper's `mount` when it runs.
+ */
+import { DISK_KEYS } from "#api/config/device_disk.ts";
+import { type HostPath, hostPath } from "#base/brand.ts";
+import { ExecError, Fault } from "#base/errors.ts";
+import { isFalse, isTrue } from "#base/units.ts";
+import { runHelper } from "#daemon/host/helper.ts";
+import { detach } from "#ffi/libc/mount.ts";
+import { checkDeviceKeys, invalidDevice } from "./check_keys.ts";
+import type { Device, DeviceConfig, DeviceStart, DeviceType, ValidateContext } from "./device.ts";
+
+export const disk: DeviceType = {
+  type: "disk",
+  validate,
+  start,
+  stop,
+  plug,
+  unplug,
+  // Quota of the root is applied by the instance; anything else needs a new mount.
+  update: (device) => Promise.resolve(isRoot(device.config)),
+};
+
+function isRoot(config: DeviceConfig): boolean {
+  return config["path"] === "/";
+}
+
+async function validate(
+  name: string,
+  config: DeviceConfig,
+  context: ValidateContext,
+): Promise<void> {
+  checkDeviceKeys(name, config, DISK_KEYS);
+  if (isRoot(config)) return await validateRoot(name, config, context);
+  const source = config["source"] ?? "";
+  if (source === "") {
+    throw invalidDevice(name, 'Disk entry is missing the required "source" property');
+  }
+  if ((config["size"] ?? "") !== "") {
+    throw invalidDevice(name, "Only the root disk may have a size quota");
+  }
+  if (/^(ceph|cephfs|cloud-init):/.test(source)) {
+    throw invalidDevice(name, `source "${source}" is not supported by this server`);
+  }
+  const path = (config["path"] ?? "").replace(/^\/+|\/+$/g, "");
+  for (const [other, theirs] of Object.entries(context.devices)) {
+    if (other === name || theirs["type"] !== "disk") continue;
+    if ((theirs["path"] ?? "").replace(/^\/+|\/+$/g, "") === path) {
+      throw invalidDevice(name, `More than one disk device uses the same path "${config["path"]}"`);
+    }
+  }
+  if ((config["pool"] ?? "") !== "") return await validateVolume(name, config, context);
+  if (!source.startsWith("/")) {
+    throw invalidDevice(name, `source "${source}" is neither an absolute path nor a pool's volume`);
+  }
+  // A profile may name what only some hosts have.
+  if (context.instance === undefined || isFalse(config["required"])) return;
+  if (!await exists(source)) {
+    throw invalidDevice(name, `Missing source path "${source}" for disk "${name}"`);
+  }
+}
+
+async function validateRoot(
+  name: string,
+  config: DeviceConfig,
+  context: ValidateContext,
+): Promise<void> {
+  if ((config["source"] ?? "") !== "") {
+    throw invalidDevice(name, 'Root disk entry may not have a "source" property set');
+  }
+  const pool = config["pool"] ?? "";
+  if (pool === "") {
+    throw invalidDevice(name, 'Root disk entry must have a "pool" property set');
+  }
+  await requirePool(name, pool, context);
+}
+
+async function validateVolume(
+  name: string,
+  config: DeviceConfig,
+  context: ValidateContext,
+): Promise<void> {
+  if ((config["source"] ?? "").startsWith("/")) {
+    throw invalidDevice(name, "Storage volumes cannot be specified as absolute paths");
+  }
+  await requirePool(name, config["pool"] ?? "", context);
+}
+
+async function requirePool(name: string, pool: string, context: ValidateContext): Promise<void> {
+  try {
+    await context.services.storage.requirePool(pool);
+  } catch (error) {
+    throw new Fault(
+      "bad_request",
+      `Device validation failed for "${name}": The "${pool}" storage pool doesn't exist`,
+      { cause: error, hint: "lxc storage list" },
+    );
+  }
+}
+
+interface Source {
+  readonly path: HostPath;
+  readonly isDirectory: boolean;
+  /** Show the container's ids on it. */
+  readonly idmap: boolean;
+}
+
+/** What is to be bound; undefined if it is missing and not required. */
+async function resolve(device: Device): Promise<Source | undefined> {
+  const { config, host, services, name } = device;
+  const isVolume = (config["pool"] ?? "") !== "";
+  const path = isVolume
+    ? await services.storage.mountCustom(
+      config["pool"] ?? "",
+      host.project,
+      config["source"] ?? "",
+    )
+    : hostPath(config["source"] ?? "/");
+  const stat = await statOrUndefined(path);
+  if (stat === undefined) {
+    if (isFalse(config["required"])) return undefined;
+    throw new Fault("bad_request", `Missing source path "${path}" for disk "${name}"`, {
+      hint: "Make it, or set required=false.",
+    });
+  }
+  const idmap = host.idmap !== null && (isVolume || isTrue(config["shift"]));
+  if (!stat.isBlockDevice) return { path, isDirectory: stat.isDirectory, idmap };
+  return { path: await mountBlock(device, path), isDirectory: true, idmap };
+}
+
+/** Mount a block device below devices/<instance>/. @see mount(8) for the detection of its type */
+async function mountBlock(device: Device, source: HostPath): Promise<HostPath> {
+  const target = blockPath(device);
+  await Deno.mkdir(target, { recursive: true });
+  const options = [
+    ...(isTrue(device.config["readonly"]) ? ["ro"] : []),
+    ...(device.config["raw.mount.options"] ?? "").split(",").filter((option) => option !== ""),
+  ];
+  const args = [...(options.length > 0 ? ["-o", options.join(",")] : []), "--", source, target];
+  const { success, code, stderr } = await new Deno.Command("mount", {
+    args,
+    env: { LC_ALL: "C" },
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  if (success) return target;
+  const text = new TextDecoder().decode(stderr).slice(-1000).trim();
+  throw new Fault("bad_request", `cannot mount "${source}" for disk "${device.name}": ${text}`, {
+    cause: new ExecError(["mount", ...args], code, text),
+  });
+}
+
+function blockPath(device: Device): HostPath {
+  const path = (device.config["path"] ?? "").replace(/^\/+/, "").replaceAll("/", "-");
+  return hostPath(`${device.host.devicesPath()}/disk.${device.name}.${path}`);
+}
+
+async function start(device: Device): Promise<DeviceStart> {
+  if (isRoot(device.config)) return {};
+  const source = await resolve(device);
+  if (source === undefined) return {};
+  return { lxc: [["lxc.mount.entry", mountEntry(device.config, source)]] };
+}
+
+/** One line of fstab(5) for liblxc. Pure. */
+export function mountEntry(config: DeviceConfig, source: Source): string {
+  const target = (config["path"] ?? "").replace(/^\/+/, "");
+  const options = [
+    isTrue(config["recursive"]) ? "rbind" : "bind",
+    source.isDirectory ? "create=dir" : "create=file",
+    ...(isTrue(config["readonly"]) ? ["ro"] : []),
+    ...(isFalse(config["required"]) ? ["optional"] : []),
+    ...((config["propagation"] ?? "") === "" ? [] : [config["propagation"] ?? ""]),
+    ...(config["raw.mount.options"] ?? "").split(",").filter((option) => option !== ""),
+    ...(source.idmap ? ["idmap=container"] : []),
+  ];
+  return `${escapeSpaces(source.path)} ${escapeSpaces(target)} none ${options.join(",")} 0 0`;
+}
+
+function escapeSpaces(path: string): string {
+  return path.replaceAll("\\", "\\134").replaceAll(" ", "\\040").replaceAll("\t", "\\011");
+}
+
+function stop(device: Device): Promise<void> {
+  if (isRoot(device.config)) return Promise.resolve();
+  const path = blockPath(device);
+  if (detach(path)) Deno.removeSync(path);
+  return Promise.resolve();
+}
+
+// From <sys/mount.h>.
+const PROPAGATION_FLAGS: Readonly<Record<string, number>> = {
+  unbindable: 1 << 17,
+  private: 1 << 18,
+  slave: 1 << 19,
+  shared: 1 << 20,
+};
+
+async function plug(device: Device, pid: number): Promise<void> {
+  if (isRoot(device.config)) return;
+  const source = await resolve(device);
+  if (source === undefined) return;
+  const { config } = device;
+  const propagation = PROPAGATION_FLAGS[(config["propagation"] ?? "").replace(/^r/, "")];
+  await helper(device, [
+    "mount",
+    String(pid),
+    source.path,
+    insidePath(config),
+    ...(isTrue(config["readonly"]) ? ["ro"] : []),
+    ...(isTrue(config["recursive"]) ? ["rec"] : []),
+    ...(source.idmap ? ["idmap"] : []),
+    ...(source.isDirectory ? [] : ["file"]),
+    ...(propagation === undefined ? [] : [`propagation=${propagation}`]),
+  ]);
+}
+
+async function unplug(device: Device, pid: number): Promise<void> {
+  if (isRoot(device.config)) throw new Fault("bad_request", "cannot remove the root disk");
+  await helper(device, ["umount", String(pid), insidePath(device.config)]);
+  await stop(device);
+}
+
+function insidePath(config: DeviceConfig): string {
+  return "/" + (config["path"] ?? "").replace(/^\/+/, "");
+}
+
+async function helper(device: Device, args: readonly string[]): Promise<void> {
+  try {
+    await runHelper(device.services.helper, args);
+  } catch (error) {
+    if (!(error instanceof ExecError)) throw error;
+    const why = error.stderrTail.trim();
+    throw new Fault("bad_request", `cannot ${args[0]} disk "${device.name}": ${why}`, {
+      cause: error,
+    });
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await statOrUndefined(path) !== undefined;
+}
+
+async function statOrUndefined(path: string): Promise<Deno.FileInfo | undefined> {
+  try {
+    return await Deno.stat(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+      return undefined;
+    }
+    throw error;
+  }
+}
