@@ -1,0 +1,209 @@
+/** What the kernel tests of ffi/ share: a built helper, a busybox container, programs run in it. */
+import { type Fd, type HostPath, hostPath, type Pid, pid } from "#base/brand.ts";
+import { processEnd } from "#ffi/libc/exit_watch.ts";
+import { AT_FDCWD, OwnedFd, pipe } from "#ffi/libc/fd.ts";
+import { changeOwnerAt } from "#ffi/libc/in_root.ts";
+import { libc } from "#ffi/libc/open.ts";
+import { openPidfd, reap, signalPidfd, spawn } from "#ffi/libc/process.ts";
+import { Container } from "#ffi/liblxc/container.ts";
+
+const SIGKILL = 9;
+const NATIVE = new URL("../../ffi/native/", import.meta.url).pathname;
+/** Host id of the containers' root. */
+export const BASE_ID = 1_000_000;
+
+/** A directory that goes away, with what was made in it. */
+export function temporaryDirectory(): { readonly path: HostPath } & Disposable {
+  const path = hostPath(Deno.makeTempDirSync({ prefix: "ffi-" }));
+  Deno.chmodSync(path, 0o755); // The container's root walks through it.
+  return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
+}
+
+/** Compile C; `flags` come before the sources. @throws with the compiler's words. */
+export async function compile(
+  sources: readonly string[],
+  output: HostPath,
+  flags: readonly string[] = [],
+): Promise<void> {
+  const warnings = ["-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE"];
+  const args = [...warnings, ...flags, "-o", output, ...sources, "-llxc"];
+  const { success, stderr } = await new Deno.Command("gcc", { args }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+}
+
+/** The sources of the helper, as tools/build takes them. */
+export function helperSources(): string[] {
+  const names = [...Deno.readDirSync(NATIVE)].map(({ name }) => name);
+  return names.filter((name) => /^helper.*\.c$/.test(name)).sort().map((name) => NATIVE + name);
+}
+
+/** Compile the helper into `directory`. */
+export async function buildHelper(directory: HostPath): Promise<HostPath> {
+  const helper = hostPath(`${directory}/helper`);
+  await compile(helperSources(), helper, ["-O2"]);
+  return helper;
+}
+
+/** Everything from a pipe until its end. Blocks: the writer must be another process. */
+export function readAll(reader: Fd): string {
+  const buffer = new Uint8Array(65536);
+  const decoder = new TextDecoder();
+  let text = "";
+  for (;;) {
+    const length = Number(libc().read(reader, buffer, BigInt(buffer.length)));
+    if (length <= 0) return text;
+    text += decoder.decode(buffer.subarray(0, length), { stream: true });
+  }
+}
+
+/** Numbers of this process's open descriptors. */
+export function openDescriptors(): string[] {
+  return [...Deno.readDirSync("/proc/self/fd")]
+    .filter(({ name }) => {
+      try {
+        return !Deno.readLinkSync(`/proc/self/fd/${name}`).startsWith("/proc/");
+      } catch {
+        return false; // Ignored: the descriptor of this very listing.
+      }
+    })
+    .map(({ name }) => name);
+}
+
+const APPLETS = "sh true cat tty id pwd env sleep ls kill stat grep ip stty readlink mkdir ln";
+
+function makeRootfs(rootfs: string): void {
+  for (const name of ["bin", "sbin", "etc", "proc", "sys", "dev", "tmp", "root", "mnt"]) {
+    Deno.mkdirSync(`${rootfs}/${name}`, { recursive: true });
+  }
+  Deno.copyFileSync("/bin/busybox", `${rootfs}/bin/busybox`);
+  for (const name of APPLETS.split(" ")) Deno.symlinkSync("busybox", `${rootfs}/bin/${name}`);
+  Deno.symlinkSync("../bin/busybox", `${rootfs}/sbin/init`);
+  Deno.writeTextFileSync(`${rootfs}/etc/inittab`, "::sysinit:/bin/true\n");
+  Deno.writeTextFileSync(`${rootfs}/etc/data`, "not a program\n");
+  for (const path of walk(rootfs)) changeOwnerAt(AT_FDCWD as Fd, path, BASE_ID, BASE_ID);
+}
+
+function* walk(path: string): Generator<string> {
+  yield path;
+  for (const entry of Deno.readDirSync(path)) {
+    if (entry.isDirectory) yield* walk(`${path}/${entry.name}`);
+    else yield `${path}/${entry.name}`;
+  }
+}
+
+function lxcConfig(directory: string, name: string): string {
+  return `lxc.log.file = ${directory}/lxc.log
+lxc.log.level = info
+lxc.console.buffer.size = auto
+lxc.mount.auto = proc:rw sys:rw cgroup:mixed
+lxc.autodev = 1
+lxc.pty.max = 1024
+lxc.tty.max = 0
+lxc.uts.name = ${name}
+lxc.idmap = u 0 ${BASE_ID} 65536
+lxc.idmap = g 0 ${BASE_ID} 65536
+lxc.cap.drop = sys_time sys_module
+lxc.net.0.type = veth
+lxc.net.0.flags = up
+lxc.net.0.name = eth0
+lxc.net.0.hwaddr = 00:16:3e:ff:11:01
+lxc.net.0.veth.pair = ${name}
+lxc.net.0.ipv4.address = 10.203.7.5/24
+lxc.rootfs.path = dir:${directory}/rootfs
+`;
+}
+
+export interface TestContainer extends AsyncDisposable {
+  readonly name: string;
+  readonly lxcPath: HostPath;
+  readonly helper: HostPath;
+  readonly init: Pid;
+  readonly monitor: Pid;
+}
+
+/** Start a busybox container below `lxcPath`; disposing kills it and waits for its monitor. */
+export async function startBusybox(lxcPath: HostPath): Promise<TestContainer> {
+  const helper = await buildHelper(lxcPath);
+  const name = `ffi${Deno.pid}`;
+  const directory = `${lxcPath}/${name}`;
+  makeRootfs(`${directory}/rootfs`);
+  Deno.writeTextFileSync(`${directory}/config`, lxcConfig(directory, name));
+  const child = spawn([helper, "start", lxcPath, name, `${directory}/config`], {
+    fds: [null, null, null],
+  });
+  const status = reap(child);
+  if (status.kind !== "exit" || status.code !== 0) {
+    throw new Error(`did not start: ${Deno.readTextFileSync(`${directory}/lxc.log`)}`);
+  }
+  using container = new Container(name, lxcPath);
+  const init = pid(await container.initPid() ?? -1);
+  const monitor = pid(parentOf(init));
+  const close = async () => {
+    using end = processEnd(monitor);
+    using pidfd = openPidfd(init);
+    signalPidfd(pidfd.fd, SIGKILL);
+    await end.ended;
+  };
+  return { name, lxcPath, helper, init, monitor, [Symbol.asyncDispose]: close };
+}
+
+function parentOf(child: Pid): number {
+  const status = Deno.readTextFileSync(`/proc/${child}/status`);
+  return Number(/^PPid:\t(\d+)$/m.exec(status)?.[1] ?? -1);
+}
+
+export interface ExecOptions {
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly cwd?: string;
+  readonly env?: readonly string[];
+}
+
+/** Arguments of the helper's `exec`; the status descriptor is 3. */
+export function execArgv(
+  { helper, lxcPath, name }: TestContainer,
+  argv: readonly string[],
+  options: ExecOptions & { readonly streams: "pipe" | "tty" },
+): string[] {
+  const { uid = 0, gid = 0, cwd = "/", env = ["PATH=/bin:/sbin"], streams } = options;
+  const head = [helper, "exec", lxcPath, name, "3", `${uid}`, `${gid}`, cwd, streams];
+  return [...head, `${env.length}`, ...env, ...argv];
+}
+
+export interface ExecResult {
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Last line on the status descriptor: "exit 0", "signal 9". */
+  readonly status: string;
+}
+
+/** Run a program in the container to its end. */
+export function execIn(
+  container: TestContainer,
+  argv: readonly string[],
+  options: ExecOptions = {},
+): ExecResult {
+  using stack = new DisposableStack();
+  const [out, err, status] = [pipe(), pipe(), pipe()];
+  for (const { reader } of [out, err, status]) stack.use(reader);
+  const writers: OwnedFd[] = [out, err, status].map(({ writer }) => stack.use(writer));
+  const child = spawn(execArgv(container, argv, { ...options, streams: "pipe" }), {
+    fds: [null, ...writers.map(({ fd }) => fd)],
+  });
+  for (const writer of writers) writer[Symbol.dispose]();
+  const stdout = readAll(out.reader.fd);
+  const stderr = readAll(err.reader.fd);
+  const lines = readAll(status.reader.fd).trim().split("\n");
+  reap(child);
+  return { stdout, stderr, status: lines.at(-1) ?? "" };
+}
+
+/** Run the helper to its end: exit code and what it said. */
+export async function runHelper(
+  helper: HostPath,
+  args: readonly string[],
+): Promise<{ readonly code: number; readonly stderr: string }> {
+  const command = new Deno.Command(helper, { args: [...args], clearEnv: true, stdin: "null" });
+  const { code, stderr } = await command.output();
+  return { code, stderr: new TextDecoder().decode(stderr) };
+}
