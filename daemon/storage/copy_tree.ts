@@ -1,0 +1,55 @@
+/** Copies of whole trees with everything in them: owners, ACLs, xattrs (trusted ones too), holes, links. */
+import type { HostPath } from "#base/brand.ts";
+import { Fault } from "#base/errors.ts";
+import { statfs } from "node:fs/promises";
+
+/**
+ * Copy the content of `source` into the existing directory `target`; shares blocks where the file
+ * system can. cp(1) measured faster than tar and rsync for this.
+ *
+ * @throws {Fault} no_space before or while copying.
+ */
+export async function copyTree(
+  source: HostPath,
+  target: HostPath,
+  options: { reflink: "auto" | "always"; signal?: AbortSignal } = { reflink: "auto" },
+): Promise<void> {
+  const { success, stderr } = await new Deno.Command("cp", {
+    args: ["-a", `--reflink=${options.reflink}`, "--", `${source}/.`, `${target}/`],
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+    env: { LC_ALL: "C" },
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+  }).output();
+  if (success) return;
+  options.signal?.throwIfAborted();
+  const text = new TextDecoder().decode(stderr).trim().split("\n").slice(-2).join("; ");
+  if (/No space left|quota exceeded/i.test(text)) {
+    throw new Fault("no_space", `cannot copy "${source}": no space left on the storage pool`);
+  }
+  throw new Error(`cannot copy "${source}": ${text}`);
+}
+
+/** Bytes of disk that a tree takes. */
+export async function treeBytes(path: HostPath): Promise<number> {
+  const { stdout } = await new Deno.Command("du", {
+    args: ["-sx", "--block-size=1", "--", path],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+    env: { LC_ALL: "C" },
+  }).output();
+  return Number(new TextDecoder().decode(stdout).split("\t")[0]) || 0;
+}
+
+/** @throws {Fault} no_space unless `bytes` and a reserve are free at `path`. */
+export async function requireSpace(path: HostPath, bytes: number, what: string): Promise<void> {
+  const { bavail, bsize } = await statfs(path);
+  const free = bavail * bsize - 64 * 1024 * 1024;
+  if (bytes <= free) return;
+  const mib = (value: number) => `${Math.ceil(Math.max(0, value) / 1048576)}MiB`;
+  throw new Fault("no_space", `cannot ${what}: it needs ${mib(bytes)}, ${mib(free)} are free`, {
+    hint: "Free some space on the storage pool, or use another pool.",
+  });
+}
