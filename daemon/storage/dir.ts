@@ -313,6 +313,20 @@ export class DirDriver implements StorageDriver {
     return lowers;
   }
 
+  /** A snapshot of `source` as a snapshot of its copy `name`. */
+  async copySnapshot(source: string, name: string, snapshot: string): Promise<void> {
+    const manifest = await this.#load(source, snapshot);
+    const directory = this.directory(name, snapshot);
+    const rootfs = hostPath(`${directory}/rootfs`);
+    await Deno.mkdir(rootfs, { recursive: true, mode: 0o700 });
+    await copyMetadata(this.directory(source, snapshot), directory);
+    if (manifest.kind === "plain") {
+      await this.#copyAll(hostPath(`${this.directory(source, snapshot)}/rootfs`), rootfs);
+    }
+    await this.#write(name, snapshot, manifest);
+    await this.#presentSnapshot(name, snapshot);
+  }
+
   async restore(name: string, snapshot: string) {
     const directory = this.directory(name);
     const saved = await this.#load(name, snapshot);

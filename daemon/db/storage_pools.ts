@@ -1,0 +1,137 @@
+/** Storage pools and volumes in the database. */
+import { Fault } from "#base/errors.ts";
+import { type Config, readAllConfig, writeConfig } from "./config.ts";
+import { integer, text, type Tx } from "./db.ts";
+
+export interface Pool {
+  readonly id: number;
+  readonly name: string;
+  readonly driver: string;
+  readonly description: string;
+  readonly config: Config;
+}
+
+export async function listPools(tx: Tx): Promise<Pool[]> {
+  const rows = await tx.all(
+    "SELECT id, name, driver, description FROM storage_pools ORDER BY name",
+  );
+  const config = await readAllConfig(tx, "storage_pools");
+  return rows.map((row) => ({
+    id: integer(row, "id"),
+    name: text(row, "name"),
+    driver: text(row, "driver"),
+    description: text(row, "description"),
+    config: config.get(integer(row, "id")) ?? {},
+  }));
+}
+
+/** @throws {Fault} not_found */
+export async function getPool(tx: Tx, name: string): Promise<Pool> {
+  const found = (await listPools(tx)).find((pool) => pool.name === name);
+  if (found === undefined) throw new Fault("not_found", `Storage pool not found: "${name}"`);
+  return found;
+}
+
+export async function insertPool(tx: Tx, pool: Omit<Pool, "id">): Promise<void> {
+  const { lastId } = await tx.run(
+    "INSERT INTO storage_pools (name, driver, description, state) VALUES (?, ?, ?, 1)",
+    pool.name,
+    pool.driver,
+    pool.description,
+  );
+  await tx.run(
+    "INSERT INTO storage_pools_nodes (storage_pool_id, node_id, state) VALUES (?, 1, 1)",
+    lastId,
+  );
+  await writeConfig(tx, "storage_pools", lastId, pool.config);
+}
+
+/** LXD's numbers for volume types. */
+export const VOLUME_TYPES = { container: 0, image: 1, custom: 2, "virtual-machine": 3 } as const;
+export type VolumeType = keyof typeof VOLUME_TYPES;
+
+export interface VolumeRow {
+  readonly id: number;
+  readonly pool: string;
+  readonly project: string;
+  readonly name: string;
+  readonly type: VolumeType;
+  readonly description: string;
+  readonly contentType: "filesystem" | "block";
+  readonly config: Config;
+}
+
+export async function listVolumes(
+  tx: Tx,
+  filter: { pool?: string; type?: VolumeType; name?: string; project?: string } = {},
+): Promise<VolumeRow[]> {
+  const rows = await tx.all(
+    "SELECT v.id, v.name, v.type, v.description, v.content_type, p.name AS pool, j.name AS project " +
+      "FROM storage_volumes v JOIN storage_pools p ON p.id = v.storage_pool_id " +
+      "JOIN projects j ON j.id = v.project_id ORDER BY v.type, v.name",
+  );
+  const config = await readAllConfig(tx, "storage_volumes");
+  const types = Object.keys(VOLUME_TYPES) as VolumeType[];
+  return rows.map((row): VolumeRow => ({
+    id: integer(row, "id"),
+    pool: text(row, "pool"),
+    project: text(row, "project"),
+    name: text(row, "name"),
+    type: types[integer(row, "type")] ?? "custom",
+    description: text(row, "description"),
+    contentType: integer(row, "content_type") === 1 ? "block" : "filesystem",
+    config: config.get(integer(row, "id")) ?? {},
+  })).filter((volume) =>
+    Object.entries(filter).every(([key, value]) =>
+      value === undefined || volume[key as "pool"] === value
+    )
+  );
+}
+
+export async function insertVolume(
+  tx: Tx,
+  volume: Pick<VolumeRow, "pool" | "project" | "name" | "type" | "description" | "config">,
+): Promise<void> {
+  const { lastId } = await tx.run(
+    "INSERT INTO storage_volumes (name, storage_pool_id, node_id, type, description, project_id) " +
+      "SELECT ?, p.id, 1, ?, ?, j.id FROM storage_pools p, projects j WHERE p.name = ? AND j.name = ?",
+    volume.name,
+    VOLUME_TYPES[volume.type],
+    volume.description,
+    volume.pool,
+    volume.project,
+  );
+  await writeConfig(tx, "storage_volumes", lastId, volume.config);
+}
+
+export async function deleteVolumeRow(
+  tx: Tx,
+  volume: Pick<VolumeRow, "pool" | "project" | "name" | "type">,
+): Promise<void> {
+  await tx.run(
+    "DELETE FROM storage_volumes WHERE name = ? AND type = ? AND " +
+      "storage_pool_id = (SELECT id FROM storage_pools WHERE name = ?) AND " +
+      "project_id = (SELECT id FROM projects WHERE name = ?)",
+    volume.name,
+    VOLUME_TYPES[volume.type],
+    volume.pool,
+    volume.project,
+  );
+}
+
+export async function renameVolumeRow(
+  tx: Tx,
+  volume: Pick<VolumeRow, "pool" | "project" | "name" | "type">,
+  newName: string,
+): Promise<void> {
+  await tx.run(
+    "UPDATE storage_volumes SET name = ? WHERE name = ? AND type = ? AND " +
+      "storage_pool_id = (SELECT id FROM storage_pools WHERE name = ?) AND " +
+      "project_id = (SELECT id FROM projects WHERE name = ?)",
+    newName,
+    volume.name,
+    VOLUME_TYPES[volume.type],
+    volume.pool,
+    volume.project,
+  );
+}
