@@ -1,5 +1,6 @@
 /** What the kernel tests of ffi/ share: a built helper, a busybox container, programs run in it. */
 import { type Fd, type HostPath, hostPath, type Pid, pid } from "#base/brand.ts";
+import { ERRNO, isErrno } from "#base/errors.ts";
 import { processEnd } from "#ffi/libc/exit_watch.ts";
 import { AT_FDCWD, OwnedFd, pipe } from "#ffi/libc/fd.ts";
 import { changeOwnerAt } from "#ffi/libc/in_root.ts";
@@ -140,8 +141,12 @@ export async function startBusybox(lxcPath: HostPath): Promise<TestContainer> {
   const monitor = pid(parentOf(init));
   const close = async () => {
     using end = processEnd(monitor);
-    using pidfd = openPidfd(init);
-    signalPidfd(pidfd.fd, SIGKILL);
+    try {
+      using pidfd = openPidfd(init);
+      signalPidfd(pidfd.fd, SIGKILL);
+    } catch (error) {
+      if (!isErrno(error, ERRNO.ESRCH)) throw error; // The test has stopped it.
+    }
     await end.ended;
   };
   return { name, lxcPath, helper, init, monitor, [Symbol.asyncDispose]: close };

@@ -1,0 +1,316 @@
+/** The helper and liblxc on a real unprivileged busybox container. Needs root. */
+import assert from "node:assert/strict";
+import { type HostPath, hostPath } from "#base/brand.ts";
+import { processEnd } from "#ffi/libc/exit_watch.ts";
+import { OwnedFd, pipe } from "#ffi/libc/fd.ts";
+import { changeOwner } from "#ffi/libc/in_root.ts";
+import { openPidfd, reap, signalPidfd, spawn } from "#ffi/libc/process.ts";
+import { openPty, setWindowSize } from "#ffi/libc/pty.ts";
+import { Container } from "#ffi/liblxc/container.ts";
+import {
+  BASE_ID,
+  execArgv,
+  execIn,
+  openDescriptors,
+  readAll,
+  runHelper,
+  startBusybox,
+  temporaryDirectory,
+  type TestContainer,
+} from "./ffi_support.ts";
+
+const SIGTERM = 15;
+const SIGKILL = 9;
+const NO_GROUP_CHANGE = 0xffffffff;
+
+/** Everything on the host that a container of this test may leave behind. */
+function traces(name: string): string[] {
+  const found: string[] = [];
+  for (const controller of Deno.readDirSync("/sys/fs/cgroup")) {
+    const path = `/sys/fs/cgroup/${controller.name}`;
+    if (!controller.isDirectory) continue;
+    for (const entry of Deno.readDirSync(path)) {
+      if (entry.name.includes(name)) found.push(`${path}/${entry.name}`);
+    }
+  }
+  const mounts = Deno.readTextFileSync("/proc/self/mountinfo").split("\n");
+  found.push(...mounts.filter((line) => line.includes(name)));
+  for (const process of Deno.readDirSync("/proc")) {
+    if (!/^\d+$/.test(process.name) || Number(process.name) === Deno.pid) continue;
+    const text = readOr(`/proc/${process.name}/cmdline`, "");
+    if (text.includes(name)) found.push(`${process.name} ${text}`);
+  }
+  for (const device of Deno.readDirSync("/sys/class/net")) {
+    if (device.name === name) found.push(device.name);
+  }
+  return found;
+}
+
+function readOr(path: string, otherwise: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return otherwise; // Ignored: the process has ended meanwhile.
+  }
+}
+
+/** One container for the whole file: each step is a test of its own. */
+Deno.test("helper on a running container", async (t) => {
+  await watchOnce(); // The watcher keeps a pipe for the life of the process.
+  const descriptors = openDescriptors();
+  using directory = temporaryDirectory();
+  let name = "";
+  {
+    await using container = await startBusybox(directory.path);
+    name = container.name;
+    const step = (title: string, run: () => void | Promise<void>) => t.step(title, run);
+
+    await step("exec: streams, environment, user and directory", () => testExec(container));
+    await step("exec: exit codes and signals", () => testExitCodes(container));
+    await step("exec: stays confined as the container is", () => testConfinement(container));
+    await step("exec: a signal by pidfd", () => testSignal(container));
+    await step("exec: a pty of the container's own devpts", () => testPty(container));
+    await step("exec: a container that does not run", () => testNotRunning(container));
+    await step("mount: idmapped, then away again", () => testMount(container));
+    await step("mount: a read-only file", () => testMountFile(container));
+    await step("mount: a link can't lead out", () => testHostileTarget(container));
+    await step("net: addresses, counters, link", () => testNet(container));
+    await step("Container: state, pid, devpts", () => testState(container));
+    await step("Container: freeze and thaw", () => testFreeze(container));
+    await step("Container: console log", () => testConsole(container));
+    await step("start: twice is refused", () => testStartTwice(container));
+  }
+  assert.deepEqual(traces(name), []);
+  assert.deepEqual(openDescriptors(), descriptors);
+});
+
+async function watchOnce(): Promise<void> {
+  const child = spawn(["/bin/sleep", "0.05"], { fds: [null, null, null] });
+  using end = processEnd(child);
+  await end.ended;
+  reap(child);
+}
+
+function testExec(container: TestContainer): void {
+  const env = ["PATH=/bin", "TEXT=a b"];
+  const script = 'echo "$TEXT $(id -u) $(id -g) $(pwd)"; echo problem >&2';
+
+  const result = execIn(container, ["sh", "-c", script], { env, uid: 5, gid: 6, cwd: "/tmp" });
+
+  assert.deepEqual(result, { stdout: "a b 5 6 /tmp\n", stderr: "problem\n", status: "exit 0" });
+}
+
+function testExitCodes(container: TestContainer): void {
+  const status = (...argv: string[]) => execIn(container, argv).status;
+
+  assert.equal(status("true"), "exit 0");
+  assert.equal(status("sh", "-c", "exit 7"), "exit 7");
+  assert.equal(status("no-such-program"), "exit 127");
+  assert.equal(status("/etc/data"), "exit 126");
+  assert.equal(status("/etc"), "exit 126");
+  assert.equal(status("sh", "-c", "kill -9 $$"), `signal ${SIGKILL}`);
+}
+
+function testConfinement(container: TestContainer): void {
+  const bounding = (file: string) => execIn(container, ["grep", "CapBnd", file]).stdout;
+
+  assert.equal(bounding("/proc/self/status"), bounding("/proc/1/status"));
+  assert.equal(execIn(container, ["readlink", "/proc/self/exe"]).stdout, "/bin/busybox\n");
+  for (const kind of ["user", "mnt", "net", "pid", "uts", "ipc", "cgroup"]) {
+    const inside = execIn(container, ["readlink", `/proc/self/ns/${kind}`]).stdout.trim();
+    assert.equal(inside, Deno.readLinkSync(`/proc/${container.init}/ns/${kind}`), kind);
+  }
+}
+
+async function testSignal(container: TestContainer): Promise<void> {
+  const lines = pipe();
+  using reader = lines.reader;
+  const argv = execArgv(container, ["sleep", "60"], { streams: "pipe" });
+  const helper = spawn(argv, { fds: [null, null, null, lines.writer.fd] });
+  lines.writer[Symbol.dispose]();
+  const pid = await firstPid(reader);
+  using target = openPidfd(pid as never);
+
+  assert.equal(signalPidfd(target.fd, SIGTERM), true);
+
+  assert.equal(readAll(reader.fd), `signal ${SIGTERM}\n`);
+  assert.deepEqual(reap(helper), { kind: "exit", code: 0 });
+}
+
+/** "pid 123\n" is the first thing that comes. */
+async function firstPid(reader: OwnedFd): Promise<number> {
+  const { libc } = await import("#ffi/libc/open.ts");
+  const buffer = new Uint8Array(64);
+  const length = Number(libc().read(reader.fd, buffer, BigInt(buffer.length)));
+  const text = new TextDecoder().decode(buffer.subarray(0, length));
+  return Number(/^pid (\d+)\n$/.exec(text)?.[1]);
+}
+
+async function testPty(container: TestContainer): Promise<void> {
+  using handle = new Container(container.name, container.lxcPath);
+  using devpts = await handle.devpts() ?? new OwnedFd(-1);
+  const { master, slave } = openPty(devpts.fd);
+  using held = master;
+  const lines = pipe();
+  using reader = lines.reader;
+  changeOwner(slave.fd, BASE_ID + 1000, NO_GROUP_CHANGE);
+  setWindowSize(held.fd, 81, 25);
+  const script = "tty; stat -c %u $(tty); stty size; echo controlling > /dev/tty";
+  const argv = execArgv(container, ["sh", "-c", script], { uid: 1000, streams: "tty" });
+
+  const helper = spawn(argv, { fds: [slave.fd, slave.fd, slave.fd, lines.writer.fd] });
+  for (const end of [slave, lines.writer]) end[Symbol.dispose]();
+  const text = readAll(held.fd);
+
+  assert.match(text, /^\/dev\/pts\/\d+\r\n1000\r\n25 81\r\ncontrolling\r\n$/);
+  assert.match(readAll(reader.fd), /exit 0\n$/);
+  reap(helper);
+}
+
+function testNotRunning({ helper, lxcPath }: TestContainer): void {
+  const other = { helper, lxcPath, name: "ffi-absent" } as TestContainer;
+
+  const result = execIn(other, ["true"]);
+
+  assert.equal(result.status, "failed 1");
+}
+
+function makeSource(container: TestContainer): HostPath {
+  const source = hostPath(`${container.lxcPath}/source`);
+  Deno.mkdirSync(source, { recursive: true });
+  Deno.writeTextFileSync(`${source}/file`, "text\n");
+  return source;
+}
+
+async function testMount(container: TestContainer): Promise<void> {
+  const { helper, init } = container;
+  const source = makeSource(container);
+
+  const mounted = await runHelper(helper, ["mount", `${init}`, source, "/mnt/a/b", "idmap"]);
+  const written = execIn(container, ["sh", "-c", "stat -c %u /mnt/a/b/file; echo x > /mnt/a/b/n"]);
+  const unmounted = await runHelper(helper, ["umount", `${init}`, "/mnt/a/b"]);
+  const again = await runHelper(helper, ["umount", `${init}`, "/mnt/a/b"]);
+
+  assert.deepEqual(mounted, { code: 0, stderr: "" });
+  assert.equal(written.stdout, "0\n");
+  assert.equal(Deno.statSync(`${source}/n`).uid, 0);
+  assert.deepEqual([unmounted.code, again.code], [0, 0]);
+  assert.equal(execIn(container, ["ls", "/mnt/a/b"]).stdout, "");
+  const made = `${container.lxcPath}/${container.name}/rootfs/mnt/a`;
+  assert.equal(Deno.statSync(made).uid, BASE_ID);
+}
+
+async function testMountFile(container: TestContainer): Promise<void> {
+  const { helper, init } = container;
+  const source = `${makeSource(container)}/file`;
+
+  const args = ["mount", `${init}`, source, "/mnt/file", "ro", "idmap", "file"];
+  const mounted = await runHelper(helper, args);
+  const result = execIn(container, ["sh", "-c", "cat /mnt/file; echo x > /mnt/file"]);
+  await runHelper(helper, ["umount", `${init}`, "/mnt/file"]);
+
+  assert.equal(mounted.code, 0);
+  assert.equal(result.stdout, "text\n");
+  assert.match(result.stderr, /Read-only file system/);
+}
+
+async function testHostileTarget(container: TestContainer): Promise<void> {
+  const { helper, init } = container;
+  const source = makeSource(container);
+  const outside = `${container.lxcPath}/outside`;
+  Deno.mkdirSync(outside);
+  execIn(container, ["ln", "-s", `../../../../../..${outside}`, "/mnt/link"]);
+
+  const { code } = await runHelper(helper, ["mount", `${init}`, source, "/mnt/link/x"]);
+
+  assert.equal(code, 1);
+  assert.deepEqual([...Deno.readDirSync(outside)], []);
+}
+
+interface NetState {
+  readonly addresses: readonly Readonly<Record<string, string>>[];
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+async function testNet(container: TestContainer): Promise<void> {
+  const requests = pipe();
+  const answers = pipe();
+  const child = spawn([container.helper, "net"], {
+    fds: [requests.reader.fd, answers.writer.fd, null],
+  });
+  Deno.writeTextFileSync(`/proc/self/fd/${requests.writer.fd}`, `${container.init}\n1x\n0\n-1\n`);
+  for (const end of [requests.reader, requests.writer, answers.writer]) end[Symbol.dispose]();
+  using reader = answers.reader;
+  const [first, ...rest] = readAll(reader.fd).trim().split("\n");
+
+  await Promise.resolve(reap(child));
+  assert.deepEqual(rest, ["{}", "{}", "{}"]);
+  const { lo, eth0 } = JSON.parse(first ?? "") as Record<string, NetState>;
+  assert.deepEqual(lo?.addresses[0], {
+    family: "inet",
+    address: "127.0.0.1",
+    netmask: "8",
+    scope: "local",
+  });
+  const { addresses = [], counters, ...link } = eth0 ?? {};
+  assert.equal(addresses[0]?.address, "10.203.7.5");
+  assert.equal(addresses[0]?.netmask, "24");
+  assert.ok((counters?.packets_sent ?? 0) >= 0);
+  assert.deepEqual({ ...link, host_name: "" }, {
+    hwaddr: "00:16:3e:ff:11:01",
+    host_name: "",
+    mtu: 1500,
+    state: "up",
+    type: "broadcast",
+  });
+}
+
+async function testState(container: TestContainer): Promise<void> {
+  using handle = new Container(container.name, container.lxcPath);
+  using absent = new Container("ffi-absent", container.lxcPath);
+
+  assert.equal(await handle.state(), "RUNNING");
+  assert.equal(await handle.initPid(), container.init);
+  assert.equal(await absent.state(), "STOPPED");
+  assert.equal(await absent.initPid(), undefined);
+}
+
+async function testFreeze(container: TestContainer): Promise<void> {
+  using handle = new Container(container.name, container.lxcPath);
+
+  await handle.freeze();
+  const frozen = await handle.state();
+  await handle.unfreeze();
+
+  assert.deepEqual([frozen, await handle.state()], ["FROZEN", "RUNNING"]);
+}
+
+async function testConsole(container: TestContainer): Promise<void> {
+  using handle = new Container(container.name, container.lxcPath);
+  execIn(container, ["sh", "-c", "echo on the console > /dev/console"]);
+
+  const text = new TextDecoder().decode(await handle.consoleLog({}));
+  await handle.consoleLog({ clear: true, read: false });
+
+  assert.match(text, /on the console/);
+  assert.equal((await handle.consoleLog({})).length, 0);
+}
+
+async function testStartTwice({ helper, lxcPath, name }: TestContainer): Promise<void> {
+  const result = await runHelper(helper, ["start", lxcPath, name, `${lxcPath}/${name}/config`]);
+
+  assert.equal(result.code, 1);
+  assert.notEqual(result.stderr, "");
+}
+
+Deno.test("processEnd() notices the end of a container's init", async () => {
+  using directory = temporaryDirectory();
+  await using container = await startBusybox(directory.path);
+  using end = processEnd(container.init);
+  using handle = new Container(container.name, container.lxcPath);
+
+  await handle.stop();
+  await end.ended;
+
+  assert.equal(await handle.initPid(), undefined);
+});
