@@ -100,11 +100,10 @@ async function* throughTool(argv: string[], path: HostPath): AsyncGenerator<Uint
     isDone = true;
   } finally {
     if (!isDone) child.kill("SIGKILL");
-    const [status, text] = await Promise.all([child.status, stderr]);
-    if (isDone && !status.success) {
-      throw new Fault("bad_request", "invalid image: the compressed data is corrupt", {
-        cause: new ExecError(argv, status.code, text.slice(-500)),
-      });
-    }
   }
+  const [status, text] = await Promise.all([child.status, stderr]);
+  if (status.success) return;
+  throw new Fault("bad_request", "invalid image: the compressed data is corrupt", {
+    cause: new ExecError(argv, status.code, text.slice(-500)),
+  });
 }

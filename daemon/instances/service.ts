@@ -1,5 +1,6 @@
 /** Instances: the contract for routes, profiles, networks and storage. */
 import type { Pid } from "#base/brand.ts";
+import type { InstanceVolume } from "#daemon/storage/service.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 
 export interface InstanceRef {
@@ -26,6 +27,12 @@ export interface Instances {
     before: ProfileConfig,
     caller: Caller,
   ): Promise<void>;
+  /** For publishing: the volume of an instance or snapshot. @throws {Fault} not_found */
+  sourceOf(project: string, name: string, snapshot: string | undefined): Promise<{
+    readonly volume: InstanceVolume;
+    readonly architecture: string;
+    readonly isRunning: boolean;
+  }>;
   /** Pid of init, undefined if not running. */
   pidOf(ref: InstanceRef): Promise<Pid | undefined>;
   /** Daemon start: adopt running ones, repair half-made ones, then autostart. */

@@ -1,0 +1,221 @@
+/** The image service: what other parts need, and what the image routes build on. */
+import { ARCHITECTURES, findArchitecture } from "#base/architectures.ts";
+import { type HostPath, hostPath } from "#base/brand.ts";
+import { Fault } from "#base/errors.ts";
+import { Undo } from "#base/undo.ts";
+import type { Database } from "#daemon/db/db.ts";
+import {
+  findAlias,
+  getImage,
+  type ImageRow,
+  insertAlias,
+  insertImage,
+  listImages,
+} from "#daemon/db/images.ts";
+import { effectiveProject } from "#daemon/db/projects.ts";
+import type { Paths } from "#daemon/paths.ts";
+import type { ImageFiles, ImageRef, Images } from "./service.ts";
+import { readImageMetadata } from "./store.ts";
+import { unpackImage } from "./unpack.ts";
+
+export interface ImageDeps {
+  readonly paths: Paths;
+  readonly db: Database;
+  readonly helper: HostPath;
+}
+
+export interface ImportOptions {
+  readonly project: string;
+  readonly filename: string;
+  readonly isPublic: boolean;
+  readonly autoUpdate?: boolean;
+  /** Win over those of metadata.yaml. */
+  readonly properties: Readonly<Record<string, string>>;
+  readonly profiles: readonly string[] | undefined;
+  readonly expiresAt?: Date;
+  readonly aliases: readonly { name: string; description?: string }[];
+}
+
+export interface ImageService extends Images {
+  /** A fresh directory below images/ for files on their way in; removed when disposed. */
+  workspace(): Promise<{ readonly path: HostPath } & AsyncDisposable>;
+  /** Take finished files over as an image. @throws {Fault} conflict if it is there already. */
+  add(
+    files: { fingerprint: string; meta: HostPath; rootfs: HostPath | undefined; size: number },
+    options: ImportOptions,
+  ): Promise<string>;
+  /** Remove from a project; the files go with the last project that has it. */
+  remove(project: string, fingerprint: string): Promise<{ isLast: boolean }>;
+  readonly helper: HostPath;
+}
+
+export function createImages(deps: ImageDeps): ImageService {
+  const { paths, db } = deps;
+  const files = (fingerprint: string): ImageFiles => {
+    const rootfs = paths.at("images", `${fingerprint}.rootfs`);
+    return {
+      fingerprint,
+      meta: paths.at("images", fingerprint),
+      rootfs: existsSync(rootfs) ? rootfs : undefined,
+    };
+  };
+  return {
+    helper: deps.helper,
+    files,
+    async resolve(project, nameOrPrefix) {
+      return await db.read(async (tx) => {
+        const { id } = await effectiveProject(tx, project, "images");
+        const alias = await findAlias(tx, id, nameOrPrefix);
+        return toRef(await getImage(tx, id, alias?.target ?? nameOrPrefix));
+      });
+    },
+    async findByProperties(project, properties) {
+      const images = await db.read(async (tx) => {
+        const { id } = await effectiveProject(tx, project, "images");
+        return await listImages(tx, id);
+      });
+      const matching = images.filter((image) =>
+        Object.entries(properties).every(([key, value]) => image.properties[key] === value)
+      );
+      const newest = matching.toSorted((a, b) => b.createdAt.localeCompare(a.createdAt))[0];
+      if (newest === undefined) throw new Fault("not_found", "No matching image could be found");
+      return toRef(newest);
+    },
+    async unpack(fingerprint, directory, options) {
+      const progress = options.progress;
+      await unpackImage(files(fingerprint), directory, {
+        helper: deps.helper,
+        ...(options.signal === undefined ? {} : { signal: options.signal }),
+        ...(progress === undefined
+          ? {}
+          : { progress: (bytes) => progress(`Unpack: ${Math.round(bytes / 1e6)}MB`) }),
+      });
+    },
+    async unpackedBytes(fingerprint) {
+      const { meta, rootfs } = files(fingerprint);
+      const { size } = await Deno.stat(rootfs ?? meta);
+      return size * 3;
+    },
+    async touch(project, fingerprint) {
+      await db.write(async (tx) => {
+        const { id } = await effectiveProject(tx, project, "images");
+        await tx.run(
+          "UPDATE images SET last_use_date = ? WHERE project_id = ? AND fingerprint = ?",
+          new Date().toISOString(),
+          id,
+          fingerprint,
+        );
+      });
+    },
+    close: () => Promise.resolve(),
+    async workspace() {
+      const path = paths.at("images", `lxd_build_${crypto.randomUUID()}`);
+      await Deno.mkdir(path, { recursive: true, mode: 0o700 });
+      return {
+        path,
+        [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }),
+      };
+    },
+    add: (received, options) => addImage(deps, files, received, options),
+    async remove(project, fingerprint) {
+      const isLast = await db.write(async (tx) => {
+        const { id } = await effectiveProject(tx, project, "images");
+        const { changes } = await tx.run(
+          "DELETE FROM images WHERE project_id = ? AND fingerprint = ?",
+          id,
+          fingerprint,
+        );
+        if (changes === 0) throw new Fault("not_found", "Image not found");
+        return await tx.get("SELECT 1 FROM images WHERE fingerprint = ?", fingerprint) ===
+          undefined;
+      });
+      if (isLast) {
+        const { meta, rootfs } = files(fingerprint);
+        for (const path of [meta, rootfs]) if (path !== undefined) await Deno.remove(path);
+      }
+      return { isLast };
+    },
+  };
+}
+
+async function addImage(
+  deps: ImageDeps,
+  files: (fingerprint: string) => ImageFiles,
+  received: { fingerprint: string; meta: HostPath; rootfs: HostPath | undefined; size: number },
+  options: ImportOptions,
+): Promise<string> {
+  await using undo = new Undo();
+  const { fingerprint } = received;
+  const metadata = await readImageMetadata(received.meta);
+  const architecture = findArchitecture(metadata.architecture);
+  if (architecture === undefined) {
+    throw new Fault(
+      "bad_request",
+      `invalid image: unknown architecture "${metadata.architecture}"`,
+    );
+  }
+  const isKnown = existsSync(files(fingerprint).meta);
+  if (!isKnown) {
+    const meta = deps.paths.at("images", fingerprint);
+    const rootfs = hostPath(`${meta}.rootfs`);
+    undo.add("remove image files", async () => {
+      await Deno.remove(meta).catch(() => undefined);
+      await Deno.remove(rootfs).catch(() => undefined);
+    });
+    await Deno.rename(received.meta, meta);
+    if (received.rootfs !== undefined) await Deno.rename(received.rootfs, rootfs);
+  }
+  await deps.db.write(async (tx) => {
+    const project = await effectiveProject(tx, options.project, "images");
+    const taken = await tx.get(
+      "SELECT 1 FROM images WHERE project_id = ? AND fingerprint = ?",
+      project.id,
+      fingerprint,
+    );
+    if (taken !== undefined) {
+      throw new Fault("conflict", "Image with same fingerprint already exists");
+    }
+    const id = await insertImage(tx, {
+      projectId: project.id,
+      fingerprint,
+      filename: options.filename,
+      size: received.size,
+      isPublic: options.isPublic,
+      autoUpdate: options.autoUpdate ?? false,
+      architecture,
+      createdAt: new Date(metadata.creationDate * 1000),
+      expiresAt: options.expiresAt ??
+        (metadata.expiryDate > 0 ? new Date(metadata.expiryDate * 1000) : undefined),
+      properties: { ...metadata.properties, ...options.properties },
+      profiles: options.profiles ?? ["default"],
+    });
+    for (const alias of options.aliases) {
+      await insertAlias(tx, project.id, {
+        name: alias.name,
+        description: alias.description ?? "",
+        imageId: id,
+      });
+    }
+  });
+  undo.keep();
+  return fingerprint;
+}
+
+function toRef(image: ImageRow): ImageRef {
+  return {
+    fingerprint: image.fingerprint,
+    architecture: ARCHITECTURES[image.architecture] ?? "unknown",
+    properties: image.properties,
+    profiles: image.profiles,
+    type: "container",
+  };
+}
+
+function existsSync(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false; // Ignored: then it is not there.
+  }
+}

@@ -1,0 +1,166 @@
+/** Ways by which images come to be: upload, build on this host, publishing of an instance. */
+import type { postImages } from "#api/routes/images.ts";
+import { hostPath } from "#base/brand.ts";
+import { Fault } from "#base/errors.ts";
+import type { Call } from "#daemon/http/handle.ts";
+import { projectSuffix } from "#daemon/http/list.ts";
+import type { Operation } from "#daemon/operations/operation.ts";
+import type { Services } from "#daemon/services.ts";
+import { buildImage, parseRecipe } from "./build.ts";
+import type { ImageService, ImportOptions } from "./create.ts";
+import { packInstance } from "./publish.ts";
+import { hashFiles, receiveImage } from "./store.ts";
+
+type PostCall = Call<typeof postImages>;
+
+function created(services: Services, call: PostCall, fingerprint: string): void {
+  const { project } = call.query;
+  const source = `/1.0/images/${fingerprint}${projectSuffix(project)}`;
+  services.events.lifecycle({ action: "image-created", source, project, caller: call.caller });
+}
+
+/** The body is the image; the headers X-LXD-* say the rest. */
+export async function importUpload(
+  services: Services,
+  images: ImageService,
+  call: PostCall,
+): Promise<Operation> {
+  const { headers } = call.request;
+  const header = (name: string) => {
+    const value = headers[`x-lxd-${name}`];
+    return value === undefined ? undefined : String(value);
+  };
+  const workspace = await images.workspace();
+  try {
+    const received = await receiveImage(call.request, workspace.path);
+    const wanted = header("fingerprint");
+    if (wanted !== undefined && wanted !== "" && wanted !== received.fingerprint) {
+      throw new Fault(
+        "bad_request",
+        `Invalid image fingerprint: got ${received.fingerprint}, expected ${wanted}`,
+      );
+    }
+    const options: ImportOptions = {
+      project: call.query.project,
+      filename: header("filename") ?? received.filename,
+      isPublic: header("public") === "1" || header("public") === "true",
+      properties: Object.fromEntries(new URLSearchParams(header("properties") ?? "")),
+      profiles: header("profiles") === undefined
+        ? undefined
+        : new URLSearchParams(header("profiles")).getAll("profile"),
+      aliases: [],
+    };
+    return services.operations.start({
+      description: "Downloading image",
+      project: call.query.project,
+      caller: call.caller,
+      run: async () => {
+        await using _files = workspace;
+        const fingerprint = await images.add(received, options);
+        created(services, call, fingerprint);
+        return { fingerprint, size: String(received.size) };
+      },
+    });
+  } catch (error) {
+    await workspace[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+export function buildAndAdd(
+  services: Services,
+  images: ImageService,
+  call: PostCall,
+): Operation {
+  const { body, caller, query } = call;
+  const recipe = body.source?.alias ?? "";
+  const mirror = body.source?.server || undefined;
+  const keyring = body.source?.keyring || undefined;
+  parseRecipe({ recipe, mirror, keyring });
+  return services.operations.start({
+    description: "Building image",
+    project: query.project,
+    caller,
+    cancellable: true,
+    run: async ({ signal, progress }) => {
+      await using workspace = await images.workspace();
+      const built = await buildImage({
+        recipe,
+        mirror,
+        keyring,
+        directory: workspace.path,
+        signal,
+        progress: (text) => progress({ build_progress: text }),
+      });
+      const { hash, size } = await hashFiles([built.meta, built.rootfs]);
+      const fingerprint = await images.add(
+        { fingerprint: hash, meta: built.meta, rootfs: built.rootfs, size },
+        optionsOf(call, `${recipe.replace("/", "-")}.tar.xz`),
+      );
+      created(services, call, fingerprint);
+      return { fingerprint, size: String(size), build_progress: "" };
+    },
+  });
+}
+
+function optionsOf(call: PostCall, filename: string): ImportOptions {
+  const { body, query } = call;
+  const expires = body.expires_at === undefined ? undefined : new Date(body.expires_at);
+  return {
+    project: query.project,
+    filename: body.filename ?? filename,
+    isPublic: body.public ?? false,
+    autoUpdate: body.auto_update ?? false,
+    properties: body.properties ?? {},
+    profiles: body.profiles,
+    ...(expires === undefined || Number.isNaN(expires.getTime()) || expires.getTime() <= 0
+      ? {}
+      : { expiresAt: expires }),
+    aliases: (body.aliases ?? []).map(({ name, description }) => ({
+      name,
+      ...(description === undefined ? {} : { description }),
+    })),
+  };
+}
+
+/** An image of a stopped instance or of a snapshot. */
+export async function publishInstance(
+  services: Services,
+  images: ImageService,
+  call: PostCall,
+): Promise<Operation> {
+  const { body, caller, query } = call;
+  const [name = "", snapshot] = (body.source?.name ?? "").split("/");
+  const source = await services.instances.sourceOf(query.project, name, snapshot);
+  if (source.isRunning) {
+    throw new Fault("bad_request", "The instance is running", {
+      hint: "Stop it first, or publish one of its snapshots.",
+    });
+  }
+  return services.operations.start({
+    description: "Publishing instance",
+    project: query.project,
+    resources: { instances: [name] },
+    caller,
+    run: async ({ signal }) => {
+      await using workspace = await images.workspace();
+      await using root = await services.storage.instances.openStopped(source.volume, snapshot);
+      const file = await packInstance({
+        root: root.path,
+        directory: services.storage.instances.directory(source.volume, snapshot),
+        target: hostPath(`${workspace.path}/image`),
+        architecture: source.architecture,
+        properties: body.properties ?? {},
+        compression: body.compression_algorithm ?? "gzip",
+        signal,
+      });
+      const { hash, size } = await hashFiles([file]);
+      const fingerprint = await images.add(
+        { fingerprint: hash, meta: file, rootfs: undefined, size },
+        optionsOf(call, ""),
+      );
+      created(services, call, fingerprint);
+      return { fingerprint, size: String(size) };
+    },
+  });
+}

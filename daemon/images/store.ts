@@ -1,0 +1,161 @@
+/** Image files as they come in: written to a temporary file while their hash is taken. */
+import { type HostPath, hostPath } from "#base/brand.ts";
+import { Fault } from "#base/errors.ts";
+import { LIMITS } from "#base/limits.ts";
+import busboy from "busboy";
+import { createHash, type Hash } from "node:crypto";
+import { createReadStream, createWriteStream } from "node:fs";
+import type { IncomingMessage } from "node:http";
+import type { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { compressionOf, decompress } from "./compression.ts";
+import { type ImageMetadata, parseMetadata } from "./metadata.ts";
+import { TarFilter } from "./tar_filter.ts";
+
+export interface ReceivedImage {
+  readonly fingerprint: string;
+  readonly meta: HostPath;
+  readonly rootfs: HostPath | undefined;
+  readonly size: number;
+  /** Name of the (first) file as the client gave it. */
+  readonly filename: string;
+}
+
+/** Receive the body of an upload into `directory`: one file, or multipart with metadata and rootfs. */
+export async function receiveImage(
+  request: IncomingMessage,
+  directory: HostPath,
+): Promise<ReceivedImage> {
+  const type = request.headers["content-type"] ?? "";
+  const hash = createHash("sha256");
+  if (!type.startsWith("multipart/")) {
+    const meta = hostPath(`${directory}/meta`);
+    const size = await writeHashed(request, meta, hash);
+    const filename = String(request.headers["x-lxd-filename"] ?? "");
+    return { fingerprint: hash.digest("hex"), meta, rootfs: undefined, size, filename };
+  }
+  return await receiveParts(request, directory, hash);
+}
+
+async function receiveParts(
+  request: IncomingMessage,
+  directory: HostPath,
+  hash: Hash,
+): Promise<ReceivedImage> {
+  const written: { name: string; path: HostPath; size: number; filename: string }[] = [];
+  let turn = Promise.resolve();
+  const parser = busboy({ headers: request.headers, limits: { files: 2, fields: 0 } });
+  parser.on("file", (name, stream, info) => {
+    const expected = written.length === 0 && turnIsFirst() ? "metadata" : "rootfs";
+    const path = hostPath(`${directory}/${expected === "metadata" ? "meta" : "rootfs"}`);
+    turn = turn.then(async () => {
+      if (name === "rootfs.img") throw virtualMachine();
+      if (name !== expected) {
+        throw new Fault(
+          "bad_request",
+          `Invalid multipart image: "${name}" where "${expected}" was expected`,
+        );
+      }
+      const size = await writeHashed(stream, path, hash);
+      written.push({ name, path, size, filename: info.filename ?? "" });
+    });
+    turn.catch((error) => {
+      stream.resume();
+      parser.destroy(error);
+    });
+  });
+  let parts = 0;
+  const turnIsFirst = () => parts++ === 0;
+  await pipeline(request, parser);
+  await turn;
+  const [meta, rootfs] = written;
+  if (meta === undefined || rootfs === undefined) {
+    throw new Fault(
+      "bad_request",
+      "Invalid multipart image: it needs the parts metadata and rootfs",
+    );
+  }
+  return {
+    fingerprint: hash.digest("hex"),
+    meta: meta.path,
+    rootfs: rootfs.path,
+    size: meta.size + rootfs.size,
+    filename: meta.filename,
+  };
+}
+
+/** @returns bytes written. */
+export async function writeHashed(source: Readable, path: HostPath, hash: Hash): Promise<number> {
+  let size = 0;
+  source.on("data", (chunk: Uint8Array) => {
+    hash.update(chunk);
+    size += chunk.length;
+  });
+  await pipeline(source, createWriteStream(path, { mode: 0o600 }));
+  return size;
+}
+
+/** Fingerprint of files on disk: of the one, or of metadata and rootfs after each other. */
+export async function hashFiles(
+  paths: readonly HostPath[],
+): Promise<{ hash: string; size: number }> {
+  const hash = createHash("sha256");
+  let size = 0;
+  for (const path of paths) {
+    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
+      hash.update(chunk as Uint8Array);
+      size += (chunk as Uint8Array).length;
+    }
+  }
+  return { hash: hash.digest("hex"), size };
+}
+
+/**
+ * metadata.yaml of an image file, found without unpacking the rest.
+ *
+ * @throws {Fault} bad_request if there is none.
+ */
+export async function readImageMetadata(path: HostPath): Promise<ImageMetadata> {
+  const text = await compressionOf(path) === "squashfs"
+    ? await squashfsMetadata(path)
+    : await tarMetadata(path);
+  if (text === undefined) {
+    throw new Fault("bad_request", "invalid image: it has no metadata.yaml", {
+      hint: "The first file of a split image is the one with the metadata.",
+    });
+  }
+  return parseMetadata(text);
+}
+
+async function tarMetadata(path: HostPath): Promise<string | undefined> {
+  let found: string | undefined;
+  const filter = new TarFilter({
+    bytesMax: Number.MAX_SAFE_INTEGER,
+    onEntry: (entry) => entry.name === "metadata.yaml" && entry.size <= LIMITS.imageMetadataBytes,
+    onBody: (_entry, data) => found = new TextDecoder().decode(data),
+  });
+  for await (const piece of decompress(path)) {
+    filter.push(piece);
+    if (found !== undefined) return found;
+  }
+  filter.end();
+  return found;
+}
+
+async function squashfsMetadata(path: HostPath): Promise<string | undefined> {
+  const { success, stdout } = await new Deno.Command("unsquashfs", {
+    args: ["-cat", path, "metadata.yaml"],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+  }).output();
+  return success && stdout.length <= LIMITS.imageMetadataBytes
+    ? new TextDecoder().decode(stdout)
+    : undefined;
+}
+
+function virtualMachine(): Fault {
+  return new Fault("bad_request", "virtual machine images are not supported", {
+    hint: "This server runs system containers.",
+  });
+}

@@ -1,0 +1,180 @@
+/** Images: list, import, build, publish, export, edit, delete. */
+import {
+  deleteImage,
+  exportImage,
+  getImage as getImageRow,
+  getImages,
+  type ImageObject,
+  patchImage,
+  postImages,
+  postImageSecret,
+  putImage,
+} from "#api/routes/images.ts";
+import { ARCHITECTURES } from "#base/architectures.ts";
+import { Fault } from "#base/errors.ts";
+import {
+  getImage,
+  type ImageRow,
+  listImages,
+  writeImageProfiles,
+  writeProperties,
+} from "#daemon/db/images.ts";
+import { effectiveProject } from "#daemon/db/projects.ts";
+import { isJson } from "#daemon/http/body.ts";
+import { background, type BoundRoute, type Call, handle, sync } from "#daemon/http/handle.ts";
+import { list, projectSuffix } from "#daemon/http/list.ts";
+import type { ImageService } from "#daemon/images/create.ts";
+import { buildAndAdd, importUpload, publishInstance } from "#daemon/images/import.ts";
+import { sendImage } from "#daemon/images/export.ts";
+import type { Services } from "#daemon/services.ts";
+
+const EPOCH = "1970-01-01T00:00:00Z";
+
+export function renderImage(image: ImageRow): ImageObject {
+  return {
+    auto_update: image.autoUpdate,
+    properties: image.properties,
+    public: image.isPublic,
+    expires_at: image.expiresAt || EPOCH,
+    profiles: [...image.profiles],
+    aliases: image.aliases.map(({ name, description }) => ({ name, description })),
+    architecture: ARCHITECTURES[image.architecture] ?? "unknown",
+    cached: image.isCached,
+    filename: image.filename,
+    fingerprint: image.fingerprint,
+    size: image.size,
+    type: "container",
+    created_at: image.createdAt || EPOCH,
+    last_used_at: image.lastUsedAt || "0001-01-01T00:00:00Z",
+    uploaded_at: image.uploadedAt || EPOCH,
+  };
+}
+
+const etagOf = (image: ImageRow) => [
+  image.isPublic,
+  image.autoUpdate,
+  image.properties,
+  image.expiresAt,
+  image.profiles,
+];
+
+async function find(
+  { db }: Services,
+  project: string,
+  prefix: string,
+): Promise<ImageRow & { project: string }> {
+  return await db.read(async (tx) => {
+    const owner = await effectiveProject(tx, project, "images");
+    return { ...await getImage(tx, owner.id, prefix), project: owner.name };
+  });
+}
+
+async function update(services: Services, call: Call<typeof putImage>, isPatch: boolean) {
+  const { body, params, query, caller } = call;
+  const image = await find(services, query.project, params.fingerprint);
+  call.ifMatch(etagOf(image));
+  await services.db.write(async (tx) => {
+    await tx.run(
+      "UPDATE images SET public = ?, auto_update = ?, expiry_date = ? WHERE id = ?",
+      Number(body.public ?? (isPatch ? image.isPublic : false)),
+      Number(body.auto_update ?? (isPatch ? image.autoUpdate : false)),
+      body.expires_at ?? (image.expiresAt || null),
+      image.id,
+    );
+    const properties = isPatch
+      ? { ...image.properties, ...body.properties }
+      : body.properties ?? {};
+    await writeProperties(tx, image.id, properties);
+    if (body.profiles !== undefined) {
+      await writeImageProfiles(tx, image.id, image.projectId, body.profiles);
+    }
+  });
+  const source = `/1.0/images/${image.fingerprint}${projectSuffix(query.project)}`;
+  services.events.lifecycle({ action: "image-updated", source, project: query.project, caller });
+  return sync();
+}
+
+/** Secrets with which untrusted clients may download one image, until they are used. */
+const secrets = new Map<string, string>();
+
+function maySee(image: ImageRow, call: Call<typeof getImageRow>): boolean {
+  const { secret } = call.query;
+  return call.caller.trusted || image.isPublic ||
+    (secret !== undefined && secrets.get(secret) === image.fingerprint);
+}
+
+export function imageRoutes(images: ImageService): BoundRoute[] {
+  return [
+    handle(getImages, async ({ db }, call) => {
+      const rows = await db.read(async (tx) => {
+        const owner = await effectiveProject(tx, call.query.project, "images");
+        return await listImages(tx, owner.id);
+      });
+      const shown = rows.filter((one) => call.caller.trusted || one.isPublic).map(renderImage);
+      const suffix = projectSuffix(call.query.project);
+      return list(call, shown, ({ fingerprint }) => `/1.0/images/${fingerprint}${suffix}`);
+    }),
+    handle(postImages, async (services, call) => {
+      if (!isJson(call.request)) return background(await importUpload(services, images, call));
+      const type = call.body.source?.type ?? "";
+      switch (type) {
+        case "build":
+          return background(buildAndAdd(services, images, call));
+        case "instance":
+        case "container":
+        case "snapshot":
+          return background(await publishInstance(services, images, call));
+        case "image":
+        case "url":
+          throw new Fault("not_implemented", "Images from other servers are not supported yet", {
+            hint: "Download the files and use: lxc image import FILE",
+          });
+        default:
+          throw new Fault("bad_request", `Invalid image source type "${type}"`);
+      }
+    }),
+    handle(getImageRow, async (services, call) => {
+      const image = await find(services, call.query.project, call.params.fingerprint);
+      if (!maySee(image, call)) throw new Fault("not_found", "Image not found");
+      return sync(renderImage(image), { etag: etagOf(image) });
+    }),
+    handle(putImage, (services, call) => update(services, call, false)),
+    handle(patchImage, (services, call) => update(services, call as never, true)),
+    handle(deleteImage, async (services, { params, query, caller }) => {
+      const image = await find(services, query.project, params.fingerprint);
+      return background(services.operations.start({
+        description: "Deleting image",
+        project: query.project,
+        resources: { images: [image.fingerprint] },
+        caller,
+        run: async () => {
+          const { isLast } = await images.remove(query.project, image.fingerprint);
+          if (isLast) await services.storage.imageDeleted(image.fingerprint);
+          const source = `/1.0/images/${image.fingerprint}${projectSuffix(query.project)}`;
+          const { project } = query;
+          services.events.lifecycle({ action: "image-deleted", source, project, caller });
+        },
+      }));
+    }),
+    handle(exportImage, async (services, call) => {
+      const image = await find(services, call.query.project, call.params.fingerprint);
+      if (!maySee(image, call as never)) throw new Fault("not_found", "Image not found");
+      if (call.query.secret !== undefined) secrets.delete(call.query.secret);
+      const files = images.files(image.fingerprint);
+      return { kind: "raw", send: (response) => sendImage(files, response) };
+    }),
+    handle(postImageSecret, async (services, { params, query, caller }) => {
+      const image = await find(services, query.project, params.fingerprint);
+      const secret = crypto.randomUUID().replaceAll("-", "") + crypto.randomUUID().slice(0, 8);
+      secrets.set(secret, image.fingerprint);
+      return background(services.operations.start({
+        class: "token",
+        description: "Image download token",
+        project: query.project,
+        resources: { images: [image.fingerprint] },
+        metadata: { secret },
+        caller,
+      }));
+    }),
+  ];
+}
