@@ -1,0 +1,46 @@
+/** How this program was called, and what travels with it: given to the parts by mod.ts or the binary. */
+
+export interface Program {
+  /** As typed: "lxd", "./dist/lxc" ... */
+  readonly argv0: string;
+  readonly args: readonly string[];
+  /** Load the part that runs the daemon (in the binary: compiled code kept beside the client). */
+  load(part: "daemon"): Promise<{ main(program: Program): Promise<number> }>;
+  /** The C helper as bytes. @see ffi/native/README.md */
+  helper(): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** Commands that only the daemon's part can run. */
+const DAEMON_WORDS = ["daemon"];
+
+/** Flags of the daemon that take a value. */
+const VALUE_FLAGS = [
+  "--group",
+  "--logfile",
+  "--log-format",
+  "--trace",
+  "--cpuprofile",
+  "--memprofile",
+];
+
+/**
+ * Which part answers? Called as `lxc`: the client. Called as `lxd`: the daemon for `daemon`, for no
+ * command at all (service files run `lxd --group lxd --logfile F`), and for an empty command.
+ */
+export function routeCall(argv0: string, args: readonly string[]): "client" | "daemon" {
+  if (isClientName(argv0)) return "client";
+  for (let index = 0; index < args.length; index++) {
+    const word = args[index] ?? "";
+    if (word === "--version" || word === "--help" || word === "-h") return "client";
+    if (VALUE_FLAGS.includes(word)) index++;
+    else if (!word.startsWith("-")) {
+      return word === "" || DAEMON_WORDS.includes(word) ? "daemon" : "client";
+    }
+  }
+  return "daemon";
+}
+
+/** Is the program called by the name of the client? */
+export function isClientName(argv0: string): boolean {
+  return /(^|\/)lxc$/.test(argv0);
+}
