@@ -1,0 +1,42 @@
+/** Run a program of the host: argv only, bounded output, its own words on failure. */
+import { ExecError, Fault } from "#base/errors.ts";
+import { LIMITS } from "#base/limits.ts";
+
+export interface RunOptions {
+  readonly stdin?: string;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * @returns what it wrote to standard output.
+ * @throws {ExecError} if it fails, {Fault} unavailable if it is not installed.
+ */
+export async function run(argv: readonly string[], options: RunOptions = {}): Promise<string> {
+  const [program = "", ...args] = argv;
+  const timeout = AbortSignal.timeout(LIMITS.commandTimeoutMs);
+  const signal = options.signal === undefined
+    ? timeout
+    : AbortSignal.any([options.signal, timeout]);
+  let child: Deno.ChildProcess;
+  try {
+    child = new Deno.Command(program, {
+      args,
+      stdin: options.stdin === undefined ? "null" : "piped",
+      stdout: "piped",
+      stderr: "piped",
+      env: { LC_ALL: "C" },
+      signal,
+    }).spawn();
+  } catch (error) {
+    throw new Fault("unavailable", `cannot run ${program}: it is not installed`, { cause: error });
+  }
+  if (options.stdin !== undefined) {
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(options.stdin)).catch(() => undefined);
+    await writer.close().catch(() => undefined);
+  }
+  const { success, code, stdout, stderr } = await child.output();
+  const decoder = new TextDecoder();
+  if (success) return decoder.decode(stdout.subarray(0, LIMITS.commandOutputBytes));
+  throw new ExecError(argv, code, decoder.decode(stderr).slice(-2000));
+}
