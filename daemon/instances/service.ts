@@ -1,7 +1,15 @@
 /** Instances: the contract for routes, profiles, networks and storage. */
+import type { InstancesPost, InstanceState } from "#api/routes/instances.ts";
 import type { Pid } from "#base/brand.ts";
-import type { InstanceVolume } from "#daemon/storage/service.ts";
 import type { Caller } from "#daemon/http/caller.ts";
+import type { InstanceVolume } from "#daemon/storage/service.ts";
+import type { RunState } from "./machine.ts";
+import type { CreationPlan } from "./make.ts";
+import type { InstanceRecord, SnapshotRecord } from "./record.ts";
+import type { RunningLookup } from "./running.ts";
+import type { SnapshotWish } from "./snapshots.ts";
+import type { StopOptions } from "./stop.ts";
+import type { InstanceWish } from "./update.ts";
 
 export interface InstanceRef {
   readonly id: number;
@@ -34,7 +42,11 @@ export interface Instances {
     readonly isRunning: boolean;
   }>;
   /** Pid of init, undefined if not running. */
-  pidOf(ref: InstanceRef): Promise<Pid | undefined>;
+  pidOf(ref: Pick<InstanceRef, "id">): Promise<Pid | undefined>;
+  /** For exec, console, files, logs. */
+  readonly running: RunningLookup;
+  /** What the routes of instances need. */
+  readonly actions: InstanceActions;
   /** Daemon start: adopt running ones, repair half-made ones, then autostart. */
   recover(): Promise<void>;
   /** Stop all cleanly (boot.stop.priority, boot.host_shutdown_timeout), remembering their power state. */
@@ -44,4 +56,54 @@ export interface Instances {
 export interface ProfileConfig {
   readonly config: Readonly<Record<string, string>>;
   readonly devices: Readonly<Record<string, Readonly<Record<string, string>>>>;
+}
+
+/** An action that a caller asked for and may cancel. */
+export interface Asked {
+  readonly caller?: Caller;
+  readonly signal?: AbortSignal;
+}
+
+/** One method for each thing that the API can ask of instances. */
+export interface InstanceActions {
+  /** @throws {Fault} not_found */
+  get(project: string, name: string): Promise<InstanceRecord>;
+  /** Of one project, or of all. The same array until something is written. */
+  list(project: string | undefined): Promise<readonly InstanceRecord[]>;
+  snapshots(
+    instances: readonly InstanceRecord[],
+  ): Promise<ReadonlyMap<number, readonly SnapshotRecord[]>>;
+  state(id: number): RunState;
+  fullState(instance: InstanceRecord): Promise<InstanceState>;
+  planCreation(project: string, body: InstancesPost): Promise<CreationPlan>;
+  create(plan: CreationPlan, asked: Asked): Promise<InstanceRecord>;
+  start(instance: InstanceRecord, asked: Asked): Promise<void>;
+  stop(instance: InstanceRecord, options: StopOptions): Promise<void>;
+  restart(instance: InstanceRecord, options: StopOptions): Promise<void>;
+  freeze(instance: InstanceRecord, asked: Asked): Promise<void>;
+  unfreeze(instance: InstanceRecord, asked: Asked): Promise<void>;
+  change(instance: InstanceRecord, wish: InstanceWish, asked: Asked): Promise<void>;
+  /** @throws {Fault} if `rename` would be refused. */
+  assertRenamable(instance: InstanceRecord, name: string): Promise<void>;
+  rename(instance: InstanceRecord, name: string, asked: Asked): Promise<void>;
+  /** @throws {Fault} if `delete` would be refused. */
+  assertDeletable(instance: InstanceRecord): void;
+  delete(instance: InstanceRecord, asked: Asked): Promise<void>;
+  getSnapshot(instance: InstanceRecord, name: string): Promise<SnapshotRecord>;
+  planSnapshotName(instance: InstanceRecord, name: string): Promise<string>;
+  takeSnapshot(instance: InstanceRecord, wish: SnapshotWish, asked: Asked): Promise<void>;
+  restore(instance: InstanceRecord, snapshot: string, asked: Asked): Promise<void>;
+  renameSnapshot(
+    instance: InstanceRecord,
+    change: { readonly from: string; readonly to: string },
+    asked: Asked,
+  ): Promise<void>;
+  deleteSnapshot(instance: InstanceRecord, name: string, asked: Asked): Promise<void>;
+  changeSnapshotExpiry(
+    instance: InstanceRecord,
+    change: { readonly name: string; readonly expiresAt: string },
+    asked: Asked,
+  ): Promise<void>;
+  /** The stop hook of a container: why it ends. */
+  noteTarget(id: number, target: "reboot" | "stop"): void;
 }

@@ -1,0 +1,67 @@
+/** backup.yaml beside each root: what `lxd recover` needs if the database is lost. */
+import { formatYaml } from "#api/yaml.ts";
+import { poolInfo, volumeInfo } from "#daemon/db/backup_info.ts";
+import { findInstanceById } from "#daemon/db/instances.ts";
+import { listSnapshots } from "#daemon/db/instances_snapshots.ts";
+import { type InstanceContext, volumeOf } from "./context.ts";
+import { renderInstance, renderSnapshot } from "./render.ts";
+
+/** Write the backup.yaml of an instance anew; nothing if it is gone. */
+export async function saveBackupYaml(ctx: InstanceContext, id: number): Promise<void> {
+  const facts = await ctx.db.read(async (tx) => {
+    const record = await findInstanceById(tx, id);
+    if (record === undefined || record.isHalfMade) return undefined;
+    const snapshots = (await listSnapshots(tx, [record])).get(id) ?? [];
+    const volume = volumeOf(record);
+    return {
+      record,
+      snapshots,
+      volume,
+      pool: await poolInfo(tx, volume.pool),
+      info: await volumeInfo(tx, volume),
+    };
+  });
+  if (facts === undefined) return;
+  const { record, snapshots, volume, pool, info } = facts;
+  const config = { ...info.config };
+  const text = formatYaml({
+    container: renderInstance(record, ctx.runtime.state(id)),
+    snapshots: snapshots.map((snapshot) => renderSnapshot(snapshot, record.lastUsedAt, 0)),
+    pool: pool === undefined ? null : {
+      config: { ...pool.config },
+      description: pool.description,
+      name: pool.name,
+      driver: pool.driver,
+      used_by: [],
+      status: "Created",
+      locations: ["none"],
+    },
+    profiles: record.profiles.map((layer) => ({
+      config: { ...layer.config },
+      description: "",
+      devices: { ...layer.devices },
+      name: layer.name,
+      used_by: [],
+    })),
+    volume: {
+      config,
+      description: info.description,
+      name: record.name,
+      type: "container",
+      used_by: [],
+      location: "none",
+      content_type: "filesystem",
+      project: record.project,
+      created_at: record.createdAt,
+    },
+    volume_snapshots: snapshots.map((snapshot) => ({
+      description: "",
+      expires_at: snapshot.expiresAt === "" ? null : snapshot.expiresAt,
+      name: snapshot.name,
+      config,
+      content_type: "filesystem",
+      created_at: snapshot.createdAt,
+    })),
+  });
+  await ctx.storage.instances.writeBackupYaml(volume, text);
+}

@@ -1,0 +1,84 @@
+/** What the files of this folder work with; built once by create.ts. */
+import type { HostPath } from "#base/brand.ts";
+import type { LockTable } from "#base/lock.ts";
+import type { Database } from "#daemon/db/db.ts";
+import type { DeviceServices } from "#daemon/devices/device.ts";
+import type { DeviceTypes } from "#daemon/devices/registry.ts";
+import type { Caller } from "#daemon/http/caller.ts";
+import { projectSuffix } from "#daemon/http/list.ts";
+import type { Images } from "#daemon/images/service.ts";
+import type { Events } from "#daemon/operations/events.ts";
+import { inProject, type Paths } from "#daemon/paths.ts";
+import type { InstanceVolume, Storage } from "#daemon/storage/service.ts";
+import { findRootDisk } from "./expand.ts";
+import type { HostFacts } from "./facts.ts";
+import type { InstanceRecord } from "./record.ts";
+import type { Runtime } from "./runtime.ts";
+import type { NetworkStates } from "./network_states.ts";
+
+export interface InstanceContext {
+  readonly paths: Paths;
+  readonly db: Database;
+  readonly events: Events;
+  readonly images: Images;
+  readonly storage: Storage;
+  readonly devices: DeviceServices;
+  readonly types: DeviceTypes;
+  /** Unix socket of the daemon, for hooks. */
+  readonly socket: HostPath;
+  readonly helper: HostPath;
+  readonly facts: HostFacts;
+  /** One change of an instance at a time: `instance <id>`. */
+  readonly locks: LockTable;
+  readonly runtime: Runtime;
+  readonly networkStates: NetworkStates;
+  /** Something that nobody waits for failed. */
+  readonly onError: (what: string, error: unknown) => void;
+}
+
+type Named = Pick<InstanceRecord, "project" | "name">;
+
+/** liblxc's name of a container. */
+export function lxcName(instance: Named): string {
+  return inProject(instance.project, instance.name);
+}
+
+export function lxcPath(ctx: InstanceContext): HostPath {
+  return ctx.paths.at("containers");
+}
+
+/** The root volume. @throws a bug if there is no root disk (creation refuses that). */
+export function volumeOf(
+  instance: Named & Pick<InstanceRecord, "expandedDevices">,
+): InstanceVolume {
+  const pool = findRootDisk(instance.expandedDevices)?.config["pool"] ?? "";
+  return { pool, project: instance.project, name: instance.name };
+}
+
+export function instanceUrl(instance: Named): string {
+  return `/1.0/instances/${instance.name}${projectSuffix(instance.project)}`;
+}
+
+/** Send a lifecycle event of an instance. */
+export function announce(
+  ctx: InstanceContext,
+  action: string,
+  instance: Named,
+  options: { caller?: Caller; context?: Readonly<Record<string, unknown>> } = {},
+): void {
+  ctx.events.lifecycle({
+    action: `instance-${action}`,
+    source: instanceUrl(instance),
+    project: instance.project,
+    ...(options.caller !== undefined && { caller: options.caller }),
+    ...(options.context !== undefined && { context: options.context }),
+  });
+}
+
+export async function lockInstance(
+  ctx: InstanceContext,
+  instance: { readonly id: number },
+  signal?: AbortSignal,
+): Promise<Disposable> {
+  return await ctx.locks.acquire(`instance ${instance.id}`, signal);
+}

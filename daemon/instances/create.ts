@@ -1,0 +1,168 @@
+/** Builds the instances service out of what it needs. */
+import type { HostPath } from "#base/brand.ts";
+import { Fault } from "#base/errors.ts";
+import { LockTable } from "#base/lock.ts";
+import type { Database } from "#daemon/db/db.ts";
+import { findInstanceById, getInstance, listInstances } from "#daemon/db/instances.ts";
+import { getSnapshot, listSnapshots } from "#daemon/db/instances_snapshots.ts";
+import { DEVICE_TYPES, deviceTypes } from "#daemon/devices/registry.ts";
+import type { DeviceType } from "#daemon/devices/device.ts";
+import type { Images } from "#daemon/images/service.ts";
+import type { Networks } from "#daemon/networks/service.ts";
+import type { Events } from "#daemon/operations/events.ts";
+import type { Paths } from "#daemon/paths.ts";
+import type { Storage } from "#daemon/storage/service.ts";
+import { type InstanceContext, volumeOf } from "./context.ts";
+import { assertDeletable, deleteInstance } from "./delete.ts";
+import { readFacts } from "./facts.ts";
+import { freezeInstance, unfreezeInstance } from "./freeze.ts";
+import { isRunning, pidOf } from "./machine.ts";
+import { createInstance, planCreation } from "./make.ts";
+import { NetworkStates } from "./network_states.ts";
+import { applyProfileChange, checkProfileChange } from "./profile_change.ts";
+import { architectureName, type InstanceRecord } from "./record.ts";
+import { autostart, recoverInstances, shouldAutostart, stopAllInstances } from "./recover.ts";
+import { assertRenamable, renameTo } from "./rename.ts";
+import { runningLookup } from "./running.ts";
+import { Runtime } from "./runtime.ts";
+import type { InstanceActions, Instances } from "./service.ts";
+import {
+  changeSnapshotExpiry,
+  deleteSnapshot,
+  planSnapshotName,
+  renameSnapshot,
+  restoreSnapshot,
+  takeSnapshot,
+} from "./snapshots.ts";
+import { startInstance } from "./start.ts";
+import { instanceState, UsageCache } from "./state.ts";
+import { handleEnd, stopInstance } from "./stop.ts";
+import { changeInstance } from "./update.ts";
+
+export interface InstanceDeps {
+  readonly paths: Paths;
+  readonly db: Database;
+  readonly events: Events;
+  readonly images: Images;
+  readonly storage: Storage;
+  readonly networks: Networks;
+  /** Path of the C helper. */
+  readonly helper: HostPath;
+  /** Device types besides none, disk, unix-char and unix-block: the nics. */
+  readonly deviceTypes?: readonly DeviceType[];
+  /** Something that nobody waits for failed. */
+  readonly onError: (what: string, error: unknown) => void;
+}
+
+export function createInstances(deps: InstanceDeps): Instances {
+  const ctx: InstanceContext = {
+    ...deps,
+    devices: { networks: deps.networks, storage: deps.storage, helper: deps.helper },
+    types: deviceTypes([...DEVICE_TYPES, ...deps.deviceTypes ?? []]),
+    socket: deps.paths.at("unix.socket"),
+    facts: readFacts(),
+    locks: new LockTable(),
+    networkStates: new NetworkStates(deps.helper),
+    runtime: new Runtime((id, monitor) =>
+      void handleEnd(ctx, id, monitor).catch((error) =>
+        deps.onError("handle the end of an instance", error)
+      )
+    ),
+  };
+  return {
+    async listUses() {
+      const all = await ctx.db.read((tx) => listInstances(tx));
+      return all.map((record) => ({
+        ...record,
+        profiles: record.profiles.map((layer) => layer.name),
+      }));
+    },
+    checkProfileChange: (project, profile, next) => checkProfileChange(ctx, project, profile, next),
+    applyProfileChange: (project, profile, before) =>
+      applyProfileChange(ctx, project, profile, before),
+    async sourceOf(project, name, snapshot) {
+      const record = await ctx.db.read(async (tx) => {
+        const found = await getInstance(tx, project, name);
+        if (snapshot !== undefined) await getSnapshot(tx, found, snapshot);
+        return found;
+      });
+      return {
+        volume: volumeOf(record),
+        architecture: architectureName(record.architecture),
+        isRunning: isRunning(ctx.runtime.state(record.id)),
+      };
+    },
+    pidOf: (ref) => Promise.resolve(pidOf(ctx.runtime.state(ref.id))),
+    running: runningLookup(ctx),
+    actions: actions(ctx),
+    async recover() {
+      const wanted = (await ctx.db.read((tx) => listInstances(tx))).filter(shouldAutostart);
+      await recoverInstances(ctx);
+      // Nobody waits for containers to come up: the daemon is ready before.
+      void autostart(ctx, wanted);
+    },
+    async stopAll() {
+      await stopAllInstances(ctx);
+      ctx.networkStates[Symbol.dispose]();
+    },
+  };
+}
+
+function actions(ctx: InstanceContext): InstanceActions {
+  const usage = new UsageCache();
+  const fresh = async (instance: InstanceRecord) => {
+    const record = await ctx.db.read((tx) => findInstanceById(tx, instance.id));
+    if (record === undefined) throw new Fault("not_found", "Instance not found");
+    return record;
+  };
+  return {
+    get: (project, name) => ctx.db.read((tx) => getInstance(tx, project, name)),
+    list: cachedList(ctx),
+    snapshots: (instances) => ctx.db.read((tx) => listSnapshots(tx, instances)),
+    state: (id) => ctx.runtime.state(id),
+    fullState: (instance) => instanceState(ctx, instance, usage),
+    planCreation: (project, body) => planCreation(ctx, project, body),
+    create: (plan, asked) => createInstance(ctx, plan, asked),
+    start: (instance, asked) => startInstance(ctx, instance, asked),
+    stop: (instance, options) => stopInstance(ctx, instance, options),
+    async restart(instance, options) {
+      if (instance.isEphemeral) {
+        throw new Fault("bad_request", "cannot restart an ephemeral instance: its stop deletes it");
+      }
+      await stopInstance(ctx, instance, { ...options, isSilent: true });
+      await startInstance(ctx, instance, { ...options, isRestart: true });
+    },
+    freeze: (instance, asked) => freezeInstance(ctx, instance, asked.caller),
+    unfreeze: (instance, asked) => unfreezeInstance(ctx, instance, asked.caller),
+    change: (instance, wish, asked) => changeInstance(ctx, instance, wish, asked),
+    assertRenamable: (instance, name) => assertRenamable(ctx, instance, name),
+    rename: async (instance, name, asked) =>
+      await renameTo(ctx, await fresh(instance), name, asked),
+    assertDeletable: (instance) => assertDeletable(ctx, instance),
+    delete: (instance, asked) => deleteInstance(ctx, instance, asked),
+    getSnapshot: (instance, name) => ctx.db.read((tx) => getSnapshot(tx, instance, name)),
+    planSnapshotName: (instance, name) => planSnapshotName(ctx, instance, name),
+    takeSnapshot: (instance, wish, asked) => takeSnapshot(ctx, instance, wish, asked),
+    restore: (instance, snapshot, asked) => restoreSnapshot(ctx, instance, snapshot, asked),
+    renameSnapshot: (instance, change, asked) => renameSnapshot(ctx, instance, change, asked),
+    deleteSnapshot: (instance, name, asked) => deleteSnapshot(ctx, instance, name, asked),
+    changeSnapshotExpiry: (instance, change, asked) =>
+      changeSnapshotExpiry(ctx, instance, change, asked),
+    noteTarget: (id, target) => ctx.runtime.noteTarget(id, target),
+  };
+}
+
+/** The list is read once per version of the database. */
+function cachedList(ctx: InstanceContext): InstanceActions["list"] {
+  let version = -1;
+  let kept: Promise<InstanceRecord[]> | undefined;
+  return async (project) => {
+    if (kept === undefined || version !== ctx.db.version) {
+      version = ctx.db.version;
+      kept = ctx.db.read((tx) => listInstances(tx));
+      kept.catch(() => kept = undefined);
+    }
+    const all = await kept;
+    return project === undefined ? all : all.filter((record) => record.project === project);
+  };
+}

@@ -1,0 +1,72 @@
+/** Delete an instance with its volume, snapshots, devices, logs. */
+import { Fault } from "#base/errors.ts";
+import { isTrue } from "#base/units.ts";
+import { deleteInstanceRow, findInstanceById, markHalfMade } from "#daemon/db/instances.ts";
+import { requireType } from "#daemon/devices/registry.ts";
+import type { Caller } from "#daemon/http/caller.ts";
+import { announce, type InstanceContext, lockInstance, lxcName, volumeOf } from "./context.ts";
+import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
+import { assertAllowed } from "./machine.ts";
+import type { InstanceRecord } from "./record.ts";
+
+/** @throws {Fault} bad_request if it runs or is protected. */
+export function assertDeletable(ctx: InstanceContext, instance: InstanceRecord): void {
+  assertAllowed(ctx.runtime.state(instance.id), "delete");
+  if (isTrue(instance.expandedConfig["security.protection.delete"])) {
+    throw new Fault("bad_request", "Instance is protected from being deleted", {
+      hint: `lxc config set ${instance.name} security.protection.delete=false`,
+    });
+  }
+}
+
+export async function deleteInstance(
+  ctx: InstanceContext,
+  instance: InstanceRecord,
+  options: { caller?: Caller },
+): Promise<void> {
+  using _held = await lockInstance(ctx, instance);
+  const record = await ctx.db.read((tx) => findInstanceById(tx, instance.id));
+  if (record === undefined) throw new Fault("not_found", "Instance not found");
+  assertDeletable(ctx, record);
+  await removeInstance(ctx, record, options);
+}
+
+/** The same without questions; the lock is held. Idempotent: recovery finishes what a crash left. */
+export async function removeInstance(
+  ctx: InstanceContext,
+  record: InstanceRecord,
+  options: { caller?: Caller },
+): Promise<void> {
+  await ctx.db.write((tx) => markHalfMade(tx, record.id));
+  const host = deviceHost(ctx, record, {
+    volatile: new VolatileChanges(record.config),
+    idmap: null,
+  });
+  for (const [name, config] of Object.entries(record.expandedDevices)) {
+    await requireType(ctx.types, name, config).removed?.(deviceOf(ctx, host, name, config));
+  }
+  await ctx.storage.instances.delete(volumeOf(record));
+  await removeTraces(ctx, record);
+  await ctx.db.write((tx) => deleteInstanceRow(tx, record.id));
+  announce(ctx, "deleted", record, options);
+}
+
+/** Logs, device nodes, the seccomp profile. */
+export async function removeTraces(
+  ctx: InstanceContext,
+  record: Pick<InstanceRecord, "project" | "name">,
+): Promise<void> {
+  for (
+    const path of [
+      ctx.paths.instanceLogs(record.project, record.name),
+      ctx.paths.at("devices", lxcName(record)),
+      ctx.paths.at("security", "seccomp", lxcName(record)),
+    ]
+  ) {
+    try {
+      await Deno.remove(path, { recursive: true });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+}

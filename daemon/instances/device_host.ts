@@ -1,0 +1,68 @@
+/** The narrow view of an instance that devices get, with volatile values collected for one write. */
+import type { HostPath } from "#base/brand.ts";
+import type { Device, DeviceConfig, DeviceHost } from "#daemon/devices/device.ts";
+import type { IdMap } from "#daemon/idmap/idmap.ts";
+import { type InstanceContext, lxcName } from "./context.ts";
+import { pidOf } from "./machine.ts";
+import type { InstanceRecord } from "./record.ts";
+
+/** Volatile values that devices set; `changes` goes into the database in one transaction. */
+export class VolatileChanges {
+  readonly changes: Record<string, string | undefined> = {};
+  constructor(readonly before: Readonly<Record<string, string>>) {}
+
+  get(key: string): string | undefined {
+    return Object.hasOwn(this.changes, key) ? this.changes[key] : this.before[key];
+  }
+
+  set(values: Readonly<Record<string, string | undefined>>): void {
+    for (const [key, value] of Object.entries(values)) {
+      if (this.get(key) !== value) this.changes[key] = value;
+    }
+  }
+
+  get isEmpty(): boolean {
+    return Object.keys(this.changes).length === 0;
+  }
+}
+
+export interface HostOptions {
+  readonly volatile: VolatileChanges;
+  readonly idmap: IdMap | null;
+}
+
+export function deviceHost(
+  ctx: InstanceContext,
+  instance: InstanceRecord,
+  options: HostOptions,
+): DeviceHost {
+  const { volatile, idmap } = options;
+  return {
+    project: instance.project,
+    instance: instance.name,
+    config: instance.expandedConfig,
+    idmap,
+    pid: pidOf(ctx.runtime.state(instance.id)),
+    volatile: (device, key) => volatile.get(`volatile.${device}.${key}`),
+    setVolatile(values) {
+      volatile.set(values);
+      return Promise.resolve();
+    },
+    devicesPath: () => devicesPath(ctx, instance),
+  };
+}
+
+function devicesPath(ctx: InstanceContext, instance: InstanceRecord): HostPath {
+  const path = ctx.paths.at("devices", lxcName(instance));
+  Deno.mkdirSync(path, { recursive: true, mode: 0o711 });
+  return path;
+}
+
+export function deviceOf(
+  ctx: InstanceContext,
+  host: DeviceHost,
+  name: string,
+  config: DeviceConfig,
+): Device {
+  return { name, config, host, services: ctx.devices };
+}

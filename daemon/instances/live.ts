@@ -1,0 +1,76 @@
+/** What a change of a key does to a running container. One function for each `live` word: no more, no less. */
+import { findInstanceKey } from "#api/config/instance_config.ts";
+import type { InstanceLive } from "#api/config/instance_keys.ts";
+import { Fault, messageOf } from "#base/errors.ts";
+import { type CgroupWrite, type LimitGroup, planLimits } from "#daemon/cgroup/limits.ts";
+import type { InstanceContext } from "./context.ts";
+import { freeCpuset, rebalance } from "./cpus.ts";
+import type { Config } from "./record.ts";
+
+type Update = (ctx: InstanceContext, id: number, next: Config) => Promise<void>;
+
+const UPDATES: Readonly<Record<InstanceLive, Update>> = {
+  "cgroup.memory": limits("memory"),
+  "cgroup.cpu": limits("cpu"),
+  "cgroup.processes": limits("processes"),
+  "cgroup.hugepages": limits("hugepages"),
+  async "cgroup.cpuset"(ctx, id, next) {
+    if ((next["limits.cpu"] ?? "") === "") await freeCpuset(ctx, id);
+  },
+  // The mounts under /dev/.lxc and the plain root come with the next start.
+  nesting: () => Promise.resolve(),
+};
+
+/** Which updates the changed keys of a configuration ask for. Pure. */
+export function liveUpdates(before: Config, after: Config): InstanceLive[] {
+  const wanted = new Set<InstanceLive>();
+  for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
+    if ((before[key] ?? "") === (after[key] ?? "")) continue;
+    const live = findInstanceKey(key)?.live;
+    if (live !== undefined && live !== "restart" && live !== "nothing-to-do") wanted.add(live);
+  }
+  return [...wanted];
+}
+
+/** Apply them to a running container. @throws {Fault} bad_request with what the kernel refused. */
+export async function applyLive(
+  ctx: InstanceContext,
+  id: number,
+  before: Config,
+  after: Config,
+): Promise<void> {
+  for (const update of liveUpdates(before, after)) await UPDATES[update](ctx, id, after);
+}
+
+/** After the database has the new limits: CPUs are shared by all running ones. */
+export async function afterLive(
+  ctx: InstanceContext,
+  before: Config,
+  after: Config,
+): Promise<void> {
+  if (liveUpdates(before, after).includes("cgroup.cpuset")) await rebalance(ctx);
+}
+
+function limits(group: LimitGroup): Update {
+  return async (ctx, id, next) => {
+    const cgroups = ctx.runtime.cgroups(id);
+    for (const write of planLimits(group, next, ctx.facts.limits, true)) {
+      const directory = write.version === 2 ? cgroups.get("") : cgroups.get(write.controller);
+      if (directory === undefined) continue;
+      await apply(directory, write);
+    }
+  };
+}
+
+async function apply(directory: string, write: CgroupWrite): Promise<void> {
+  try {
+    await Deno.writeTextFile(`${directory}/${write.file}`, write.value, { create: false });
+  } catch (error) {
+    if (write.isOptional === true) return;
+    throw new Fault(
+      "bad_request",
+      `cannot set ${write.file} to "${write.value}": ${messageOf(error)}`,
+      { cause: error, hint: "The running container may use more than the new limit already." },
+    );
+  }
+}

@@ -1,0 +1,88 @@
+/** Network state of running containers: one helper process answers for all of them, no fork each. */
+import type { InstanceState } from "#api/routes/instances.ts";
+import type { HostPath, Pid } from "#base/brand.ts";
+
+type Networks = InstanceState["network"];
+
+const ANSWER_MS = 2_000;
+
+/** A long-lived `helper net`: a pid per line in, a line of JSON out, in the same order. */
+export class NetworkStates implements Disposable {
+  #child: Deno.ChildProcess | undefined;
+  #writer: WritableStreamDefaultWriter<Uint8Array> | undefined;
+  #waiting: PromiseWithResolvers<Networks>[] = [];
+  readonly #encoder = new TextEncoder();
+
+  constructor(readonly helper: HostPath) {}
+
+  /** Interfaces of a container by name; empty if it is gone. */
+  async of(pid: Pid): Promise<Networks> {
+    const writer = this.#start();
+    const answer = Promise.withResolvers<Networks>();
+    this.#waiting.push(answer);
+    await writer.write(this.#encoder.encode(`${pid}\n`));
+    const timer = setTimeout(() => this.#give_up(), ANSWER_MS);
+    try {
+      return await answer.promise;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #start(): WritableStreamDefaultWriter<Uint8Array> {
+    if (this.#writer !== undefined) return this.#writer;
+    const child = new Deno.Command(this.helper, {
+      args: ["net"],
+      clearEnv: true,
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    child.unref();
+    this.#child = child;
+    this.#writer = child.stdin.getWriter();
+    void this.#read(child);
+    return this.#writer;
+  }
+
+  async #read(child: Deno.ChildProcess): Promise<void> {
+    let rest = "";
+    try {
+      for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream() as never)) {
+        const lines = (rest + chunk).split("\n");
+        rest = lines.pop() ?? "";
+        for (const line of lines) this.#waiting.shift()?.resolve(parse(line));
+      }
+    } catch {
+      // Ignored: the process is gone; the next question starts another.
+    }
+    if (this.#child === child) this.#give_up();
+  }
+
+  /** It died or hangs: answer what waits with nothing, and start anew next time. */
+  #give_up(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this[Symbol.dispose]();
+    for (const one of waiting) one.resolve({});
+  }
+
+  [Symbol.dispose](): void {
+    const child = this.#child;
+    this.#child = undefined;
+    this.#writer = undefined;
+    try {
+      child?.kill("SIGKILL");
+    } catch {
+      // Ignored: it has ended already.
+    }
+  }
+}
+
+function parse(line: string): Networks {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return {}; // Ignored: an interface vanished while it was printed.
+  }
+}

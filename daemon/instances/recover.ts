@@ -1,0 +1,161 @@
+/**
+ * Daemon start: compare the rows with the kernel. Running containers are adopted untouched, half-made
+ * ones removed, ends that nobody saw are handled, then what should run is started.
+ */
+import { messageOf } from "#base/errors.ts";
+import { isFalse, isTrue } from "#base/units.ts";
+import { deleteInstanceRow, listInstances, patchInstanceConfig } from "#daemon/db/instances.ts";
+import { Container } from "#ffi/liblxc/container.ts";
+import { type InstanceContext, lxcName, lxcPath, volumeOf } from "./context.ts";
+import { removeInstance, removeTraces } from "./delete.ts";
+import { findRootDisk } from "./expand.ts";
+import type { InstanceRecord } from "./record.ts";
+import { findRunning, startInstance } from "./start.ts";
+import { cleanUp, stopInstance } from "./stop.ts";
+
+export async function recoverInstances(ctx: InstanceContext): Promise<void> {
+  const all = await ctx.db.read((tx) => listInstances(tx));
+  const whole: InstanceRecord[] = [];
+  for (const record of all) {
+    if (!record.isHalfMade) whole.push(record);
+    else {await attempt(ctx, `remove half-made instance "${record.name}"`, () =>
+        removeHalfMade(ctx, record));}
+  }
+  const running = new Set<number>();
+  for (const record of whole) {
+    await attempt(ctx, `adopt instance "${record.name}"`, async () => {
+      if (await adopt(ctx, record)) running.add(record.id);
+    });
+  }
+  await ctx.storage.recover(
+    whole.filter((record) => findRootDisk(record.expandedDevices) !== undefined)
+      .map((record) => ({ volume: volumeOf(record), running: running.has(record.id) })),
+  );
+  for (const record of whole) {
+    if (running.has(record.id)) {
+      await attempt(
+        ctx,
+        `adopt the root of "${record.name}"`,
+        () => ctx.storage.instances.adopt(volumeOf(record)),
+      );
+    } else {
+      await attempt(
+        ctx,
+        `settle stopped instance "${record.name}"`,
+        () => settleStopped(ctx, record),
+      );
+    }
+  }
+}
+
+/** A half-started one may run already: nothing of it may stay. */
+async function removeHalfMade(ctx: InstanceContext, record: InstanceRecord): Promise<void> {
+  using container = new Container(lxcName(record), lxcPath(ctx));
+  if (await container.initPid() !== undefined) await container.stop();
+  if (findRootDisk(record.expandedDevices) === undefined) {
+    await removeTraces(ctx, record);
+    return await ctx.db.write((tx) => deleteInstanceRow(tx, record.id));
+  }
+  await removeInstance(ctx, record, {});
+}
+
+/** @returns false if it does not run. */
+async function adopt(ctx: InstanceContext, record: InstanceRecord): Promise<boolean> {
+  using container = new Container(lxcName(record), lxcPath(ctx));
+  if (await container.initPid() === undefined) return false;
+  const isFrozen = await container.state() === "FROZEN";
+  // A snapshot that was being taken froze it; a pause by the user is kept in the power state.
+  const wasPaused = record.config["volatile.last_state.power"] === "FROZEN";
+  if (isFrozen && !wasPaused) await container.unfreeze();
+  ctx.runtime.started(record.id, await findRunning(ctx, record), isFrozen && wasPaused);
+  return true;
+}
+
+/** It ended while no daemon looked, or its start was interrupted: the same clean-up as for any end. */
+async function settleStopped(ctx: InstanceContext, record: InstanceRecord): Promise<void> {
+  const power = record.config["volatile.last_state.power"];
+  const hasTraces = power === "RUNNING" || power === "FROZEN" || hasDeviceDirectory(ctx, record);
+  if (!hasTraces) return;
+  await cleanUp(ctx, record);
+  if (record.isEphemeral) await removeInstance(ctx, record, {});
+}
+
+function hasDeviceDirectory(ctx: InstanceContext, record: InstanceRecord): boolean {
+  try {
+    return Deno.statSync(ctx.paths.at("devices", lxcName(record))).isDirectory;
+  } catch {
+    return false; // Ignored: none.
+  }
+}
+
+/** Those with boot.autostart, or that ran when the daemon (or host) went down, by priority. */
+export async function autostart(
+  ctx: InstanceContext,
+  wanted: readonly InstanceRecord[],
+): Promise<void> {
+  const order = [...wanted].sort((a, b) =>
+    priority(b, "boot.autostart.priority") - priority(a, "boot.autostart.priority") ||
+    a.name.localeCompare(b.name)
+  );
+  for (const record of order) {
+    if (ctx.runtime.state(record.id).status !== "stopped") continue;
+    await attempt(ctx, `start instance "${record.name}"`, () => startInstance(ctx, record));
+    const delay = Number(record.expandedConfig["boot.autostart.delay"] ?? 0);
+    if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay * 1000));
+  }
+}
+
+/** Must it run after the daemon's start? Asked before recovery writes the power states. Pure. */
+export function shouldAutostart(record: InstanceRecord): boolean {
+  if (record.isHalfMade || record.isEphemeral) return false;
+  const wish = record.expandedConfig["boot.autostart"];
+  if (isTrue(wish)) return true;
+  const power = record.config["volatile.last_state.power"] ?? "";
+  return !isFalse(wish) && (power === "RUNNING" || power === "FROZEN");
+}
+
+/** Stop all cleanly, each by its own timeout, in descending boot.stop.priority. */
+export async function stopAllInstances(ctx: InstanceContext): Promise<void> {
+  const ids = new Set(ctx.runtime.running());
+  const all = await ctx.db.read((tx) => listInstances(tx));
+  const groups = Map.groupBy(
+    all.filter((record) => ids.has(record.id)),
+    (record) => priority(record, "boot.stop.priority"),
+  );
+  for (const [, records] of [...groups].sort(([a], [b]) => b - a)) {
+    await Promise.all(records.map((record) => stopForShutdown(ctx, record)));
+  }
+}
+
+async function stopForShutdown(ctx: InstanceContext, record: InstanceRecord): Promise<void> {
+  const seconds = record.expandedConfig["boot.host_shutdown_timeout"] ?? "";
+  const timeoutMs = Number(seconds === "" ? 30 : seconds) * 1000;
+  await attempt(ctx, `stop instance "${record.name}"`, async () => {
+    try {
+      await stopInstance(ctx, record, { isForced: false, timeoutMs });
+    } catch {
+      // Ignored: what does not end by itself is killed.
+      await stopInstance(ctx, record, { isForced: true, timeoutMs });
+    }
+    // The next start of the daemon starts it again.
+    await ctx.db.write((tx) =>
+      patchInstanceConfig(tx, record.id, { "volatile.last_state.power": "RUNNING" })
+    );
+  });
+}
+
+function priority(record: InstanceRecord, key: string): number {
+  return Number(record.expandedConfig[key] ?? 0) || 0;
+}
+
+async function attempt(
+  ctx: InstanceContext,
+  what: string,
+  run: () => Promise<void>,
+): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    ctx.onError(`${what}: ${messageOf(error)}`, error);
+  }
+}

@@ -1,0 +1,80 @@
+/** Rename a stopped instance: row, volume, logs, what devices registered. */
+import { Fault } from "#base/errors.ts";
+import { Undo } from "#base/undo.ts";
+import { findInstance, findInstanceById, renameInstance } from "#daemon/db/instances.ts";
+import { requireType } from "#daemon/devices/registry.ts";
+import type { Caller } from "#daemon/http/caller.ts";
+import { saveBackupYaml } from "./backup_yaml.ts";
+import { announce, type InstanceContext, lockInstance, volumeOf } from "./context.ts";
+import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
+import { assertAllowed } from "./machine.ts";
+import { checkInstanceName } from "./name.ts";
+import type { InstanceRecord } from "./record.ts";
+
+/** @throws {Fault} conflict if the name is taken, bad_request if it is no name or the instance runs. */
+export async function assertRenamable(
+  ctx: InstanceContext,
+  instance: InstanceRecord,
+  name: string,
+): Promise<void> {
+  checkInstanceName(name);
+  assertAllowed(ctx.runtime.state(instance.id), "rename");
+  const taken = await ctx.db.read((tx) => findInstance(tx, instance.project, name));
+  if (taken !== undefined) throw new Fault("conflict", `Name "${name}" already in use`);
+}
+
+export async function renameTo(
+  ctx: InstanceContext,
+  instance: InstanceRecord,
+  name: string,
+  options: { caller?: Caller },
+): Promise<void> {
+  using _held = await lockInstance(ctx, instance);
+  await assertRenamable(ctx, instance, name);
+  const old = instance.name;
+  await using undo = new Undo((step, error) => ctx.onError(`undo of rename: ${step}`, error));
+  await eachDevice(ctx, instance, "removed");
+  undo.add("devices of the old name", () => eachDevice(ctx, instance, "added"));
+  await ctx.storage.instances.rename(volumeOf(instance), name);
+  undo.add(
+    "old name of the volume",
+    () => ctx.storage.instances.rename({ ...volumeOf(instance), name }, old),
+  );
+  await renameLogs(ctx, instance.project, old, name);
+  undo.add("old name of the logs", () => renameLogs(ctx, instance.project, name, old));
+  await ctx.db.write((tx) => renameInstance(tx, instance.id, name));
+  undo.add("old name of the row", () => ctx.db.write((tx) => renameInstance(tx, instance.id, old)));
+  const renamed = await ctx.db.read((tx) => findInstanceById(tx, instance.id));
+  if (renamed !== undefined) await eachDevice(ctx, renamed, "added");
+  undo.keep();
+  announce(ctx, "renamed", { ...instance, name }, { ...options, context: { old_name: old } });
+  await saveBackupYaml(ctx, instance.id);
+}
+
+async function eachDevice(
+  ctx: InstanceContext,
+  record: InstanceRecord,
+  hook: "added" | "removed",
+): Promise<void> {
+  // Volatile values stay as they are: the instance keeps its addresses.
+  const host = deviceHost(ctx, record, {
+    volatile: new VolatileChanges(record.config),
+    idmap: null,
+  });
+  for (const [name, config] of Object.entries(record.expandedDevices)) {
+    await requireType(ctx.types, name, config)[hook]?.(deviceOf(ctx, host, name, config));
+  }
+}
+
+async function renameLogs(
+  ctx: InstanceContext,
+  project: string,
+  from: string,
+  to: string,
+): Promise<void> {
+  try {
+    await Deno.rename(ctx.paths.instanceLogs(project, from), ctx.paths.instanceLogs(project, to));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}

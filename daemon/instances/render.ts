@@ -1,0 +1,72 @@
+/** Records -> objects of the API. The one place where names change from ours to LXD's. Pure. */
+import type { InstanceObject, InstanceSnapshotObject } from "#api/routes/instances.ts";
+import type { RunState } from "./machine.ts";
+import { statusOf } from "./machine.ts";
+import { architectureName, type InstanceRecord, type SnapshotRecord } from "./record.ts";
+
+/** Go's zero time, and what LXD shows for an instance that never ran. */
+const NEVER = "0001-01-01T00:00:00Z";
+const NEVER_USED = "1970-01-01T00:00:00Z";
+
+export function renderInstance(record: InstanceRecord, state: RunState): InstanceObject {
+  return {
+    architecture: architectureName(record.architecture),
+    config: { ...record.config },
+    devices: copyDevices(record.devices),
+    ephemeral: record.isEphemeral,
+    profiles: record.profiles.map((layer) => layer.name),
+    stateful: false,
+    description: record.description,
+    created_at: record.createdAt,
+    expanded_config: { ...record.expandedConfig },
+    expanded_devices: copyDevices(record.expandedDevices),
+    name: record.name,
+    ...statusOf(state),
+    last_used_at: record.lastUsedAt === "" ? NEVER_USED : record.lastUsedAt,
+    location: "none",
+    type: "container",
+    project: record.project,
+  };
+}
+
+/** What the ETag of an instance covers, in LXD's order. */
+export function instanceEtag(record: InstanceRecord): unknown {
+  return [
+    record.architecture,
+    record.config,
+    record.devices,
+    record.isEphemeral,
+    record.profiles.map((layer) => layer.name),
+  ];
+}
+
+/** @param sizeBytes 0 where it is not known without a walk over the files. */
+export function renderSnapshot(
+  snapshot: SnapshotRecord,
+  lastUsedAt: string,
+  sizeBytes: number,
+): InstanceSnapshotObject {
+  return {
+    architecture: architectureName(snapshot.architecture),
+    config: { ...snapshot.config },
+    created_at: snapshot.createdAt,
+    devices: copyDevices(snapshot.devices),
+    ephemeral: snapshot.isEphemeral,
+    expanded_config: { ...snapshot.expandedConfig },
+    expanded_devices: copyDevices(snapshot.expandedDevices),
+    last_used_at: lastUsedAt === "" ? NEVER_USED : lastUsedAt,
+    name: snapshot.name,
+    profiles: [...snapshot.profiles],
+    stateful: snapshot.isStateful,
+    expires_at: snapshot.expiresAt === "" ? NEVER : snapshot.expiresAt,
+    size: sizeBytes,
+  };
+}
+
+function copyDevices(
+  devices: Readonly<Record<string, Readonly<Record<string, string>>>>,
+): Record<string, Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(devices).map(([name, config]) => [name, { ...config }]),
+  );
+}

@@ -1,0 +1,102 @@
+/**
+ * What runs now: a table of states kept current by the ends of monitor processes, so that no request
+ * has to ask the kernel who lives.
+ */
+import { type Pid, pid as brandPid } from "#base/brand.ts";
+import type { CgroupPaths } from "#daemon/cgroup/layout.ts";
+import { processEnd } from "#ffi/libc/exit_watch.ts";
+import type { RunState } from "./machine.ts";
+
+export interface Running {
+  readonly pid: Pid;
+  readonly monitor: Pid;
+  readonly cgroups: CgroupPaths;
+}
+
+interface Entry {
+  state: RunState;
+  cgroups: CgroupPaths;
+  /** "reboot" or "stop", as the stop hook said. */
+  target: "reboot" | "stop" | undefined;
+  /** Settles when the end of this run has been handled. */
+  ended: PromiseWithResolvers<void>;
+}
+
+const NO_CGROUPS: CgroupPaths = new Map();
+
+export class Runtime {
+  readonly #entries = new Map<number, Entry>();
+
+  /** @param onEnd A monitor ended: handle it, then call `stopped`. */
+  constructor(readonly onEnd: (id: number, monitor: Pid) => void) {}
+
+  state(id: number): RunState {
+    return this.#entries.get(id)?.state ?? { status: "stopped" };
+  }
+
+  cgroups(id: number): CgroupPaths {
+    return this.#entries.get(id)?.cgroups ?? NO_CGROUPS;
+  }
+
+  target(id: number): "reboot" | "stop" | undefined {
+    return this.#entries.get(id)?.target;
+  }
+
+  /** Ids of all that are not stopped. */
+  running(): number[] {
+    return [...this.#entries].filter(([, entry]) => "pid" in entry.state).map(([id]) => id);
+  }
+
+  set(id: number, state: RunState): void {
+    if (state.status === "stopped") return this.stopped(id);
+    const entry = this.#entries.get(id);
+    if (entry !== undefined) entry.state = state;
+    else this.#entries.set(id, newEntry(state));
+  }
+
+  /** From now on it runs; its end will be noticed. */
+  started(id: number, running: Running, isFrozen = false): void {
+    const { pid, monitor } = running;
+    const entry = newEntry({ status: isFrozen ? "frozen" : "running", pid, monitor });
+    entry.cgroups = running.cgroups;
+    this.#entries.set(id, entry);
+    const watch = processEnd(monitor);
+    void watch.ended.then(() => {
+      watch[Symbol.dispose]();
+      this.onEnd(id, monitor);
+    });
+  }
+
+  /** The stop hook: what the container asked for. */
+  noteTarget(id: number, target: "reboot" | "stop"): void {
+    const entry = this.#entries.get(id);
+    if (entry !== undefined) entry.target = target;
+  }
+
+  /** The end is handled: whoever waits goes on. */
+  stopped(id: number): void {
+    const entry = this.#entries.get(id);
+    this.#entries.delete(id);
+    entry?.ended.resolve();
+  }
+
+  /** Settles when this run is over and cleaned up; at once if it does not run. */
+  whenStopped(id: number): Promise<void> {
+    return this.#entries.get(id)?.ended.promise ?? Promise.resolve();
+  }
+}
+
+function newEntry(state: RunState): Entry {
+  return {
+    state,
+    cgroups: NO_CGROUPS,
+    target: undefined,
+    ended: Promise.withResolvers<void>(),
+  };
+}
+
+/** The parent of a process: liblxc's monitor is that of init. */
+export function parentOf(pid: Pid): Pid {
+  const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+  return brandPid(Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]));
+}

@@ -1,0 +1,324 @@
+/** Start an instance: facts and configuration become a plan, the plan is applied step by step. */
+import { type HostPath, hostPath, pid as brandPid } from "#base/brand.ts";
+import { ExecError, Fault, messageOf } from "#base/errors.ts";
+import { Undo } from "#base/undo.ts";
+import { isTrue } from "#base/units.ts";
+import { containerPaths } from "#daemon/cgroup/layout.ts";
+import {
+  findInstanceById,
+  listInstances,
+  patchInstanceConfig,
+  setLastUsed,
+} from "#daemon/db/instances.ts";
+import type { DeviceStart } from "#daemon/devices/device.ts";
+import { requireType, startOrder } from "#daemon/devices/registry.ts";
+import { runHelper } from "#daemon/host/helper.ts";
+import type { Caller } from "#daemon/http/caller.ts";
+import { chooseIdmap, type TakenMap } from "#daemon/idmap/choose.ts";
+import { idmapJson } from "#daemon/idmap/format.ts";
+import type { IdMap } from "#daemon/idmap/idmap.ts";
+import { seccompPolicy } from "#daemon/security/seccomp.ts";
+import { Container } from "#ffi/liblxc/container.ts";
+import { saveBackupYaml } from "./backup_yaml.ts";
+import {
+  announce,
+  type InstanceContext,
+  lockInstance,
+  lxcName,
+  lxcPath,
+  volumeOf,
+} from "./context.ts";
+import { cpusetAtStart, rebalance } from "./cpus.ts";
+import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
+import { lastErrors } from "./lxc_log.ts";
+import { assertAllowed } from "./machine.ts";
+import { lxcConfig } from "./plan.ts";
+import type { InstanceRecord } from "./record.ts";
+import { parentOf, type Running } from "./runtime.ts";
+import { applyTemplates, type Trigger } from "./templates.ts";
+
+export interface StartOptions {
+  readonly caller?: Caller;
+  readonly signal?: AbortSignal;
+  /** "restarted" instead of "started" in the event. */
+  readonly isRestart?: boolean;
+}
+
+/** @throws {Fault} bad_request if it runs already, or with the reason of liblxc's log. */
+export async function startInstance(
+  ctx: InstanceContext,
+  instance: { readonly id: number },
+  options: StartOptions = {},
+): Promise<void> {
+  using _held = await lockInstance(ctx, instance, options.signal);
+  await startLocked(ctx, instance.id, options);
+}
+
+/** The same with the instance's lock held. */
+export async function startLocked(
+  ctx: InstanceContext,
+  id: number,
+  options: StartOptions,
+): Promise<void> {
+  const record = await ctx.db.read((tx) => findInstanceById(tx, id));
+  if (record === undefined || record.isHalfMade) throw new Fault("not_found", "Instance not found");
+  assertAllowed(ctx.runtime.state(id), "start");
+  ctx.runtime.set(id, { status: "starting" });
+  await using undo = new Undo((step, error) => ctx.onError(`undo of start: ${step}`, error));
+  undo.add("forget the state", () => ctx.runtime.stopped(id));
+
+  const volatile = new VolatileChanges(record.config);
+  const idmap = await chooseMap(ctx, record, volatile);
+  await applyTemplates(ctx, record, triggersOf(record));
+  await loadModules(record);
+  const volume = volumeOf(record);
+  const root = await ctx.storage.instances.present(volume, {
+    idmap,
+    plainRoot: isTrue(record.expandedConfig["security.nesting"]),
+    ...(options.signal !== undefined && { signal: options.signal }),
+  });
+  undo.add("show the root as stopped", () => ctx.storage.instances.presentStopped(volume));
+  const starts = await startDevices(ctx, record, { volatile, idmap, undo });
+  const config = await writeFiles(ctx, record, { idmap, root, starts });
+  volatile.set({
+    "volatile.last_state.power": "RUNNING",
+    "volatile.apply_template": undefined,
+    "volatile.uuid": volatile.get("volatile.uuid") ?? crypto.randomUUID(),
+  });
+  await ctx.db.write(async (tx) => {
+    await patchInstanceConfig(tx, id, volatile.changes);
+    await setLastUsed(tx, id, new Date().toISOString());
+  });
+  undo.add(
+    "mark as stopped",
+    () =>
+      ctx.db.write((tx) => patchInstanceConfig(tx, id, { "volatile.last_state.power": "STOPPED" })),
+  );
+  const running = await launch(ctx, record, config, options.signal);
+  undo.add("stop the container", () => killContainer(ctx, record));
+  for (const start of starts) await start.afterStart?.(running.pid);
+  undo.keep();
+  ctx.runtime.started(id, running);
+  announce(ctx, options.isRestart === true ? "restarted" : "started", record, options);
+  void afterwards(ctx, id);
+}
+
+/** What nobody has to wait for. */
+async function afterwards(ctx: InstanceContext, id: number): Promise<void> {
+  try {
+    await rebalance(ctx);
+    await saveBackupYaml(ctx, id);
+  } catch (error) {
+    ctx.onError("after the start of an instance", error);
+  }
+}
+
+function triggersOf(record: InstanceRecord): Trigger[] {
+  const applied = record.config["volatile.apply_template"] ?? "";
+  const isKnown = applied === "create" || applied === "copy" || applied === "rename";
+  return isKnown ? [applied, "start"] : ["start"];
+}
+
+async function chooseMap(
+  ctx: InstanceContext,
+  record: InstanceRecord,
+  volatile: VolatileChanges,
+): Promise<IdMap | null> {
+  const config = record.expandedConfig;
+  const base = Number(record.config["volatile.idmap.base"] ?? 0);
+  const isIsolated = isTrue(config["security.idmap.isolated"]);
+  // An isolated instance keeps its range as long as the keys allow it.
+  const taken = isIsolated ? await takenMaps(ctx, record) : [];
+  const fixed = isIsolated && base > 0 && (config["security.idmap.base"] ?? "") === "" &&
+      taken.every((other) => other.base >= base + 65536 || other.base + other.size <= base)
+    ? { ...config, "security.idmap.base": String(base) }
+    : config;
+  const chosen = chooseIdmap(fixed, ctx.facts.idRange, taken);
+  const json = idmapJson(chosen.idmap);
+  volatile.set({
+    "volatile.idmap.base": String(chosen.base),
+    "volatile.idmap.next": json,
+    "volatile.idmap.current": json,
+    // Ids on disk are never shifted where mounts can map them.
+    "volatile.last_state.idmap": "[]",
+  });
+  return chosen.idmap;
+}
+
+async function takenMaps(ctx: InstanceContext, record: InstanceRecord): Promise<TakenMap[]> {
+  const all = await ctx.db.read((tx) => listInstances(tx));
+  const maps: TakenMap[] = [];
+  for (const other of all) {
+    const base = Number(other.config["volatile.idmap.base"] ?? 0);
+    if (other.id === record.id || base === 0) continue;
+    const size = Number(other.expandedConfig["security.idmap.size"] ?? "") || 65536;
+    maps.push({ base, size });
+  }
+  return maps;
+}
+
+/** linux.kernel_modules. @throws {Fault} bad_request naming the module. */
+async function loadModules(record: InstanceRecord): Promise<void> {
+  const names = (record.expandedConfig["linux.kernel_modules"] ?? "").split(",");
+  for (const name of names.map((one) => one.trim()).filter((one) => one !== "")) {
+    if (isLoaded(name)) continue;
+    const { success } = await new Deno.Command("modprobe", {
+      args: ["--", name],
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).output();
+    if (!success) {
+      throw new Fault("bad_request", `Failed to load kernel module "${name}"`, {
+        hint: "Unset linux.kernel_modules if the module is built into the kernel.",
+      });
+    }
+  }
+}
+
+function isLoaded(module: string): boolean {
+  try {
+    return Deno.statSync(`/sys/module/${module.replaceAll("-", "_")}`).isDirectory;
+  } catch {
+    return false; // Ignored: then modprobe decides.
+  }
+}
+
+async function startDevices(
+  ctx: InstanceContext,
+  record: InstanceRecord,
+  options: { volatile: VolatileChanges; idmap: IdMap | null; undo: Undo },
+): Promise<DeviceStart[]> {
+  const host = deviceHost(ctx, record, options);
+  const starts: DeviceStart[] = [];
+  for (const [name, config] of startOrder(record.expandedDevices)) {
+    const type = requireType(ctx.types, name, config);
+    try {
+      starts.push(await type.start(deviceOf(ctx, host, name, config), options.undo));
+    } catch (error) {
+      if (error instanceof Fault && error.message.includes(`"${name}"`)) throw error;
+      throw new Fault(
+        error instanceof Fault ? error.kind : "internal",
+        `Failed to start device "${name}": ${messageOf(error)}`,
+        { cause: error },
+      );
+    }
+  }
+  return starts;
+}
+
+async function writeFiles(
+  ctx: InstanceContext,
+  record: InstanceRecord,
+  options: {
+    idmap: IdMap | null;
+    root: { path: HostPath; lxcIdmap: boolean };
+    starts: readonly DeviceStart[];
+  },
+): Promise<HostPath> {
+  const logs = ctx.paths.instanceLogs(record.project, record.name);
+  await Deno.mkdir(logs, { recursive: true, mode: 0o700 });
+  await renameIfThere(`${logs}/lxc.log`, `${logs}/lxc.log.old`);
+  const policy = seccompPolicy(record.expandedConfig, ctx.facts.hasCompat);
+  const seccompProfile = ctx.paths.at("security", "seccomp", lxcName(record));
+  if (policy !== undefined) await Deno.writeTextFile(seccompProfile, policy, { mode: 0o600 });
+  const text = lxcConfig({
+    name: record.name,
+    architecture: record.architecture,
+    config: record.expandedConfig,
+    facts: ctx.facts,
+    idmap: options.idmap,
+    root: options.root,
+    logs,
+    seccompProfile: policy === undefined ? undefined : seccompProfile,
+    devlxd: devlxdDirectory(ctx, record),
+    stopHook: [ctx.helper, "hook", ctx.socket, `/internal/containers/${record.id}/onstop`],
+    cpuset: await cpusetAtStart(ctx, record),
+    devices: options.starts,
+  });
+  const path = hostPath(`${logs}/lxc.conf`);
+  await Deno.writeTextFile(path, text, { mode: 0o600 });
+  return path;
+}
+
+function devlxdDirectory(ctx: InstanceContext, record: InstanceRecord): HostPath | undefined {
+  if (record.expandedConfig["security.devlxd"] === "false") return undefined;
+  try {
+    Deno.lstatSync(ctx.paths.at("devlxd", "sock"));
+    return ctx.paths.at("devlxd");
+  } catch {
+    return undefined; // Ignored: not served.
+  }
+}
+
+async function renameIfThere(from: string, to: string): Promise<void> {
+  try {
+    await Deno.rename(from, to);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** Run liblxc's start in the helper; on failure say what its log says. */
+async function launch(
+  ctx: InstanceContext,
+  record: InstanceRecord,
+  config: HostPath,
+  signal: AbortSignal | undefined,
+): Promise<Running> {
+  const name = lxcName(record);
+  try {
+    await runHelper(ctx.helper, ["start", lxcPath(ctx), name, config], {
+      discardOutput: true,
+      ...(signal !== undefined && { signal }),
+    });
+    return await findRunning(ctx, record);
+  } catch (error) {
+    await killContainer(ctx, record);
+    if (!(error instanceof ExecError)) throw error;
+    const logs = ctx.paths.instanceLogs(record.project, record.name);
+    const why = await lastErrors(`${logs}/lxc.log`);
+    throw new Fault(
+      "internal",
+      `cannot start instance "${record.name}": ${why === "" ? error.message : why}`,
+      { cause: error, hint: `lxc info --show-log ${record.name}` },
+    );
+  }
+}
+
+/** Pids and cgroups of a container that runs. @throws {Fault} internal if it ended at once. */
+export async function findRunning(
+  ctx: InstanceContext,
+  record: { readonly project: string; readonly name: string },
+): Promise<Running> {
+  using container = new Container(lxcName(record), lxcPath(ctx));
+  const initPid = await container.initPid();
+  if (initPid === undefined) throw endedAtOnce(record.name);
+  const pid = brandPid(initPid);
+  try {
+    const cgroups = containerPaths(
+      ctx.facts.layout,
+      await Deno.readTextFile(`/proc/${pid}/cgroup`),
+    );
+    return { pid, monitor: parentOf(pid), cgroups };
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) throw endedAtOnce(record.name);
+    throw error;
+  }
+}
+
+function endedAtOnce(name: string): Fault {
+  return new Fault("internal", `cannot start instance "${name}": its init ended at once`, {
+    hint: `lxc console --show-log ${name}`,
+  });
+}
+
+/** Make sure that nothing of a container lives on. Idempotent. */
+async function killContainer(
+  ctx: InstanceContext,
+  record: { readonly project: string; readonly name: string },
+): Promise<void> {
+  using container = new Container(lxcName(record), lxcPath(ctx));
+  const initPid = await container.initPid();
+  if (initPid !== undefined) await container.stop();
+}

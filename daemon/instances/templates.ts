@@ -1,0 +1,146 @@
+/** Apply an image's templates to a stopped instance. Its files are hostile: paths stay in the root. */
+import { guestPath } from "#base/brand.ts";
+import { ERRNO, Fault, isErrno } from "#base/errors.ts";
+import { isTrue } from "#base/units.ts";
+import { renderTemplate, type TemplateContext } from "#daemon/guest/template.ts";
+import { type ImageMetadata, type ImageTemplate, parseMetadata } from "#daemon/images/metadata.ts";
+import { O, openPath } from "#ffi/libc/fd.ts";
+import { makeDirectoryAt, openInRoot, openParent } from "#ffi/libc/in_root.ts";
+import { libc } from "#ffi/libc/open.ts";
+import { type InstanceContext, volumeOf } from "./context.ts";
+import { architectureName, type InstanceRecord } from "./record.ts";
+
+export type Trigger = "create" | "copy" | "rename" | "start";
+
+/** metadata.yaml beside the root; undefined if the instance has none. */
+export async function readMetadata(
+  ctx: InstanceContext,
+  instance: InstanceRecord,
+): Promise<ImageMetadata | undefined> {
+  const directory = ctx.storage.instances.directory(volumeOf(instance));
+  try {
+    return parseMetadata(await Deno.readTextFile(`${directory}/metadata.yaml`));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Render what the triggers ask for into the root. Costs a mount only where there is something to do.
+ *
+ * @throws {Fault} bad_request if a template can't be understood.
+ */
+export async function applyTemplates(
+  ctx: InstanceContext,
+  instance: InstanceRecord,
+  triggers: readonly Trigger[],
+): Promise<void> {
+  const metadata = await readMetadata(ctx, instance);
+  const wanted = Object.entries(metadata?.templates ?? {}).filter(([, template]) =>
+    template.when.some((when) => (triggers as readonly string[]).includes(when))
+  );
+  if (metadata === undefined || wanted.length === 0) return;
+  const volume = volumeOf(instance);
+  const directory = ctx.storage.instances.directory(volume);
+  await using root = await ctx.storage.instances.openStopped(volume);
+  using rootFd = openPath(root.path, O.PATH | O.DIRECTORY);
+  for (const [path, template] of wanted) {
+    const source = await readTemplate(`${directory}/templates/${template.template}`);
+    const trigger = template.when.find((when) => (triggers as readonly string[]).includes(when)) ??
+      "start";
+    const text = renderTemplate(
+      source,
+      templateContext(instance, metadata, {
+        path,
+        trigger,
+        template,
+      }),
+    );
+    writeInside(rootFd, path, text, template.createOnly);
+  }
+}
+
+async function readTemplate(path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new Fault(
+      "bad_request",
+      `cannot apply template "${path.split("/").at(-1)}": no such file`,
+      {
+        cause: error,
+        hint: "The image's metadata.yaml names it; lxc config template edit makes it.",
+      },
+    );
+  }
+}
+
+/** What templates see. @see LXD doc/image-handling.md */
+function templateContext(
+  instance: InstanceRecord,
+  metadata: ImageMetadata,
+  options: { path: string; trigger: string; template: ImageTemplate },
+): TemplateContext {
+  const config = { ...instance.expandedConfig };
+  const meta = {
+    name: instance.name,
+    type: "container",
+    architecture: architectureName(instance.architecture),
+    privileged: isTrue(config["security.privileged"]) ? "true" : "false",
+    ephemeral: instance.isEphemeral ? "true" : "false",
+  };
+  return {
+    trigger: options.trigger,
+    path: options.path,
+    instance: meta,
+    container: meta,
+    config,
+    devices: { ...instance.expandedDevices },
+    properties: { ...options.template.properties },
+    image: { ...metadata.properties },
+    config_get: (key = "", otherwise = "") => {
+      const value = config[key];
+      return value === undefined || value === "" ? otherwise : value;
+    },
+  };
+}
+
+/** Write a file below the root, following links only inside of it; owner is the container's root. */
+function writeInside(
+  root: { readonly fd: Parameters<typeof openInRoot>[0] },
+  path: string,
+  text: string,
+  createOnly: boolean,
+): void {
+  const inside = guestPath(path);
+  makeParents(root, path);
+  const flags = O.WRONLY | O.CREAT | (createOnly ? O.EXCL : O.TRUNC);
+  try {
+    using file = openInRoot(root.fd, inside, flags, 0o644);
+    const bytes = new TextEncoder().encode(text);
+    for (let offset = 0; offset < bytes.length;) {
+      const part = bytes.subarray(offset);
+      const written = Number(libc().write(file.fd, part, BigInt(part.length)));
+      if (written <= 0) throw new Fault("no_space", `cannot write "${path}" in the instance`);
+      offset += written;
+    }
+  } catch (error) {
+    if (createOnly && isErrno(error, ERRNO.EEXIST)) return;
+    throw error;
+  }
+}
+
+function makeParents(root: { readonly fd: Parameters<typeof openInRoot>[0] }, path: string): void {
+  const parts = path.split("/").filter((part) => part !== "").slice(0, -1);
+  for (let count = 1; count <= parts.length; count++) {
+    const { directory, name } = openParent(root.fd, guestPath(parts.slice(0, count).join("/")));
+    using held = directory;
+    try {
+      makeDirectoryAt(held.fd, name, 0o755);
+    } catch (error) {
+      if (!isErrno(error, ERRNO.EEXIST)) throw error;
+    }
+  }
+}

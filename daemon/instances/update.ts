@@ -1,0 +1,298 @@
+/** Change an instance: everything is checked first, then the live parts are applied with undo. */
+import { checkInstanceConfig } from "#api/config/instance_config.ts";
+import { VOLATILE_KEYS } from "#api/config/volatile_keys.ts";
+import { Fault } from "#base/errors.ts";
+import { Undo } from "#base/undo.ts";
+import { parseBytes } from "#base/units.ts";
+import { findInstanceById, profileLayers, updateInstance } from "#daemon/db/instances.ts";
+import type { DeviceConfig } from "#daemon/devices/device.ts";
+import { requireType, startOrder, validateDevices } from "#daemon/devices/registry.ts";
+import type { Caller } from "#daemon/http/caller.ts";
+import { parseIdmapJson } from "#daemon/idmap/format.ts";
+import { saveBackupYaml } from "./backup_yaml.ts";
+import { announce, type InstanceContext, lockInstance, volumeOf } from "./context.ts";
+import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
+import { expandConfig, expandDevices, findRootDisk } from "./expand.ts";
+import { afterLive, applyLive } from "./live.ts";
+import { pidOf } from "./machine.ts";
+import { requireRootDisk } from "./make.ts";
+import type { Config, Devices, InstanceRecord, ProfileLayer } from "./record.ts";
+
+export interface InstanceWish {
+  readonly config: Config;
+  readonly devices: Devices;
+  readonly profiles: readonly string[];
+  readonly description: string;
+  readonly isEphemeral: boolean;
+  readonly architecture: number;
+}
+
+/** What an instance would be with other local values or profiles. */
+function withChange(
+  record: InstanceRecord,
+  change: { config: Config; devices: Devices; profiles: readonly ProfileLayer[] },
+): InstanceRecord {
+  return {
+    ...record,
+    ...change,
+    expandedConfig: expandConfig(change.profiles, change.config),
+    expandedDevices: expandDevices(change.profiles, change.devices),
+  };
+}
+
+/** @throws {Fault} bad_request naming what does not fit; nothing has changed then. */
+export async function changeInstance(
+  ctx: InstanceContext,
+  instance: { readonly id: number },
+  wish: InstanceWish,
+  options: { caller?: Caller },
+): Promise<void> {
+  using _held = await lockInstance(ctx, instance);
+  const before = await ctx.db.read((tx) => findInstanceById(tx, instance.id));
+  if (before === undefined) throw new Fault("not_found", "Instance not found");
+  const layers = await ctx.db.read((tx) => profileLayers(tx, before.project, wish.profiles));
+  const config = withFixedVolatile(before.config, withoutEmpty(wish.config));
+  const next = {
+    ...withChange(before, { config, devices: wish.devices, profiles: layers }),
+    description: wish.description,
+    isEphemeral: wish.isEphemeral,
+    architecture: wish.architecture,
+  };
+  await checkRecord(ctx, before, next);
+  await using undo = new Undo((step, error) => ctx.onError(`undo of update: ${step}`, error));
+  const volatile = await applyChange(ctx, before, next, undo);
+  const stored = { ...config, ...volatile.changes };
+  await ctx.db.write((tx) =>
+    updateInstance(tx, before.id, {
+      description: next.description,
+      architecture: next.architecture,
+      isEphemeral: next.isEphemeral,
+      config: withoutEmpty(stored),
+      devices: next.devices,
+      profiles: layers,
+    })
+  );
+  undo.keep();
+  await settle(ctx, before, next);
+  announce(ctx, "updated", before, options);
+}
+
+/** After the database: what concerns others too, and backup.yaml. */
+export async function settle(
+  ctx: InstanceContext,
+  before: InstanceRecord,
+  next: InstanceRecord,
+): Promise<void> {
+  if (pidOf(ctx.runtime.state(before.id)) !== undefined) {
+    await afterLive(ctx, before.expandedConfig, next.expandedConfig);
+  }
+  await saveBackupYaml(ctx, before.id);
+}
+
+function withoutEmpty(config: Readonly<Record<string, string | undefined>>): Config {
+  const result: Record<string, string> = {};
+  for (const [key, value] of Object.entries(config)) {
+    if (value !== undefined && value !== "") result[key] = value;
+  }
+  return result;
+}
+
+/**
+ * Keys that only the daemon may change stay when the client leaves them out.
+ *
+ * @throws {Fault} bad_request when the client changes one.
+ */
+function withFixedVolatile(before: Config, next: Config): Config {
+  const result: Record<string, string> = { ...next };
+  for (const [key, row] of Object.entries(VOLATILE_KEYS)) {
+    if (row.isFixed !== true) continue;
+    const [old, wanted] = [before[key], next[key]];
+    if (wanted === undefined) {
+      if (old !== undefined) result[key] = old;
+    } else if (wanted !== old && key.startsWith("volatile.idmap.")) {
+      throw new Fault("bad_request", "Volatile idmap keys can't be changed by the user");
+    }
+  }
+  return result;
+}
+
+/** @throws {Fault} bad_request */
+export async function checkRecord(
+  ctx: InstanceContext,
+  before: InstanceRecord,
+  next: InstanceRecord,
+): Promise<void> {
+  checkInstanceConfig(next.config, "instance");
+  checkInstanceConfig(next.expandedConfig, "instance");
+  await validateDevices(ctx.types, next.expandedDevices, {
+    project: next.project,
+    instance: next.name,
+    services: ctx.devices,
+    expanded: next.expandedDevices,
+  });
+  requireRootDisk(next.expandedDevices);
+  const [oldRoot, newRoot] = [
+    findRootDisk(before.expandedDevices),
+    findRootDisk(next.expandedDevices),
+  ];
+  if (oldRoot !== undefined && oldRoot.config["pool"] !== newRoot?.config["pool"]) {
+    throw new Fault("bad_request", "The storage pool of the root disk can't be changed", {
+      hint: "lxc move --storage moves an instance to another pool.",
+    });
+  }
+}
+
+/** Limits and devices of a running instance, quota of its root. Registers the undo of each step. */
+export async function applyChange(
+  ctx: InstanceContext,
+  before: InstanceRecord,
+  next: InstanceRecord,
+  undo: Undo,
+): Promise<VolatileChanges> {
+  const volatile = new VolatileChanges(next.config);
+  await resizeRoot(ctx, before, next, undo);
+  if (pidOf(ctx.runtime.state(before.id)) !== undefined) {
+    undo.add(
+      "old limits",
+      () => applyLive(ctx, before.id, next.expandedConfig, before.expandedConfig),
+    );
+    await applyLive(ctx, before.id, before.expandedConfig, next.expandedConfig);
+  }
+  await changeDevices(ctx, { before, next, volatile, undo });
+  return volatile;
+}
+
+async function resizeRoot(
+  ctx: InstanceContext,
+  before: InstanceRecord,
+  next: InstanceRecord,
+  undo: Undo,
+): Promise<void> {
+  const sizeOf = (record: InstanceRecord) =>
+    findRootDisk(record.expandedDevices)?.config["size"] ?? "";
+  const [old, wanted] = [sizeOf(before), sizeOf(next)];
+  if (old === wanted) return;
+  const resize = (size: string) =>
+    ctx.storage.instances.resize(volumeOf(before), size === "" ? 0 : parseBytes(size));
+  await resize(wanted);
+  undo.add("old quota", () => resize(old));
+}
+
+interface DeviceChange {
+  readonly before: InstanceRecord;
+  readonly next: InstanceRecord;
+  readonly volatile: VolatileChanges;
+  readonly undo: Undo;
+}
+
+async function changeDevices(ctx: InstanceContext, change: DeviceChange): Promise<void> {
+  const { before, next } = change;
+  const diff = diffDevices(before.expandedDevices, next.expandedDevices);
+  for (const [name, config] of startOrder(diff.removed).reverse()) {
+    await removeDevice(ctx, change, name, config);
+  }
+  for (const [name, config] of startOrder(diff.changed)) {
+    const old = before.expandedDevices[name] ?? {};
+    if (await updateInPlace(ctx, change, name, old, config)) continue;
+    await removeDevice(ctx, change, name, old);
+    await addDevice(ctx, change, name, config);
+  }
+  for (const [name, config] of startOrder(diff.added)) {
+    await addDevice(ctx, change, name, config);
+  }
+}
+
+/** Pure. */
+export function diffDevices(
+  before: Devices,
+  after: Devices,
+): Record<"added" | "changed" | "removed", Record<string, Config>> {
+  const result = { added: {}, changed: {}, removed: {} } as Record<
+    "added" | "changed" | "removed",
+    Record<string, Config>
+  >;
+  for (const [name, config] of Object.entries(after)) {
+    const old = before[name];
+    if (old === undefined) result.added[name] = config;
+    else if (old["type"] !== config["type"]) {
+      result.removed[name] = old;
+      result.added[name] = config;
+    } else if (!isSame(old, config)) result.changed[name] = config;
+  }
+  for (const [name, config] of Object.entries(before)) {
+    if (after[name] === undefined) result.removed[name] = config;
+  }
+  return result;
+}
+
+function isSame(a: Config, b: Config): boolean {
+  const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
+  return [...keys].every((key) => (a[key] ?? "") === (b[key] ?? ""));
+}
+
+function prepare(
+  ctx: InstanceContext,
+  change: DeviceChange,
+  record: InstanceRecord,
+  device: readonly [string, DeviceConfig],
+) {
+  const idmap = parseIdmapJson(change.before.config["volatile.idmap.current"]) ?? null;
+  const host = deviceHost(ctx, record, { volatile: change.volatile, idmap });
+  return deviceOf(ctx, host, device[0], device[1]);
+}
+
+async function addDevice(
+  ctx: InstanceContext,
+  change: DeviceChange,
+  name: string,
+  config: DeviceConfig,
+): Promise<void> {
+  const type = requireType(ctx.types, name, config);
+  const device = prepare(ctx, change, change.next, [name, config]);
+  change.undo.add(`remove device "${name}"`, () => type.removed?.(device));
+  await type.added?.(device);
+  const pid = pidOf(ctx.runtime.state(change.before.id));
+  if (pid === undefined || type.plug === undefined) return;
+  await type.plug(device, pid, change.undo);
+  change.undo.add(`unplug device "${name}"`, () => type.unplug?.(device, pid));
+}
+
+async function removeDevice(
+  ctx: InstanceContext,
+  change: DeviceChange,
+  name: string,
+  config: DeviceConfig,
+): Promise<void> {
+  const type = requireType(ctx.types, name, config);
+  const device = prepare(ctx, change, change.before, [name, config]);
+  const pid = pidOf(ctx.runtime.state(change.before.id));
+  if (pid !== undefined && type.unplug !== undefined) {
+    await type.unplug(device, pid);
+    change.undo.add(`plug device "${name}" again`, () => type.plug?.(device, pid, change.undo));
+  }
+  await type.removed?.(device);
+  change.undo.add(`bring device "${name}" back`, () => type.added?.(device));
+  const prefix = `volatile.${name}.`;
+  for (const key of Object.keys(change.next.config)) {
+    if (key.startsWith(prefix) && change.next.expandedDevices[name] === undefined) {
+      change.volatile.set({ [key]: undefined });
+    }
+  }
+}
+
+async function updateInPlace(
+  ctx: InstanceContext,
+  change: DeviceChange,
+  name: string,
+  old: DeviceConfig,
+  config: DeviceConfig,
+): Promise<boolean> {
+  const type = requireType(ctx.types, name, config);
+  const pid = pidOf(ctx.runtime.state(change.before.id));
+  const device = prepare(ctx, change, change.next, [name, config]);
+  if (pid === undefined) {
+    await type.added?.(device);
+    return true;
+  }
+  return await type.update?.(device, old, pid) ?? false;
+}

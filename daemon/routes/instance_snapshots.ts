@@ -1,0 +1,118 @@
+/** Snapshots of instances. */
+import {
+  deleteSnapshot,
+  getSnapshot,
+  getSnapshots,
+  patchSnapshot,
+  postSnapshot,
+  postSnapshots,
+  putSnapshot,
+} from "#api/routes/instances.ts";
+import { Fault } from "#base/errors.ts";
+import { background, type BoundRoute, type Call, handle, sync } from "#daemon/http/handle.ts";
+import { list, projectSuffix } from "#daemon/http/list.ts";
+import { volumeOf } from "#daemon/instances/context.ts";
+import { checkSnapshotName } from "#daemon/instances/name.ts";
+import { renderSnapshot } from "#daemon/instances/render.ts";
+import { parseExpiry } from "#daemon/instances/snapshots.ts";
+import type { Services } from "#daemon/services.ts";
+
+async function change(services: Services, call: Call<typeof putSnapshot>) {
+  const { params, query, body, caller } = call;
+  const { actions } = services.instances;
+  const record = await actions.get(query.project, params.name);
+  const snapshot = await actions.getSnapshot(record, params.snapshot);
+  call.ifMatch(etagOf(snapshot.expiresAt));
+  const expiresAt = parseExpiry(body.expires_at) ?? "";
+  return background(services.operations.start({
+    description: "Updating snapshot",
+    project: query.project,
+    resources: { instances: [record.name] },
+    caller,
+    run: () =>
+      actions.changeSnapshotExpiry(record, { name: params.snapshot, expiresAt }, { caller }),
+  }));
+}
+
+const etagOf = (expiresAt: string) => [expiresAt];
+
+export default [
+  handle(getSnapshots, async (services, call) => {
+    const { params, query, request } = call;
+    const { actions } = services.instances;
+    const record = await actions.get(query.project, params.name);
+    const snapshots = (await actions.snapshots([record])).get(record.id) ?? [];
+    const kind = (request.url ?? "").startsWith("/1.0/containers") ? "containers" : "instances";
+    return list(
+      call,
+      snapshots.map((one) => renderSnapshot(one, record.lastUsedAt, 0)),
+      ({ name }) => `/1.0/${kind}/${record.name}/snapshots/${name}${projectSuffix(query.project)}`,
+    );
+  }),
+  handle(postSnapshots, async (services, { params, query, body, caller }) => {
+    const { actions } = services.instances;
+    const record = await actions.get(query.project, params.name);
+    if (body.stateful === true) {
+      throw new Fault("not_implemented", "stateful snapshots are not supported yet");
+    }
+    const name = await actions.planSnapshotName(record, body.name ?? "");
+    const expiresAt = parseExpiry(body.expires_at);
+    return background(services.operations.start({
+      description: "Snapshotting instance",
+      project: query.project,
+      resources: { instances: [record.name] },
+      caller,
+      run: ({ signal }) => actions.takeSnapshot(record, { name, expiresAt }, { caller, signal }),
+    }));
+  }),
+  handle(getSnapshot, async (services, { params, query }) => {
+    const { actions } = services.instances;
+    const record = await actions.get(query.project, params.name);
+    const snapshot = await actions.getSnapshot(record, params.snapshot);
+    let sizeBytes = 0;
+    try {
+      const usage = await services.storage.instances.usage(volumeOf(record), snapshot.name);
+      sizeBytes = usage.usedBytes;
+    } catch {
+      // Ignored: shown without the size that the pool can't tell.
+    }
+    return sync(renderSnapshot(snapshot, record.lastUsedAt, sizeBytes), {
+      etag: etagOf(snapshot.expiresAt),
+    });
+  }),
+  handle(putSnapshot, change),
+  handle(patchSnapshot, (services, call) => change(services, call as never)),
+  handle(postSnapshot, async (services, { params, query, body, caller }) => {
+    const { actions } = services.instances;
+    const record = await actions.get(query.project, params.name);
+    await actions.getSnapshot(record, params.snapshot);
+    if (body.migration === true) {
+      throw new Fault("not_implemented", "migration of snapshots is not supported yet");
+    }
+    const to = body.name ?? "";
+    checkSnapshotName(to);
+    const taken = (await actions.snapshots([record])).get(record.id) ?? [];
+    if (taken.some((one) => one.name === to)) {
+      throw new Fault("conflict", `Name "${to}" already in use`);
+    }
+    return background(services.operations.start({
+      description: "Renaming snapshot",
+      project: query.project,
+      resources: { instances: [record.name] },
+      caller,
+      run: () => actions.renameSnapshot(record, { from: params.snapshot, to }, { caller }),
+    }));
+  }),
+  handle(deleteSnapshot, async (services, { params, query, caller }) => {
+    const { actions } = services.instances;
+    const record = await actions.get(query.project, params.name);
+    await actions.getSnapshot(record, params.snapshot);
+    return background(services.operations.start({
+      description: "Deleting snapshot",
+      project: query.project,
+      resources: { instances: [record.name] },
+      caller,
+      run: () => actions.deleteSnapshot(record, params.snapshot, { caller }),
+    }));
+  }),
+] satisfies BoundRoute[];

@@ -1,0 +1,228 @@
+/** /1.0/instances: list, create, show, change, rename, delete, metadata, the stop hook. */
+import { containerOnStop } from "#api/routes/instance_hooks.ts";
+import {
+  deleteInstance,
+  getInstance,
+  getInstanceMetadata,
+  getInstances,
+  type InstanceFull,
+  type InstancePut,
+  patchInstance,
+  postInstance,
+  postInstances,
+  putInstance,
+} from "#api/routes/instances.ts";
+import { Fault } from "#base/errors.ts";
+import { background, type BoundRoute, type Call, handle, sync } from "#daemon/http/handle.ts";
+import { list, projectSuffix } from "#daemon/http/list.ts";
+import { mayUse } from "#daemon/http/caller.ts";
+import { parseYaml } from "#api/yaml.ts";
+import { findArchitecture, type InstanceRecord } from "#daemon/instances/record.ts";
+import { instanceEtag, renderInstance, renderSnapshot } from "#daemon/instances/render.ts";
+import { volumeOf } from "#daemon/instances/context.ts";
+import type { InstanceWish } from "#daemon/instances/update.ts";
+import type { Services } from "#daemon/services.ts";
+
+const PARALLEL_STATES = 16;
+
+async function listInstances(services: Services, call: Call<typeof getInstances>) {
+  const { query, caller, request } = call;
+  const { actions } = services.instances;
+  const all = await actions.list(query.allProjects ? undefined : query.project);
+  const visible = all.filter((record) => mayUse(caller, record.project));
+  const prefix = (request.url ?? "").startsWith("/1.0/containers")
+    ? "/1.0/containers"
+    : "/1.0/instances";
+  const urlOf = (record: { name: string; project: string }) =>
+    `${prefix}/${record.name}${projectSuffix(record.project)}`;
+  if ((request.url ?? "").startsWith("/1.0/virtual-machines")) return sync([]);
+  const { filter } = query;
+  if (query.recursion === 0 && (filter === undefined || filter === "")) {
+    return sync(visible.map(urlOf));
+  }
+  if (query.recursion < 2) {
+    const objects = visible.map((record) => renderInstance(record, actions.state(record.id)));
+    return list(call, objects, urlOf);
+  }
+  const snapshots = await actions.snapshots(visible);
+  const full = await inPool(visible, async (record): Promise<InstanceFull> => ({
+    ...renderInstance(record, actions.state(record.id)),
+    backups: null,
+    state: await actions.fullState(record),
+    snapshots: (snapshots.get(record.id) ?? []).map((one) =>
+      renderSnapshot(one, record.lastUsedAt, 0)
+    ),
+  }));
+  return list(call, full, urlOf);
+}
+
+/** `run` for each item, at most PARALLEL_STATES at a time, results in order. */
+async function inPool<T, R>(items: readonly T[], run: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  let next = 0;
+  const worker = async () => {
+    while (next < items.length) {
+      const index = next++;
+      const item = items[index];
+      if (item !== undefined) results[index] = await run(item);
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL_STATES }, worker));
+  return results;
+}
+
+/** What a PUT asks for; fields that are left out get their defaults. */
+function wishOfPut(record: InstanceRecord, body: InstancePut): InstanceWish {
+  return {
+    config: body.config ?? {},
+    devices: body.devices ?? {},
+    profiles: body.profiles ?? ["default"],
+    description: body.description ?? "",
+    isEphemeral: body.ephemeral ?? false,
+    architecture: architectureOf(record, body),
+  };
+}
+
+/** A PATCH: what is left out stays; keys of config and devices are merged. */
+function wishOfPatch(record: InstanceRecord, body: InstancePut): InstanceWish {
+  return {
+    config: { ...record.config, ...body.config },
+    devices: { ...record.devices, ...body.devices },
+    profiles: body.profiles ?? record.profiles.map((layer) => layer.name),
+    description: body.description ?? record.description,
+    isEphemeral: body.ephemeral ?? record.isEphemeral,
+    architecture: architectureOf(record, body),
+  };
+}
+
+function architectureOf(record: InstanceRecord, body: InstancePut): number {
+  const name = body.architecture ?? "";
+  const found = name === "" ? record.architecture : findArchitecture(name);
+  if (found === undefined) throw new Fault("bad_request", `Unknown architecture "${name}"`);
+  return found;
+}
+
+async function create(services: Services, call: Call<typeof postInstances>) {
+  const { query, body, caller } = call;
+  if (body === undefined) {
+    throw new Fault("not_implemented", "import of an instance from a backup is not supported yet");
+  }
+  const { actions } = services.instances;
+  const plan = await actions.planCreation(query.project, body);
+  return background(services.operations.start({
+    description: "Creating instance",
+    project: query.project,
+    resources: { instances: [plan.name] },
+    caller,
+    run: async ({ signal }) => void await actions.create(plan, { caller, signal }),
+  }));
+}
+
+async function put(services: Services, call: Call<typeof putInstance>) {
+  const { params, query, body, caller } = call;
+  const { actions } = services.instances;
+  const record = await actions.get(query.project, params.name);
+  call.ifMatch(instanceEtag(record));
+  const snapshot = body.restore ?? "";
+  if (snapshot !== "") {
+    const name = snapshot.split("/").at(-1) ?? "";
+    await actions.getSnapshot(record, name);
+    return background(services.operations.start({
+      description: "Restoring snapshot",
+      project: query.project,
+      resources: { instances: [record.name] },
+      caller,
+      run: ({ signal }) => actions.restore(record, name, { caller, signal }),
+    }));
+  }
+  return background(services.operations.start({
+    description: "Updating instance",
+    project: query.project,
+    resources: { instances: [record.name] },
+    caller,
+    run: () => actions.change(record, wishOfPut(record, body), { caller }),
+  }));
+}
+
+async function rename(services: Services, call: Call<typeof postInstance>) {
+  const { params, query, body, caller } = call;
+  const { actions } = services.instances;
+  const record = await actions.get(query.project, params.name);
+  if (body.migration === true) {
+    throw new Fault("not_implemented", "migration and move to a pool are not supported yet", {
+      hint: "A copy with a new name stays on this server: lxc copy.",
+    });
+  }
+  const name = body.name ?? "";
+  await actions.assertRenamable(record, name);
+  return background(services.operations.start({
+    description: "Renaming instance",
+    project: query.project,
+    resources: { instances: [record.name] },
+    caller,
+    run: () => actions.rename(record, name, { caller }),
+  }));
+}
+
+export default [
+  handle(getInstances, listInstances),
+  handle(postInstances, create),
+  handle(getInstance, async (services, { params, query }) => {
+    const { actions } = services.instances;
+    const record = await actions.get(query.project, params.name);
+    const object = renderInstance(record, actions.state(record.id));
+    const etag = instanceEtag(record);
+    if (query.recursion === 0) return sync(object, { etag });
+    const snapshots = (await actions.snapshots([record])).get(record.id) ?? [];
+    const state = await actions.fullState(record);
+    return sync({
+      ...object,
+      backups: null,
+      state,
+      snapshots: snapshots.map((one) => renderSnapshot(one, record.lastUsedAt, 0)),
+    }, { etag });
+  }),
+  handle(putInstance, put),
+  handle(patchInstance, async (services, call) => {
+    const { params, query, body, caller } = call;
+    const { actions } = services.instances;
+    const record = await actions.get(query.project, params.name);
+    call.ifMatch(instanceEtag(record));
+    await actions.change(record, wishOfPatch(record, body), { caller });
+    return sync();
+  }),
+  handle(postInstance, rename),
+  handle(deleteInstance, async (services, { params, query, caller }) => {
+    const { actions } = services.instances;
+    const record = await actions.get(query.project, params.name);
+    actions.assertDeletable(record);
+    return background(services.operations.start({
+      description: "Deleting instance",
+      project: query.project,
+      resources: { instances: [record.name] },
+      caller,
+      run: () => actions.delete(record, { caller }),
+    }));
+  }),
+  handle(getInstanceMetadata, async (services, { params, query }) => {
+    const record = await services.instances.actions.get(query.project, params.name);
+    const directory = services.storage.instances.directory(volumeOf(record));
+    try {
+      return sync(parseYaml(await Deno.readTextFile(`${directory}/metadata.yaml`)));
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      return sync({
+        architecture: "",
+        creation_date: 0,
+        expiry_date: 0,
+        properties: {},
+        templates: {},
+      });
+    }
+  }),
+  handle(containerOnStop, (services, { params, query }) => {
+    const target = query.target === "reboot" ? "reboot" : "stop";
+    services.instances.actions.noteTarget(Number(params.id), target);
+    return sync();
+  }),
+] satisfies BoundRoute[];
