@@ -1,0 +1,235 @@
+/** Networks. */
+import {
+  deleteNetwork,
+  getNetwork as getNetworkRow,
+  getNetworkLeases,
+  getNetworks,
+  getNetworkState,
+  patchNetwork,
+  postNetwork,
+  postNetworks,
+  putNetwork,
+} from "#api/routes/networks.ts";
+import { checkInterfaceName } from "#api/config/network_keys.ts";
+import { Fault } from "#base/errors.ts";
+import { writeConfig } from "#daemon/db/config.ts";
+import { getNetwork, insertNetwork, listNetworks, type NetworkRow } from "#daemon/db/networks.ts";
+import { listProfiles } from "#daemon/db/profiles.ts";
+import { effectiveProject } from "#daemon/db/projects.ts";
+import { type BoundRoute, type Call, created, handle, sync } from "#daemon/http/handle.ts";
+import { list, projectSuffix } from "#daemon/http/list.ts";
+import type { InstanceUse } from "#daemon/instances/service.ts";
+import { type NetworkService, refuseTakenName } from "#daemon/networks/create.ts";
+import { hostLinks, linkExists } from "#daemon/networks/host.ts";
+import { listLeases, readLeaseFile } from "#daemon/networks/leases.ts";
+import { readInterface } from "#daemon/networks/state.ts";
+import type { Services } from "#daemon/services.ts";
+
+type DeviceMap = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+function nicsOn(devices: DeviceMap, network: string): [string, Readonly<Record<string, string>>][] {
+  return Object.entries(devices).filter(([, device]) =>
+    device["type"] === "nic" && (device["network"] === network || device["parent"] === network)
+  );
+}
+
+async function usedBy(services: Services, name: string): Promise<string[]> {
+  const profiles = await services.db.read((tx) => listProfiles(tx));
+  const uses = await services.instances.listUses();
+  return [
+    ...uses.filter((use) => nicsOn(use.expandedDevices, name).length > 0)
+      .map((use) => `/1.0/instances/${use.name}${projectSuffix(use.project)}`),
+    ...profiles.filter((profile) => nicsOn(profile.devices, name).length > 0)
+      .map((profile) => `/1.0/profiles/${profile.name}${projectSuffix(profile.project)}`),
+  ];
+}
+
+function hideVolatile(config: Readonly<Record<string, string>>) {
+  return Object.fromEntries(
+    Object.entries(config).filter(([key]) => key !== "volatile.bridge.hwaddr"),
+  );
+}
+
+async function renderManaged(services: Services, row: NetworkRow) {
+  return {
+    config: hideVolatile(row.config),
+    description: row.description,
+    name: row.name,
+    type: row.type,
+    used_by: await usedBy(services, row.name),
+    managed: true,
+    status: "Created",
+    locations: ["none"],
+  };
+}
+
+async function renderHost(services: Services, name: string) {
+  const { kind } = await readInterface(name);
+  return {
+    config: {},
+    description: "",
+    name,
+    type: kind,
+    used_by: await usedBy(services, name),
+    managed: false,
+    status: "",
+    locations: null,
+  };
+}
+
+async function managed(services: Services, project: string, name: string): Promise<NetworkRow> {
+  return await services.db.read(async (tx) => {
+    const owner = await effectiveProject(tx, project, "networks");
+    return await getNetwork(tx, owner.id, name);
+  });
+}
+
+const etagOf = (row: NetworkRow) => [row.name, true, row.type, row.description, row.config];
+
+async function refuseUsed(services: Services, name: string): Promise<void> {
+  const users = await usedBy(services, name);
+  if (users.length === 0) return;
+  throw new Fault("bad_request", "The network is currently in use", {
+    hint: `Used by ${users.slice(0, 5).join(", ")}`,
+  });
+}
+
+async function nicsOf(uses: readonly InstanceUse[], name: string) {
+  return await Promise.resolve(
+    uses.flatMap((use) =>
+      nicsOn(use.expandedDevices, name).map(([device, config]) => ({
+        instance: use.name,
+        hwaddr: config["hwaddr"] ?? use.config[`volatile.${device}.hwaddr`] ?? "",
+        ipv4: config["ipv4.address"],
+        ipv6: config["ipv6.address"],
+      }))
+    ),
+  );
+}
+
+export function networkRoutes(networks: NetworkService): BoundRoute[] {
+  const update = async (services: Services, call: Call<typeof putNetwork>, isPatch: boolean) => {
+    const { body, params, query, caller } = call;
+    const row = await managed(services, query.project, params.name);
+    call.ifMatch(etagOf(row));
+    const kept = row.config["volatile.bridge.hwaddr"];
+    const wanted = isPatch
+      ? { ...row.config, ...body.config }
+      : { ...(kept === undefined ? {} : { "volatile.bridge.hwaddr": kept }), ...body.config };
+    const given = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== ""));
+    const config = await networks.complete(given, row.config);
+    await networks.bringUp({ name: row.name, config }, row);
+    await services.db.write(async (tx) => {
+      await writeConfig(tx, "networks", row.id, config);
+      const description = body.description ?? (isPatch ? row.description : "");
+      await tx.run("UPDATE networks SET description = ? WHERE id = ?", description, row.id);
+    });
+    const source = `/1.0/networks/${row.name}${projectSuffix(query.project)}`;
+    const { project } = query;
+    services.events.lifecycle({ action: "network-updated", source, project, caller });
+    return sync();
+  };
+
+  return [
+    handle(getNetworks, async (services, call) => {
+      const rows = await services.db.read(async (tx) => {
+        const owner = await effectiveProject(tx, call.query.project, "networks");
+        return await listNetworks(tx, owner.id);
+      });
+      const names = new Set(rows.map(({ name }) => name));
+      const others = call.query.project === "default"
+        ? (await hostLinks()).filter((name) => !names.has(name))
+        : [];
+      const all = [
+        ...await Promise.all(rows.map((row) => renderManaged(services, row))),
+        ...await Promise.all(others.map((name) => renderHost(services, name))),
+      ];
+      const suffix = projectSuffix(call.query.project);
+      return list(call, all, ({ name }) => `/1.0/networks/${name}${suffix}`);
+    }),
+    handle(postNetworks, async (services, { body, query, caller }) => {
+      const type = body.type || "bridge";
+      if (type !== "bridge") {
+        throw new Fault("bad_request", `network type "${type}" is not supported`, {
+          hint: "This version manages networks of type bridge.",
+        });
+      }
+      checkInterfaceName(body.name);
+      const owner = await services.db.read((tx) => effectiveProject(tx, query.project, "networks"));
+      const taken = await services.db.read((tx) => listNetworks(tx, owner.id));
+      if (taken.some(({ name }) => name === body.name)) {
+        throw new Fault("bad_request", "The network already exists");
+      }
+      await refuseTakenName(body.name);
+      const config = await networks.complete(body.config ?? {}, undefined);
+      await networks.bringUp({ name: body.name, config });
+      try {
+        await services.db.write((tx) =>
+          insertNetwork(tx, {
+            projectId: owner.id,
+            name: body.name,
+            description: body.description ?? "",
+            config,
+          })
+        );
+      } catch (error) {
+        await networks.takeDown(body.name);
+        throw error;
+      }
+      const source = `/1.0/networks/${body.name}${projectSuffix(query.project)}`;
+      const { project } = query;
+      services.events.lifecycle({ action: "network-created", source, project, caller });
+      return created(source);
+    }),
+    handle(getNetworkRow, async (services, { params, query }) => {
+      const row = await networks.find(query.project, params.name);
+      if (row !== undefined) {
+        const full = await managed(services, query.project, params.name);
+        return sync(await renderManaged(services, full), { etag: etagOf(full) });
+      }
+      if (!await linkExists(params.name)) throw new Fault("not_found", "Network not found");
+      return sync(await renderHost(services, params.name));
+    }),
+    handle(putNetwork, (services, call) => update(services, call, false)),
+    handle(patchNetwork, (services, call) => update(services, call as never, true)),
+    handle(postNetwork, async (services, { body, params, query, caller }) => {
+      checkInterfaceName(body.name);
+      const row = await managed(services, query.project, params.name);
+      await refuseUsed(services, row.name);
+      await refuseTakenName(body.name);
+      await networks.takeDown(row.name);
+      await Deno.rename(networks.directory(row.name), networks.directory(body.name))
+        .catch(() => undefined);
+      await services.db.write((tx) =>
+        tx.run("UPDATE networks SET name = ? WHERE id = ?", body.name, row.id)
+      );
+      await networks.bringUp({ name: body.name, config: row.config });
+      const source = `/1.0/networks/${body.name}${projectSuffix(query.project)}`;
+      const { project } = query;
+      services.events.lifecycle({ action: "network-renamed", source, project, caller });
+      return created(source);
+    }),
+    handle(deleteNetwork, async (services, { params, query, caller }) => {
+      const row = await managed(services, query.project, params.name);
+      await refuseUsed(services, row.name);
+      await networks.takeDown(row.name);
+      await services.db.write((tx) => tx.run("DELETE FROM networks WHERE id = ?", row.id));
+      await Deno.remove(networks.directory(row.name), { recursive: true }).catch(() => undefined);
+      const source = `/1.0/networks/${row.name}${projectSuffix(query.project)}`;
+      const { project } = query;
+      services.events.lifecycle({ action: "network-deleted", source, project, caller });
+      return sync();
+    }),
+    handle(getNetworkLeases, async (services, { params, query }) => {
+      const { name, config } = await managed(services, query.project, params.name);
+      const nics = await nicsOf(await services.instances.listUses(), name);
+      const leaseFile = await readLeaseFile(networks.directory(name));
+      return sync(listLeases({ name, config, nics, leaseFile }));
+    }),
+    handle(getNetworkState, async (_services, { params }) => {
+      if (!await linkExists(params.name)) throw new Fault("not_found", "Network not found");
+      const { kind: _kind, ...state } = await readInterface(params.name);
+      return sync(state);
+    }),
+  ];
+}
