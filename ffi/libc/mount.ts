@@ -1,6 +1,6 @@
 /** Mounts through the mount API of Linux 5.12+. Synchronous on purpose: errno belongs to the thread. */
 import type { Fd, HostPath } from "#base/brand.ts";
-import { ERRNO, SysError } from "#base/errors.ts";
+import { ERRNO, isErrno, SysError } from "#base/errors.ts";
 import { AT_FDCWD, O, openAt, OwnedFd } from "./fd.ts";
 import {
   check,
@@ -180,17 +180,15 @@ export function mountOverlay(options: OverlayMount): void {
     )),
   );
   configure(context, "source", "lxd");
-  for (const lower of lowers) configureFd(context, "lowerdir+", lower);
-  if (options.upperParent !== undefined) {
-    const parent = stack.use(cloneTree(options.upperParent));
-    if (options.upperNamespace !== undefined) idmapTree(parent, options.upperNamespace);
-    for (const [key, name] of [["upperdir", "upper"], ["workdir", "work"]] as const) {
-      configureFd(context, key, stack.use(openAt(parent.fd, name, O.PATH | O.DIRECTORY)));
-    }
-  }
+  const above = options.upperParent === undefined
+    ? undefined
+    : openUpper(stack, options.upperParent, options.upperNamespace);
+  setLayers(context, lowers, above);
   configure(context, "redirect_dir", "on");
   configure(context, "index", "off");
   configure(context, "metacopy", "off");
+  // Inode numbers stay unique and the same across layers of different file systems.
+  if (countFilesystems(options) > 1) configure(context, "xino", "on");
   if (options.isVolatile) flag(context, "volatile");
   create(context, options.target);
   const mounted = stack.use(
@@ -215,6 +213,41 @@ export function mountOverlay(options: OverlayMount): void {
     );
   }
   attachTree(mounted, options.target);
+}
+
+interface Above {
+  readonly upper: OwnedFd;
+  readonly work: OwnedFd;
+}
+
+/** Upper and work must be one mount for the kernel: map their parent and open both below it. */
+function openUpper(stack: DisposableStack, path: string, namespace: Fd | undefined): Above {
+  const parent = stack.use(cloneTree(path));
+  if (namespace !== undefined) idmapTree(parent, namespace);
+  const open = (name: string) => stack.use(openAt(parent.fd, name, O.PATH | O.DIRECTORY));
+  return { upper: open("upper"), work: open("work") };
+}
+
+/** Layers as descriptors (Linux 6.13); older kernels get the descriptors' names in /proc. */
+function setLayers(context: OwnedFd, lowers: readonly OwnedFd[], above: Above | undefined): void {
+  try {
+    for (const lower of lowers) configureFd(context, "lowerdir+", lower);
+    if (above === undefined) return;
+    configureFd(context, "upperdir", above.upper);
+    configureFd(context, "workdir", above.work);
+  } catch (error) {
+    if (!isErrno(error, ERRNO.EINVAL)) throw error;
+    const name = ({ fd }: OwnedFd) => `/proc/self/fd/${fd}`;
+    configure(context, "lowerdir", lowers.map(name).join(":"));
+    if (above === undefined) return;
+    configure(context, "upperdir", name(above.upper));
+    configure(context, "workdir", name(above.work));
+  }
+}
+
+function countFilesystems({ lowers, upperParent }: OverlayMount): number {
+  const paths = upperParent === undefined ? lowers : [...lowers, upperParent];
+  return new Set(paths.map((path) => Deno.statSync(path).dev)).size;
 }
 
 function configure(context: OwnedFd, key: string, value: string): void {

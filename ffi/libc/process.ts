@@ -1,4 +1,4 @@
-/** Start programs with exact file descriptors; nothing else leaks into them (all ours are O_CLOEXEC). */
+/** Start programs with exact file descriptors; nothing else leaks into them. */
 import { type Fd, type Pid, pid as brandPid } from "#base/brand.ts";
 import { SysError } from "#base/errors.ts";
 import { O, openPath, OwnedFd, pipe } from "./fd.ts";
@@ -38,16 +38,14 @@ export function spawn(
     c.posix_spawn_file_actions_destroy(actions);
     c.posix_spawnattr_destroy(attributes);
   });
-  // Two passes: above all targets first, so that no dup2 overwrites a source that is still wanted.
+  // Sources above all targets first, so that no dup2 overwrites one that is still wanted.
   const count = options.fds.length;
   options.fds.forEach((fd, index) => {
-    c.posix_spawn_file_actions_adddup2(actions, fd ?? nothing.fd, 100 + index);
+    const source = stack.use(duplicateAbove(fd ?? nothing.fd, count));
+    c.posix_spawn_file_actions_adddup2(actions, source.fd, index);
   });
-  for (let index = 0; index < count; index++) {
-    c.posix_spawn_file_actions_adddup2(actions, 100 + index, index);
-  }
-  // The copies above 100 are closed on exec? dup2 clears the flag, so close them one by one.
-  for (let index = 0; index < count; index++) closeInChild(actions, 100 + index);
+  // What we inherited ourselves (a socket of systemd, say) may lack O_CLOEXEC.
+  c.posix_spawn_file_actions_addclosefrom_np(actions, count);
   c.posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
   c.posix_spawnattr_setsigdefault(attributes, new Uint8Array(SIGSET_BYTES).fill(0xff));
   c.posix_spawnattr_setsigmask(attributes, new Uint8Array(SIGSET_BYTES));
@@ -66,8 +64,9 @@ export function spawn(
   return brandPid(child[0] ?? 0);
 }
 
-function closeInChild(actions: Uint8Array<ArrayBuffer>, fd: number): void {
-  libc().posix_spawn_file_actions_addclose(actions, fd);
+function duplicateAbove(fd: Fd, lowest: number): OwnedFd {
+  const F_DUPFD_CLOEXEC = 1030;
+  return new OwnedFd(check(libc().fcntl(fd, F_DUPFD_CLOEXEC, BigInt(lowest)), "fcntl"));
 }
 
 /** char *const argv[]: pointers to NUL-ended texts; `kept` holds them until C has returned. */

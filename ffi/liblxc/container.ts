@@ -3,9 +3,9 @@
  * `using`, never keep it on a record (concurrent calls on one handle can deadlock).
  */
 import type { HostPath } from "#base/brand.ts";
-import { LxcError } from "#base/errors.ts";
+import { ERRNO, LxcError, SysError } from "#base/errors.ts";
 import { OwnedFd } from "#ffi/libc/fd.ts";
-import { cstring } from "#ffi/libc/open.ts";
+import { cstring, libc } from "#ffi/libc/open.ts";
 import { liblxc, textAt } from "./open.ts";
 import { METHODS, OFFSET } from "./raw.ts";
 
@@ -23,12 +23,22 @@ export class Container implements Disposable {
   readonly #self: Deno.PointerObject;
   readonly #view: Deno.UnsafePointerView;
 
-  /** @throws {LxcError} if liblxc can't allocate or lock the container. */
-  constructor(readonly name: string, lxcPath: HostPath) {
+  /**
+   * `config` is the file that the container was started with. Without one (and without
+   * `<lxcPath>/<name>/config`) liblxc refuses to freeze and unfreeze.
+   *
+   * @throws {LxcError} if liblxc can't allocate or lock the container or read `config`.
+   */
+  constructor(readonly name: string, lxcPath: HostPath, config?: HostPath) {
     const self = liblxc().lxc_container_new(cstring(name), cstring(lxcPath));
     if (self === null) throw new LxcError("open", name);
     this.#self = self;
     this.#view = new Deno.UnsafePointerView(self);
+    if (config === undefined) return;
+    if (!this.#method("load_config").call(self, cstring(config))) {
+      this[Symbol.dispose]();
+      throw new LxcError("load the configuration of", name);
+    }
   }
 
   #method<M extends keyof typeof METHODS>(name: M) {
@@ -82,7 +92,11 @@ export class Container implements Disposable {
     return { lock: new OwnedFd(lock), master: new OwnedFd(master[0] ?? -1) };
   }
 
-  /** Content of the console ring buffer; `clear` empties it. */
+  /**
+   * What the console's ring buffer got since the last read: reading empties it too, so keep it.
+   *
+   * @throws {LxcError} if it does not run or has no buffer.
+   */
   async consoleLog(options: { clear?: boolean; read?: boolean }): Promise<Uint8Array> {
     // struct lxc_console_log: bool clear, bool read, uint64_t *read_max, char *data
     const max = new BigUint64Array([0n]);
@@ -92,11 +106,19 @@ export class Container implements Disposable {
     const maxBytes = new Uint8Array(max.buffer);
     log.setBigUint64(8, Deno.UnsafePointer.value(Deno.UnsafePointer.of(maxBytes)), true);
     const result = await this.#method("console_log").call(this.#self, new Uint8Array(log.buffer));
-    if (result < 0) return new Uint8Array(); // -ENODATA, or no ring buffer.
+    if (result === -ERRNO.ENODATA) return new Uint8Array(); // Nothing was written yet.
+    if (result < 0) {
+      const cause = new SysError("console_log", -result);
+      throw new LxcError("read the console log of", this.name, { cause });
+    }
     const data = Deno.UnsafePointer.create(log.getBigUint64(16, true));
     const length = Number(max[0]);
-    if (data === null || length === 0) return new Uint8Array();
-    return new Uint8Array(new Deno.UnsafePointerView(data).getArrayBuffer(length).slice(0));
+    if (data === null || length === 0) return new Uint8Array(); // `data` is invalid at length 0.
+    try {
+      return new Uint8Array(new Deno.UnsafePointerView(data).getArrayBuffer(length).slice(0));
+    } finally {
+      libc().free(data); // liblxc allocates it for each reader.
+    }
   }
 
   [Symbol.dispose](): void {

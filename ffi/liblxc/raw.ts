@@ -25,6 +25,7 @@ export const OFFSET = {
   freeze: 104,
   unfreeze: 112,
   init_pid: 120,
+  load_config: 128,
   stop: 152,
   get_cgroup_item: 312,
   set_cgroup_item: 320,
@@ -44,6 +45,8 @@ export const METHODS = {
   stop: { parameters: ["pointer"], result: "bool", nonblocking: true },
   // pid_t (*init_pid)(c)
   init_pid: { parameters: ["pointer"], result: "i32", nonblocking: true },
+  // bool (*load_config)(c, const char *alt_file)
+  load_config: { parameters: ["pointer", "buffer"], result: "bool" },
   // int (*get_cgroup_item)(c, const char *subsys, char *retv, int inlen)
   get_cgroup_item: {
     parameters: ["pointer", "buffer", "buffer", "i32"],

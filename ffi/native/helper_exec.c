@@ -2,9 +2,10 @@
  * exec <lxcpath> <name> <status fd> <uid> <gid> <cwd> pipe|tty <count> <KEY=value>... <program>...
  *
  * Run a program in a container with this process's standard streams; `tty` makes standard input its
- * controlling terminal and gives it to the user. Lines on the status fd:
+ * controlling terminal (whoever made it has given it to the user). Lines on the status fd:
  *   pid <n>      the program's pid on the host
  *   exit <n> | signal <n>
+ * A program whose status nobody can read any more (the daemon was killed) is killed.
  * A program that is missing ends with 127, one that can't be run with 126.
  */
 #include <errno.h>
@@ -12,11 +13,13 @@
 #include <grp.h>
 #include <lxc/attach_options.h>
 #include <lxc/lxccontainer.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -45,12 +48,43 @@ static int run_program(void *payload)
 	return errno == ENOENT || errno == ENOTDIR ? 127 : 126;
 }
 
-static void report(int fd, const char *word, int value)
+/* False: nobody listens any more. */
+static int report(int fd, const char *word, int value)
 {
 	char line[32];
 	int length = snprintf(line, sizeof line, "%s %d\n", word, value);
-	if (write(fd, line, (size_t)length) != length)
-		_exit(1); /* Nobody listens any more. */
+	return write(fd, line, (size_t)length) == length;
+}
+
+/* Wait for the end of the program. When nobody listens any more, its session is over: kill it. */
+static int wait_for(pid_t pid, int status_fd, int listened)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0), status;
+	struct pollfd polled[] = { { .fd = pidfd, .events = POLLIN }, { .fd = status_fd } };
+	while (pidfd >= 0 && listened && polled[0].revents == 0) {
+		if (poll(polled, 2, -1) < 0 && errno != EINTR)
+			break;
+		listened = (polled[1].revents & (POLLERR | POLLHUP)) == 0;
+	}
+	if (!listened && polled[0].revents == 0)
+		kill(pid, SIGKILL); /* Our child, not reaped yet: the pid is its own. */
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -1;
+	return status;
+}
+
+/* Environments hold secrets and any user may read a command line: take them out of ours. */
+static char **take_environment(char **words, int count)
+{
+	char **env = calloc((size_t)count + 1, sizeof *env);
+	for (int i = 0; env != NULL && i < count; i++) {
+		env[i] = strdup(words[i]);
+		if (env[i] == NULL)
+			return NULL;
+		memset(words[i], 0, strlen(words[i]));
+	}
+	return env;
 }
 
 int verb_exec(int argc, char **argv)
@@ -65,10 +99,9 @@ int verb_exec(int argc, char **argv)
 	if (fcntl(status_fd, F_SETFD, FD_CLOEXEC) != 0)
 		goto usage;
 
-	char **env = calloc((size_t)count + 1, sizeof *env);
+	char **env = take_environment(argv + 8, count);
 	if (env == NULL)
 		return 1;
-	memcpy(env, argv + 8, (size_t)count * sizeof *env);
 	struct program program = { .argv = argv + 8 + count, .envp = env, .tty = tty };
 
 	struct lxc_container *container = lxc_container_new(argv[1], argv[0]);
@@ -94,11 +127,10 @@ int verb_exec(int argc, char **argv)
 	close(STDIN_FILENO);
 	close(STDOUT_FILENO);
 	close(STDERR_FILENO);
-	report(status_fd, "pid", pid);
-	int status;
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return 1;
+	signal(SIGPIPE, SIG_IGN); /* Not before attach: the program would inherit it. */
+	int status = wait_for(pid, status_fd, report(status_fd, "pid", pid));
+	if (status < 0)
+		return 1;
 	if (WIFSIGNALED(status))
 		report(status_fd, "signal", WTERMSIG(status));
 	else

@@ -34,7 +34,8 @@ static void tell(const char *socket_path, const char *path, const char *target)
 			      "POST %s?target=%s&monitor=%d HTTP/1.1\r\nHost: lxd\r\n"
 			      "Content-Length: 0\r\nConnection: close\r\n\r\n",
 			      path, target, (int)getppid());
-	if (length > 0 && length < (int)sizeof request && write(fd, request, (size_t)length) == length)
+	if (length > 0 && length < (int)sizeof request &&
+	    send(fd, request, (size_t)length, MSG_NOSIGNAL) == length)
 		while (read(fd, answer, sizeof answer) > 0)
 			;
 	close(fd);

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/mount.h>
 #include <sched.h>
 #include <stdio.h>
@@ -69,7 +70,7 @@ static int make_target_inside(int user, int mounts, const char *target, int is_f
 	if (child == 0) {
 		if ((user >= 0 && setns(user, CLONE_NEWUSER) != 0) || setns(mounts, CLONE_NEWNS) != 0)
 			_exit(failed("enter container"));
-		if (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0)
+		if (setgroups(0, NULL) != 0 || setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0)
 			_exit(failed("become root of the container"));
 		_exit(make_target(target, is_file) != 0 ? failed("make mount point") : 0);
 	}
@@ -153,7 +154,7 @@ int verb_umount(int argc, char **argv)
 		return failed("open mount namespace");
 	if (setns(mounts, CLONE_NEWNS) != 0)
 		return failed("enter container");
-	if (umount2(argv[1], MNT_DETACH) != 0 && errno != EINVAL && errno != ENOENT)
+	if (umount2(argv[1], MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && errno != EINVAL && errno != ENOENT)
 		return failed("unmount");
 	return 0;
 }

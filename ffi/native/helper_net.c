@@ -45,9 +45,13 @@ static const char *scope_of(const struct sockaddr *address)
 static void print_addresses(const struct ifaddrs *all, const char *name)
 {
 	const char *comma = "";
+	size_t length = strlen(name);
 	for (const struct ifaddrs *one = all; one != NULL; one = one->ifa_next) {
 		char text[INET6_ADDRSTRLEN];
-		if (one->ifa_addr == NULL || one->ifa_netmask == NULL || strcmp(one->ifa_name, name) != 0)
+		if (one->ifa_addr == NULL || one->ifa_netmask == NULL)
+			continue;
+		/* An IPv4 address may have a label: "eth0:1". No interface has a colon in its name. */
+		if (strncmp(one->ifa_name, name, length) != 0 || (one->ifa_name[length] != '\0' && one->ifa_name[length] != ':'))
 			continue;
 		int family = one->ifa_addr->sa_family, bits;
 		const void *ip;

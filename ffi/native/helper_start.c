@@ -18,8 +18,11 @@ int verb_start(int argc, char **argv)
 		fprintf(stderr, "usage: start <lxcpath> <name> <config file>\n");
 		return USAGE;
 	}
-	/* With newuidmap in PATH liblxc would run it even as root, and ask /etc/subuid. */
-	setenv("PATH", "/nonexistent", 1);
+	/*
+	 * With newuidmap in PATH liblxc would run it even as root, and ask /etc/subuid. Unset, so that
+	 * the shell that runs hooks has its built-in default.
+	 */
+	unsetenv("PATH");
 	struct lxc_container *container = lxc_container_new(argv[1], argv[0]);
 	if (container == NULL) {
 		fprintf(stderr, "cannot open container\n");

@@ -1,6 +1,6 @@
 /** The helper and liblxc on a real unprivileged busybox container. Needs root. */
 import assert from "node:assert/strict";
-import { type HostPath, hostPath } from "#base/brand.ts";
+import { type HostPath, hostPath, pid as brandPid } from "#base/brand.ts";
 import { processEnd } from "#ffi/libc/exit_watch.ts";
 import { OwnedFd, pipe } from "#ffi/libc/fd.ts";
 import { changeOwner } from "#ffi/libc/in_root.ts";
@@ -69,6 +69,8 @@ Deno.test("helper on a running container", async (t) => {
     await step("exec: exit codes and signals", () => testExitCodes(container));
     await step("exec: stays confined as the container is", () => testConfinement(container));
     await step("exec: a signal by pidfd", () => testSignal(container));
+    await step("exec: ends when nobody listens any more", () => testDeafCaller(container));
+    await step("exec: shows its environment to nobody", () => testSecret(container));
     await step("exec: a pty of the container's own devpts", () => testPty(container));
     await step("exec: a container that does not run", () => testNotRunning(container));
     await step("mount: idmapped, then away again", () => testMount(container));
@@ -129,12 +131,41 @@ async function testSignal(container: TestContainer): Promise<void> {
   const helper = spawn(argv, { fds: [null, null, null, lines.writer.fd] });
   lines.writer[Symbol.dispose]();
   const pid = await firstPid(reader);
-  using target = openPidfd(pid as never);
+  using target = openPidfd(brandPid(pid));
 
   assert.equal(signalPidfd(target.fd, SIGTERM), true);
 
   assert.equal(readAll(reader.fd), `signal ${SIGTERM}\n`);
   assert.deepEqual(reap(helper), { kind: "exit", code: 0 });
+}
+
+async function testDeafCaller(container: TestContainer): Promise<void> {
+  const lines = pipe();
+  const argv = execArgv(container, ["sleep", "60"], { streams: "pipe" });
+  const helper = spawn(argv, { fds: [null, null, null, lines.writer.fd] });
+  lines.writer[Symbol.dispose]();
+  using end = processEnd(brandPid(await firstPid(lines.reader)));
+
+  lines.reader[Symbol.dispose]();
+  await end.ended;
+
+  assert.equal(reap(helper).kind, "exit");
+}
+
+async function testSecret(container: TestContainer): Promise<void> {
+  const lines = pipe();
+  using reader = lines.reader;
+  const env = ["PATH=/bin", "TOKEN=secret"];
+  const argv = execArgv(container, ["sleep", "60"], { env, streams: "pipe" });
+  const helper = spawn(argv, { fds: [null, null, null, lines.writer.fd] });
+  lines.writer[Symbol.dispose]();
+  using program = openPidfd(brandPid(await firstPid(reader)));
+
+  const commandLine = Deno.readTextFileSync(`/proc/${helper}/cmdline`);
+
+  signalPidfd(program.fd, SIGKILL);
+  reap(helper);
+  assert.doesNotMatch(commandLine, /secret/);
 }
 
 /** "pid 123\n" is the first thing that comes. */
@@ -233,6 +264,7 @@ interface NetState {
 }
 
 async function testNet(container: TestContainer): Promise<void> {
+  execIn(container, ["ip", "addr", "add", "10.203.7.9/32", "dev", "eth0", "label", "eth0:1"]);
   const requests = pipe();
   const answers = pipe();
   const child = spawn([container.helper, "net"], {
@@ -255,6 +287,7 @@ async function testNet(container: TestContainer): Promise<void> {
   const { addresses = [], counters, ...link } = eth0 ?? {};
   assert.equal(addresses[0]?.address, "10.203.7.5");
   assert.equal(addresses[0]?.netmask, "24");
+  assert.ok(addresses.some(({ address }) => address === "10.203.7.9"));
   assert.ok((counters?.packets_sent ?? 0) >= 0);
   assert.deepEqual({ ...link, host_name: "" }, {
     hwaddr: "00:16:3e:ff:11:01",
@@ -302,6 +335,24 @@ async function testStartTwice({ helper, lxcPath, name }: TestContainer): Promise
   assert.equal(result.code, 1);
   assert.notEqual(result.stderr, "");
 }
+
+Deno.test("Container without a configuration beside it needs one to freeze", async () => {
+  using directory = temporaryDirectory();
+  await using container = await startBusybox(directory.path);
+  const config = hostPath(`${container.lxcPath}/lxc.conf`);
+  Deno.renameSync(`${container.lxcPath}/${container.name}/config`, config);
+  using bare = new Container(container.name, container.lxcPath);
+  using loaded = new Container(container.name, container.lxcPath, config);
+
+  await assert.rejects(bare.freeze(), { name: "LxcError" });
+  await loaded.freeze();
+  const frozen = await bare.state();
+  await loaded.unfreeze();
+
+  await bare.stop();
+
+  assert.equal(frozen, "FROZEN");
+});
 
 Deno.test("processEnd() notices the end of a container's init", async () => {
   using directory = temporaryDirectory();

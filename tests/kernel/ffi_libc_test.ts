@@ -65,6 +65,37 @@ Deno.test("spawn() survives sources that are the targets of others", () => {
   reap(child);
 });
 
+Deno.test("spawn() survives sources with high numbers in any order", () => {
+  using stack = new DisposableStack();
+  const [out, err] = [pipe(), pipe()];
+  for (const { reader, writer } of [out, err]) stack.use(reader) && stack.use(writer);
+  const higher = stack.use(duplicateAbove(out.writer.fd, 101));
+  const high = stack.use(duplicateAbove(err.writer.fd, 100));
+
+  const child = spawn(["/bin/sh", "-c", "echo out; echo err >&2"], {
+    fds: [null, higher.fd, high.fd],
+  });
+  for (const owned of [high, higher, out.writer, err.writer]) owned[Symbol.dispose]();
+
+  assert.equal(readAll(out.reader.fd), "out\n");
+  assert.equal(readAll(err.reader.fd), "err\n");
+  reap(child);
+});
+
+Deno.test("spawn() lets nothing through that lacks O_CLOEXEC", () => {
+  using stack = new DisposableStack();
+  const out = pipe();
+  stack.use(out.reader);
+  const F_DUPFD = 0;
+  stack.use(new OwnedFd(libc().fcntl(out.reader.fd, F_DUPFD, 60n)));
+
+  const child = spawn(["/bin/ls", "/proc/self/fd"], { fds: [null, out.writer.fd, null] });
+  out.writer[Symbol.dispose]();
+
+  assert.equal(readAll(out.reader.fd), "0\n1\n2\n3\n"); // 3 is the listing itself.
+  reap(child);
+});
+
 Deno.test("spawn() throws ENOENT when the program is missing", () => {
   assert.throws(() => spawn(["/nonexistent"], { fds: nothing }), isCode("ENOENT"));
 });

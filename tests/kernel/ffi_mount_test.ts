@@ -180,6 +180,27 @@ Deno.test("mountOverlay() without a map writes as root to the upper", () => {
   assert.equal(Deno.readTextFileSync(space.at("lower/file")), "image");
 });
 
+Deno.test("mountOverlay() asks for xino only across file systems", () => {
+  using space = workspace();
+  const mount = () => {
+    mountOverlay({
+      lowers: [space.at("lower")],
+      upperParent: space.at("layers"),
+      target: space.at("target"),
+    });
+    const lines = Deno.readTextFileSync("/proc/self/mountinfo").split("\n");
+    detach(space.at("target"));
+    return lines.find((line) => line.includes(` ${space.at("target")} `)) ?? "";
+  };
+
+  const same = mount();
+  mountFilesystem("ffi", space.at("lower"), "tmpfs");
+  const different = mount();
+
+  assert.doesNotMatch(same, /xino=on/);
+  assert.match(different, /xino=on/);
+});
+
 Deno.test("mountOverlay() stacks lowers topmost first, read-only without an upper", () => {
   using space = workspace();
   Deno.mkdirSync(space.at("above"));
