@@ -1,0 +1,223 @@
+/** Requests and websockets over kept-alive connections, whatever they are made of. */
+import { ByteReader, concat, type Duplex } from "./bytes.ts";
+import {
+  type Headers1,
+  readBody,
+  readHead,
+  type RequestBody,
+  type ResponseHead,
+  sendRequest,
+} from "./http1.ts";
+import { handshakeKey, WebSocketConnection, WebSocketError } from "./websocket.ts";
+
+export interface TransportRequest {
+  readonly method: string;
+  /** Path with query. */
+  readonly target: string;
+  readonly headers?: Headers1;
+  readonly body?: RequestBody;
+  readonly signal?: AbortSignal;
+}
+
+/** A reply whose body is still to be read. Read it to the end, or `cancel()`. */
+export interface TransportReply {
+  readonly status: number;
+  readonly headers: Headers1;
+  /** Pieces are valid until the next one is asked for. */
+  readonly body: AsyncIterable<Uint8Array<ArrayBuffer>>;
+  bytes(): Promise<Uint8Array<ArrayBuffer>>;
+  text(): Promise<string>;
+  cancel(): void;
+}
+
+export interface Transport {
+  request(request: TransportRequest): Promise<TransportReply>;
+  /** Open a websocket. @throws {UpgradeRefused} with the server's reply. */
+  websocket(target: string, headers?: Headers1): Promise<WebSocketConnection>;
+  close(): void;
+}
+
+/** The server answered a websocket request with something else. */
+export class UpgradeRefused extends Error {
+  constructor(readonly status: number, readonly body: string) {
+    super(`websocket refused with status ${status}`);
+    this.name = "UpgradeRefused";
+  }
+}
+
+/** Opens a connection; `host` goes into the Host header. */
+export interface Dialer {
+  readonly host: string;
+  dial(): Promise<Duplex>;
+}
+
+interface Connection {
+  readonly duplex: Duplex;
+  readonly reader: ByteReader;
+  used: boolean;
+}
+
+const MAX_IDLE = 4;
+
+/** A transport over what `dialer` opens. */
+export class StreamTransport implements Transport {
+  readonly #dialer: Dialer;
+  readonly #userAgent: string;
+  readonly #idle: Connection[] = [];
+  #closed = false;
+
+  constructor(dialer: Dialer, userAgent: string) {
+    this.#dialer = dialer;
+    this.#userAgent = userAgent;
+  }
+
+  async request(request: TransportRequest): Promise<TransportReply> {
+    request.signal?.throwIfAborted();
+    const connection = this.#idle.pop() ?? await this.#open();
+    const abort = () => connection.duplex.close();
+    request.signal?.addEventListener("abort", abort, { once: true });
+    const settle = () => request.signal?.removeEventListener("abort", abort);
+    try {
+      const { head, reusable } = await this.#exchange(connection, request);
+      if (head === undefined) {
+        connection.duplex.close();
+        settle();
+        // A kept connection that the server closed meanwhile; a stream can't be sent twice.
+        const canRepeat = connection.used && !(request.body instanceof Object &&
+          "stream" in request.body);
+        if (canRepeat) return await this.request(request);
+        throw new Error("the server closed the connection without an answer");
+      }
+      return this.#reply(connection, head, { method: request.method, reusable, settle });
+    } catch (error) {
+      settle();
+      connection.duplex.close();
+      throw request.signal?.aborted ? request.signal.reason : error;
+    }
+  }
+
+  async websocket(target: string, headers: Headers1 = {}): Promise<WebSocketConnection> {
+    const connection = await this.#open();
+    try {
+      const { key, accept } = await handshakeKey();
+      const { head } = await this.#exchange(connection, {
+        method: "GET",
+        target,
+        headers: {
+          ...headers,
+          "Connection": "Upgrade",
+          "Upgrade": "websocket",
+          "Sec-WebSocket-Version": "13",
+          "Sec-WebSocket-Key": key,
+        },
+      });
+      if (head === undefined) throw new WebSocketError("connection closed during the handshake");
+      if (head.status !== 101) {
+        const parts: Uint8Array[] = [];
+        for await (const part of readBody(connection.reader, head, "GET")) parts.push(part.slice());
+        throw new UpgradeRefused(head.status, new TextDecoder().decode(concat(parts)));
+      }
+      if (head.headers["sec-websocket-accept"] !== accept) {
+        throw new WebSocketError("the handshake's answer does not belong to the question");
+      }
+      return new WebSocketConnection(connection.duplex, connection.reader);
+    } catch (error) {
+      connection.duplex.close();
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const connection of this.#idle.splice(0)) connection.duplex.close();
+  }
+
+  async #open(): Promise<Connection> {
+    const duplex = await this.#dialer.dial();
+    return { duplex, reader: new ByteReader(duplex), used: false };
+  }
+
+  /** Send and read at once: a server may answer (an error) before it has read the whole body. */
+  async #exchange(
+    connection: Connection,
+    request: TransportRequest,
+  ): Promise<{ head: ResponseHead | undefined; reusable: boolean }> {
+    const headers = {
+      "Host": this.#dialer.host,
+      "User-Agent": this.#userAgent,
+      ...request.headers,
+    };
+    let answered = false;
+    let sent = false;
+    let failure: unknown;
+    const sending = sendRequest(
+      connection.duplex,
+      { method: request.method, target: request.target, headers },
+      request.body,
+      () => answered,
+    ).then(() => {
+      sent = !answered;
+    }, (error: unknown) => {
+      failure = error;
+      // A body that can't be read must not leave us waiting for an answer.
+      if (!isConnectionError(error)) connection.duplex.close();
+    });
+    let head: ResponseHead | undefined;
+    try {
+      head = await readHead(connection.reader);
+    } catch (error) {
+      throw failure ?? error;
+    }
+    answered = true;
+    if (head === undefined && failure !== undefined && !connection.used) throw failure;
+    if (!sent) await Promise.race([sending, Promise.resolve()]);
+    return { head, reusable: sent };
+  }
+
+  #reply(
+    connection: Connection,
+    head: ResponseHead,
+    options: { method: string; reusable: boolean; settle: () => void },
+  ): TransportReply {
+    const pieces = readBody(connection.reader, head, options.method);
+    const finish = (keep: boolean) => {
+      options.settle();
+      connection.used = true;
+      const free = connection.reader.buffered === 0 && this.#idle.length < MAX_IDLE;
+      if (keep && options.reusable && !this.#closed && free) this.#idle.push(connection);
+      else connection.duplex.close();
+    };
+    async function* body() {
+      let keep = false;
+      try {
+        keep = yield* pieces;
+      } finally {
+        finish(keep);
+      }
+    }
+    const stream = body();
+    const bytes = async () => {
+      const parts: Uint8Array[] = [];
+      for await (const part of stream) parts.push(part.slice());
+      return concat(parts);
+    };
+    return {
+      status: head.status,
+      headers: head.headers,
+      body: stream,
+      bytes,
+      text: async () => new TextDecoder().decode(await bytes()),
+      cancel: () => finish(false),
+    };
+  }
+}
+
+function isConnectionError(error: unknown): boolean {
+  return error instanceof Deno.errors.BrokenPipe || error instanceof Deno.errors.ConnectionReset ||
+    error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted;
+}
+
+/** Dial a unix socket. */
+export function unixDialer(path: string): Dialer {
+  return { host: "unix.socket", dial: () => Deno.connect({ transport: "unix", path }) };
+}
