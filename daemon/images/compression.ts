@@ -99,7 +99,13 @@ async function* throughTool(argv: string[], path: HostPath): AsyncGenerator<Uint
     for await (const chunk of child.stdout) yield chunk;
     isDone = true;
   } finally {
-    if (!isDone) child.kill("SIGKILL");
+    if (!isDone) {
+      try {
+        child.kill("SIGKILL");
+      } catch {
+        // Ignored: it has ended by itself meanwhile.
+      }
+    }
   }
   const [status, text] = await Promise.all([child.status, stderr]);
   if (status.success) return;
