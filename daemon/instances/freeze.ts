@@ -1,8 +1,8 @@
 /** Freeze and thaw. */
+import { freeze, thaw } from "#daemon/cgroup/freezer.ts";
 import { patchInstanceConfig } from "#daemon/db/instances.ts";
 import type { Caller } from "#daemon/http/caller.ts";
-import { Container } from "#ffi/liblxc/container.ts";
-import { announce, type InstanceContext, lockInstance, lxcName, lxcPath } from "./context.ts";
+import { announce, type InstanceContext, lockInstance } from "./context.ts";
 import { assertAllowed } from "./machine.ts";
 import type { InstanceRecord } from "./record.ts";
 
@@ -16,8 +16,7 @@ export async function freezeInstance(
   const state = ctx.runtime.state(instance.id);
   assertAllowed(state, "freeze");
   if (!("monitor" in state)) return;
-  using container = new Container(lxcName(instance), lxcPath(ctx));
-  await container.freeze();
+  await freeze(ctx.runtime.cgroups(instance.id));
   ctx.runtime.set(instance.id, { status: "frozen", pid: state.pid, monitor: state.monitor });
   await keepPower(ctx, instance.id, "FROZEN");
   announce(ctx, "paused", instance, caller === undefined ? {} : { caller });
@@ -33,8 +32,7 @@ export async function unfreezeInstance(
   const state = ctx.runtime.state(instance.id);
   assertAllowed(state, "unfreeze");
   if (!("monitor" in state)) return;
-  using container = new Container(lxcName(instance), lxcPath(ctx));
-  await container.unfreeze();
+  thaw(ctx.runtime.cgroups(instance.id));
   ctx.runtime.set(instance.id, { status: "running", pid: state.pid, monitor: state.monitor });
   await keepPower(ctx, instance.id, "RUNNING");
   announce(ctx, "resumed", instance, caller === undefined ? {} : { caller });
@@ -52,11 +50,11 @@ export async function whileFrozen<T>(
   copy: () => Promise<T>,
 ): Promise<T> {
   if (ctx.runtime.state(instance.id).status !== "running") return await copy();
-  using container = new Container(lxcName(instance), lxcPath(ctx));
-  await container.freeze();
+  const cgroups = ctx.runtime.cgroups(instance.id);
+  await freeze(cgroups);
   try {
     return await copy();
   } finally {
-    await container.unfreeze();
+    thaw(cgroups);
   }
 }

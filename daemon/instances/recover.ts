@@ -5,6 +5,7 @@
 import { messageOf } from "#base/errors.ts";
 import { isFalse, isTrue } from "#base/units.ts";
 import { deleteInstanceRow, listInstances, patchInstanceConfig } from "#daemon/db/instances.ts";
+import { isFrozen, thaw } from "#daemon/cgroup/freezer.ts";
 import { Container } from "#ffi/liblxc/container.ts";
 import { type InstanceContext, lxcName, lxcPath, volumeOf } from "./context.ts";
 import { removeInstance, removeTraces } from "./delete.ts";
@@ -63,11 +64,12 @@ async function removeHalfMade(ctx: InstanceContext, record: InstanceRecord): Pro
 async function adopt(ctx: InstanceContext, record: InstanceRecord): Promise<boolean> {
   using container = new Container(lxcName(record), lxcPath(ctx));
   if (await container.initPid() === undefined) return false;
-  const isFrozen = await container.state() === "FROZEN";
+  const running = await findRunning(ctx, record);
+  const stands = isFrozen(running.cgroups);
   // A snapshot that was being taken froze it; a pause by the user is kept in the power state.
   const wasPaused = record.config["volatile.last_state.power"] === "FROZEN";
-  if (isFrozen && !wasPaused) await container.unfreeze();
-  ctx.runtime.started(record.id, await findRunning(ctx, record), isFrozen && wasPaused);
+  if (stands && !wasPaused) thaw(running.cgroups);
+  ctx.runtime.started(record.id, running, stands && wasPaused);
   return true;
 }
 

@@ -4,20 +4,13 @@
  */
 import type { Pid } from "#base/brand.ts";
 import { Fault, messageOf } from "#base/errors.ts";
+import { thaw } from "#daemon/cgroup/freezer.ts";
 import { findInstanceById, patchInstanceConfig } from "#daemon/db/instances.ts";
 import { requireType, startOrder } from "#daemon/devices/registry.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import { parseIdmapJson } from "#daemon/idmap/format.ts";
 import { openPidfd, signalPidfd } from "#ffi/libc/process.ts";
-import { Container } from "#ffi/liblxc/container.ts";
-import {
-  announce,
-  type InstanceContext,
-  lockInstance,
-  lxcName,
-  lxcPath,
-  volumeOf,
-} from "./context.ts";
+import { announce, type InstanceContext, lockInstance, lxcName, volumeOf } from "./context.ts";
 import { rebalance } from "./cpus.ts";
 import { removeInstance } from "./delete.ts";
 import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
@@ -67,10 +60,7 @@ async function signalStop(
   const pid = pidOf(state);
   const ended = ctx.runtime.whenStopped(instance.id);
   if (pid === undefined) return { ended };
-  if (state.status === "frozen") {
-    using container = new Container(lxcName(instance), lxcPath(ctx));
-    await container.unfreeze();
-  }
+  if (state.status === "frozen") thaw(ctx.runtime.cgroups(instance.id));
   if ("monitor" in state) {
     ctx.runtime.set(instance.id, { status: "stopping", pid, monitor: state.monitor });
   }

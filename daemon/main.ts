@@ -1,0 +1,244 @@
+/** The daemon: built, started, drained, unwound. README.md tells the order and why it is that one. */
+import { Fault, messageOf } from "#base/errors.ts";
+import { Logger } from "#base/log.ts";
+import type { Program } from "#base/program.ts";
+import {
+  installHelper,
+  makeFolders,
+  openDatabases,
+  serverCertificate,
+  socketGroup,
+} from "./bootstrap.ts";
+import { serverConfigStore } from "./db/server_config.ts";
+import { nic } from "./devices/nic.ts";
+import { readFacts } from "./host/facts.ts";
+import { createIdentify } from "./http/auth.ts";
+import { type Listener, listenFd, listenTls, listenUnix, parseAddress } from "./http/listeners.ts";
+import { createRouter } from "./http/router.ts";
+import { createHandlers, type HttpHandlers } from "./http/server.ts";
+import { createImages } from "./images/create.ts";
+import { createInstances } from "./instances/create.ts";
+import { createNetworks } from "./networks/create.ts";
+import { createEvents } from "./operations/event_bus.ts";
+import { createOperations } from "./operations/registry.ts";
+import { type DaemonOptions, parseOptions } from "./options.ts";
+import { paths as pathsOf } from "./paths.ts";
+import { allRoutes } from "./routes/all.ts";
+import { createSettings } from "./server_settings.ts";
+import type { Services } from "./services.ts";
+import { createStorage } from "./storage/create.ts";
+
+/** Run the daemon until it is told to end. @returns the exit status. */
+export async function main(program: Program): Promise<number> {
+  let options: DaemonOptions;
+  try {
+    options = parseOptions(program.args);
+    if (Deno.uid() !== 0) {
+      throw new Fault("not_authorized", "the daemon must run as root", { hint: "Use sudo." });
+    }
+    return await serve(program, options);
+  } catch (error) {
+    const hint = error instanceof Fault && error.hint !== undefined ? `\n${error.hint}` : "";
+    writeError(`Error: ${messageOf(error)}${hint}\n`);
+    return 1;
+  }
+}
+
+async function serve(program: Program, options: DaemonOptions): Promise<number> {
+  const paths = pathsOf(Deno.env.get("LXD_DIR"));
+  await makeFolders(paths);
+  const events = createEvents();
+  const log = openLog(options, paths.at("lxd.log"), events.logging);
+  const onError = (what: string, error: unknown) =>
+    log.error(`cannot ${what}, continuing`, { error });
+  const databases = await openDatabases(paths, log);
+  const helper = await installHelper(program, paths);
+  const certificate = await serverCertificate(paths);
+  const db = databases.global;
+
+  const operations = createOperations({ events, log });
+  const images = createImages({ paths, db, helper });
+  const storage = createStorage({ paths, db, images, helper, onError });
+  const networks = createNetworks({ paths, db, onError });
+  const instances = createInstances({
+    paths,
+    db,
+    events,
+    images,
+    storage,
+    networks,
+    helper,
+    deviceTypes: [nic],
+    onError,
+  });
+  const services: Services = {
+    paths,
+    log,
+    db,
+    events,
+    operations,
+    images,
+    storage,
+    networks,
+    instances,
+  };
+
+  let phase: "starting" | "ready" | "stopping" = "starting";
+  const end = Promise.withResolvers<number>();
+  const network: { listener?: Listener; address: string; handlers?: HttpHandlers } = {
+    address: "",
+  };
+  const settings = createSettings({
+    store: serverConfigStore(databases.global, databases.local),
+    listen: async (address) => {
+      const { host, port } = address === "" ? { host: "", port: 0 } : parseAddress(address);
+      const before = network.listener;
+      const previous = network.address;
+      delete network.listener;
+      await before?.close();
+      network.address = "";
+      if (address === "" || network.handlers === undefined) return;
+      try {
+        network.listener = await listenTls({ host, port, ...certificate }, network.handlers);
+        network.address = address;
+      } catch (error) {
+        if (previous !== "") {
+          network.listener = await listenTls(
+            { ...parseAddress(previous), ...certificate },
+            network.handlers,
+          );
+          network.address = previous;
+        }
+        throw error;
+      }
+    },
+  });
+
+  const stopInstancesToo = async (force: boolean) => {
+    phase = "stopping";
+    log.info("shutting down, instances too");
+    await operations.drain(force ? 0 : 30_000);
+    await instances.stopAll();
+    await networks.stopAll();
+    await storage.close();
+    await cleanState(paths);
+  };
+
+  const router = createRouter(allRoutes({
+    identity: {
+      facts: readFacts(),
+      ...certificate,
+      addresses: () => Promise.resolve(network.address === "" ? [] : [network.address]),
+    },
+    settings,
+    operations,
+    events,
+    images,
+    networks,
+    storage,
+    lifetime: {
+      isReady: () => phase === "ready",
+      shutdown: async ({ force }) => {
+        await stopInstancesToo(force);
+        // After the reply to this request.
+        setTimeout(() => end.resolve(0), 50);
+      },
+      databasePath: databases.pathOf,
+    },
+  }));
+  const handlers = createHandlers({
+    router,
+    services,
+    log,
+    identify: createIdentify(db),
+    refusal: () =>
+      phase === "starting"
+        ? "LXD daemon setup in progress"
+        : phase === "stopping"
+        ? "LXD is shutting down"
+        : undefined,
+  });
+  network.handlers = handlers;
+
+  const local = await listenLocal(paths.at("unix.socket"), options, log, handlers);
+  const address = (await settings.raw())["core.https_address"] ?? "";
+  if (address !== "") {
+    try {
+      const target = parseAddress(address);
+      network.listener = await listenTls({ ...target, ...certificate }, handlers);
+      network.address = address;
+    } catch (error) {
+      onError(`listen on "${address}"`, error);
+    }
+  }
+  await networks.startAll();
+  await instances.recover();
+  phase = "ready";
+  log.info("ready", { pid: Deno.pid });
+
+  onSignals(["SIGTERM", "SIGINT", "SIGQUIT"], () => end.resolve(0));
+  onSignals(["SIGPWR"], () => void stopInstancesToo(false).then(() => end.resolve(0)));
+  const status = await end.promise;
+
+  phase = "stopping";
+  events.close();
+  await Promise.all([local.close(), network.listener?.close()]);
+  await Deno.remove(paths.at("unix.socket")).catch(() => undefined);
+  databases.global.close();
+  databases.local.close();
+  return status;
+}
+
+/** The unix socket, or the one that the service manager handed over. */
+async function listenLocal(
+  path: string,
+  options: DaemonOptions,
+  log: Logger,
+  handlers: HttpHandlers,
+): Promise<Listener> {
+  const isHandedOver = Number(Deno.env.get("LISTEN_FDS") ?? 0) > 0 &&
+    Deno.env.get("LISTEN_PID") === String(Deno.pid);
+  if (isHandedOver) return await listenFd(3, handlers);
+  return await listenUnix(path, await socketGroup(options.group, log), handlers);
+}
+
+function onSignals(signals: readonly Deno.Signal[], run: () => void): void {
+  for (const signal of signals) Deno.addSignalListener(signal, run);
+}
+
+function openLog(
+  options: DaemonOptions,
+  defaultFile: string,
+  observe: (record: import("#base/log.ts").LogRecord) => void,
+): Logger {
+  const file = Deno.openSync(options.logFile ?? defaultFile, { append: true, create: true });
+  const encoder = new TextEncoder();
+  const { level, format } = options;
+  return new Logger({
+    level,
+    format,
+    observe,
+    write: (line) => {
+      const bytes = encoder.encode(line);
+      file.writeSync(bytes);
+      try {
+        Deno.stderr.writeSync(bytes);
+      } catch {
+        // Ignored: nobody reads standard error any more.
+      }
+    },
+  });
+}
+
+/** What a clean shutdown leaves empty, as LXD does. */
+async function cleanState(paths: ReturnType<typeof pathsOf>): Promise<void> {
+  for (const folder of ["devices", "shmounts", "security/seccomp"]) {
+    for await (const { name } of Deno.readDir(paths.at(folder))) {
+      await Deno.remove(paths.at(folder, name), { recursive: true }).catch(() => undefined);
+    }
+  }
+}
+
+function writeError(text: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(text));
+}

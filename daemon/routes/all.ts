@@ -1,0 +1,52 @@
+/** Every route of the API, in the order of the documentation. */
+import type { BoundRoute } from "#daemon/http/handle.ts";
+import type { ImageService } from "#daemon/images/create.ts";
+import type { NetworkService } from "#daemon/networks/create.ts";
+import type { EventBus } from "#daemon/operations/event_bus.ts";
+import type { OperationRegistry } from "#daemon/operations/registry.ts";
+import type { ServerSettings } from "#daemon/server_settings.ts";
+import type { StorageService } from "#daemon/storage/create.ts";
+import { certificateRoutes } from "./certificates.ts";
+import imageAliasRoutes from "./image_aliases.ts";
+import { imageRoutes } from "./images.ts";
+import instanceRoutes from "./instances.ts";
+import instanceStateRoutes from "./instance_state.ts";
+import instanceSnapshotRoutes from "./instance_snapshots.ts";
+import { internalRoutes, type Lifetime } from "./internal.ts";
+import { networkRoutes } from "./networks.ts";
+import { operationRoutes } from "./operations.ts";
+import profileRoutes from "./profiles.ts";
+import projectRoutes from "./projects.ts";
+import { type ServerIdentity, serverRoutes } from "./server.ts";
+import { storagePoolRoutes } from "./storage_pools.ts";
+import { storageVolumeRoutes } from "./storage_volumes.ts";
+
+export interface RouteDeps {
+  readonly identity: ServerIdentity;
+  readonly settings: ServerSettings;
+  readonly operations: OperationRegistry;
+  readonly events: EventBus;
+  readonly images: ImageService;
+  readonly networks: NetworkService;
+  readonly storage: StorageService;
+  readonly lifetime: Lifetime;
+}
+
+export function allRoutes(deps: RouteDeps): readonly BoundRoute[] {
+  return [
+    ...serverRoutes(deps.identity, deps.settings),
+    ...certificateRoutes(deps.settings),
+    ...projectRoutes,
+    ...profileRoutes,
+    ...operationRoutes(deps.operations, deps.events),
+    ...imageAliasRoutes,
+    ...imageRoutes(deps.images),
+    ...instanceRoutes,
+    ...instanceStateRoutes,
+    ...instanceSnapshotRoutes,
+    ...networkRoutes(deps.networks),
+    ...storagePoolRoutes(deps.storage),
+    ...storageVolumeRoutes(deps.storage),
+    ...internalRoutes(deps.lifetime),
+  ];
+}
