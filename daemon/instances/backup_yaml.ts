@@ -8,6 +8,20 @@ import { renderInstance, renderSnapshot } from "./render.ts";
 
 /** Write the backup.yaml of an instance anew; nothing if it is gone. */
 export async function saveBackupYaml(ctx: InstanceContext, id: number): Promise<void> {
+  // Of many changes in a row only the first waiting one writes: it reads the newest state.
+  const name = `backup.yaml ${id}`;
+  if (ctx.pendingBackups.has(name)) return;
+  ctx.pendingBackups.add(name);
+  using _turn = await ctx.locks.acquire(name);
+  ctx.pendingBackups.delete(name);
+  try {
+    await write(ctx, id);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error; // It was deleted meanwhile.
+  }
+}
+
+async function write(ctx: InstanceContext, id: number): Promise<void> {
   const facts = await ctx.db.read(async (tx) => {
     const record = await findInstanceById(tx, id);
     if (record === undefined || record.isHalfMade) return undefined;

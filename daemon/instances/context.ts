@@ -31,6 +31,8 @@ export interface InstanceContext {
   /** One change of an instance at a time: `instance <id>`. */
   readonly locks: LockTable;
   readonly runtime: Runtime;
+  /** Writes of backup.yaml that wait for their turn. */
+  readonly pendingBackups: Set<string>;
   readonly networkStates: NetworkStates;
   /** Something that nobody waits for failed. */
   readonly onError: (what: string, error: unknown) => void;

@@ -62,6 +62,7 @@ export function createInstances(deps: InstanceDeps): Instances {
     socket: deps.paths.at("unix.socket"),
     facts: readFacts(),
     locks: new LockTable(),
+    pendingBackups: new Set(),
     networkStates: new NetworkStates(deps.helper),
     runtime: new Runtime((id, monitor) =>
       void handleEnd(ctx, id, monitor).catch((error) =>
