@@ -59,13 +59,13 @@ function planLinks(
     `link set dev ${name} up`,
     `address flush dev ${name} scope global`,
   ];
-  if (v4 !== undefined) lines.push(`-4 address replace ${config["ipv4.address"]} dev ${name}`);
+  if (v4 !== undefined) lines.push(`address replace ${config["ipv4.address"]} dev ${name}`);
   if (v6 !== undefined) {
-    lines.push(`-6 address replace ${config["ipv6.address"]} dev ${name} nodad`);
+    lines.push(`address replace ${config["ipv6.address"]} dev ${name} nodad`);
   }
   for (const family of [4, 6]) {
     for (const route of listOf(config[`ipv${family}.routes`])) {
-      lines.push(`-${family} route replace ${route} dev ${name} proto static`);
+      lines.push(`route replace ${route} dev ${name} proto static`);
     }
   }
   for (const one of listOf(config["bridge.external_interfaces"])) {
