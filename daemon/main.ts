@@ -30,6 +30,8 @@ import { createStorage } from "./storage/create.ts";
 
 /** Run the daemon until it is told to end. @returns the exit status. */
 export async function main(program: Program): Promise<number> {
+  // For tools/build: the code cache holds what is compiled by now.
+  if (program.args.includes("--compile-only")) return 0;
   let options: DaemonOptions;
   try {
     options = parseOptions(program.args);

@@ -1,0 +1,117 @@
+/** The two bundles: the client (evaluated at every start) and the daemon (loaded when asked for). */
+import * as esbuild from "esbuild";
+import { NODE_STUBS } from "./stubs.ts";
+
+const FOLDERS = ["base", "api", "ffi", "cli", "daemon", "tests", "tools"];
+
+/** `#folder/x.ts` -> the folder of the checkout. */
+function folderImports(root: string): esbuild.Plugin {
+  return {
+    name: "folders",
+    setup(build) {
+      const filter = new RegExp(`^#(${FOLDERS.join("|")})/`);
+      build.onResolve({ filter }, ({ path }) => ({ path: `${root}/${path.slice(1)}` }));
+    },
+  };
+}
+
+/** node: imports of commander become stubs; those of our own lazy parts stay. */
+function clientStubs(): esbuild.Plugin {
+  return {
+    name: "client-stubs",
+    setup(build) {
+      build.onResolve(
+        { filter: /^(node:)?(events|child_process|path|fs|process|util)$/ },
+        (args) => {
+          if (!args.importer.includes("/commander/")) return undefined;
+          return { path: args.path.replace("node:", ""), namespace: "stub" };
+        },
+      );
+      build.onLoad({ filter: /.*/, namespace: "stub" }, ({ path }) => ({
+        contents: NODE_STUBS[path] ?? "",
+        loader: "js",
+      }));
+    },
+  };
+}
+
+export interface Bundle {
+  readonly code: Uint8Array;
+  readonly meta: esbuild.Metafile;
+}
+
+async function bundle(root: string, entry: string, options: esbuild.BuildOptions): Promise<Bundle> {
+  const result = await esbuild.build({
+    stdin: { contents: entry, resolveDir: root, sourcefile: "entry.ts", loader: "ts" },
+    bundle: true,
+    write: false,
+    metafile: true,
+    minify: true,
+    keepNames: true,
+    target: "esnext",
+    legalComments: "none",
+    logLevel: "error",
+    absWorkingDir: root,
+    nodePaths: [`${root}/node_modules`],
+    ...options,
+    plugins: [folderImports(root), ...options.plugins ?? []],
+  });
+  const [file] = result.outputFiles ?? [];
+  if (file === undefined) throw new Error("esbuild made nothing");
+  return { code: file.contents, meta: result.metafile as esbuild.Metafile };
+}
+
+/** What the program runs first: the client, or the daemon through `load`. */
+const CLIENT_ENTRY = `
+import { routeCall } from "#base/program.ts";
+import { main } from "#cli/main.ts";
+const program = globalThis.__lxd;
+const load = program.load;
+program.load = () => load.call(program);
+const run = async () =>
+  routeCall(program.argv0, program.args) === "daemon"
+    ? await (await program.load("daemon")).main(program)
+    : await main(program);
+run().then((status) => {
+  if (globalThis.__lxdCache && Deno.env.get("LXD_SAVE_CODE_CACHE")) {
+    Deno.writeFileSync(Deno.env.get("LXD_SAVE_CODE_CACHE"), globalThis.__lxdCache());
+  }
+  Deno.exit(status);
+}, (error) => {
+  const text = "lxd: " + (error?.stack ?? error) + "\\n";
+  Deno.stderr.writeSync(new TextEncoder().encode(text));
+  Deno.exit(1);
+});
+`;
+
+export function bundleClient(root: string): Promise<Bundle> {
+  return bundle(root, CLIENT_ENTRY, {
+    format: "iife",
+    platform: "neutral",
+    mainFields: ["module", "main"],
+    conditions: ["import", "module", "default"],
+    external: ["node:*", "ws"],
+    plugins: [clientStubs()],
+  });
+}
+
+/** A function expression that the boot text calls with require, module, exports ... */
+export async function bundleDaemon(root: string): Promise<Bundle> {
+  const { code, meta } = await bundle(root, `export { main } from "#daemon/main.ts";`, {
+    format: "cjs",
+    platform: "node",
+    define: { "import.meta.url": '"file:///lxd-daemon.js"' },
+    external: ["node:*", "bufferutil", "utf-8-validate"],
+  });
+  const head = new TextEncoder().encode("(function(require,module,exports,__filename,__dirname){");
+  const tail = new TextEncoder().encode("\n})");
+  const wrapped = new Uint8Array(head.length + code.length + tail.length);
+  wrapped.set(head);
+  wrapped.set(code, head.length);
+  wrapped.set(tail, head.length + code.length);
+  return { code: wrapped, meta };
+}
+
+export async function stopBundler(): Promise<void> {
+  await esbuild.stop();
+}
