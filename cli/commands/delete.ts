@@ -1,0 +1,69 @@
+/** delete: instances and snapshots. */
+import type { Client } from "#api/client.ts";
+import { type Command, command } from "../command.ts";
+import { type Context, path } from "../context.ts";
+import { readLine } from "../stdin.ts";
+
+export const DELETE_COMMANDS: readonly Command[] = [
+  command({
+    name: "delete",
+    usage: "[<remote>:]<instance>[/<snapshot>] [[<remote>:]<instance>[/<snapshot>]...]",
+    summary: "Delete instances and snapshots",
+    aliases: ["rm"],
+    flags: {
+      force: { kind: "bool", short: "f", summary: "Force the removal of running instances" },
+      interactive: { kind: "bool", short: "i", summary: "Require user confirmation" },
+    },
+    args: [1, Infinity],
+    async run(context, names, { force, interactive }) {
+      for (const label of names) {
+        const { remote, name, client } = context.resource(label);
+        if (interactive && !confirm(context, `Remove ${remote}:${name}`)) {
+          throw new Error("User aborted delete operation");
+        }
+        const [instance = "", snapshot] = name.split("/");
+        if (snapshot !== undefined) {
+          const url = path("instances", instance, "snapshots", snapshot);
+          await context.operate(client, "DELETE", url);
+        } else {
+          await exists(client, { name, label: `${remote}:${name}` });
+          await deleteInstance(context, client, { name, force });
+        }
+      }
+    },
+  }),
+];
+
+async function exists(client: Client, { name, label }: { name: string; label: string }) {
+  try {
+    await client.get(path("instances", name));
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : error;
+    throw new Error(`Failed checking instance exists "${label}": ${reason}`, { cause: error });
+  }
+}
+
+async function deleteInstance(
+  context: Context,
+  client: Client,
+  { name, force }: { name: string; force: boolean },
+): Promise<void> {
+  const url = path("instances", name);
+  const instance = await client.get<{ status: string; ephemeral: boolean }>(url);
+  if (instance.status !== "Stopped" && instance.status !== "Error") {
+    if (!force) {
+      throw new Error("The instance is currently running, stop it first or pass --force");
+    }
+    await context.operate(client, "PUT", `${url}/state`, {
+      json: { action: "stop", timeout: -1, force: true },
+    });
+    if (instance.ephemeral) return;
+  }
+  await context.operate(client, "DELETE", url);
+}
+
+/** Ask; only "yes" in some form goes on. */
+export function confirm(context: Context, question: string): boolean {
+  context.out.ask(`${question} (yes/no): `);
+  return /^y(es)?$/i.test(readLine() ?? "");
+}

@@ -1,0 +1,34 @@
+/** rename: instances and snapshots. */
+import { type Command, command } from "../command.ts";
+import { path } from "../context.ts";
+
+export const RENAME_COMMANDS: readonly Command[] = [
+  command({
+    name: "rename",
+    usage: "[<remote>:]<instance>[/<snapshot>] <instance>[/<snapshot>]",
+    summary: "Rename instances and snapshots",
+    args: [2, 2],
+    async run(context, [source = "", target = ""]) {
+      const { name, client } = context.resource(source);
+      const renamed = context.split(target);
+      if (target.includes(":") && renamed.remote !== context.split(source).remote) {
+        throw new Error("Can't specify a different remote for rename");
+      }
+      const [instance = "", snapshot] = name.split("/");
+      if (snapshot === undefined) {
+        if (renamed.name.includes("/")) {
+          throw new Error("Invalid new snapshot name: the source is no snapshot");
+        }
+        const url = path("instances", instance);
+        await context.operate(client, "POST", url, { json: { name: renamed.name } });
+        return;
+      }
+      const [parent = "", newName] = renamed.name.split("/");
+      if (newName === undefined || parent !== instance) {
+        throw new Error("Invalid new snapshot name, parent must be the same as source");
+      }
+      const url = path("instances", instance, "snapshots", snapshot);
+      await context.operate(client, "POST", url, { json: { name: newName } });
+    },
+  }),
+];

@@ -1,0 +1,157 @@
+/** What a command gets to work with: remotes, clients, output, the flags of every command. */
+import {
+  Client,
+  ClientError,
+  localSocket,
+  type RequestOptions,
+  userAgent,
+  type WaitOptions,
+} from "#api/client.ts";
+import type { OperationObject } from "#api/envelope.ts";
+import { StreamTransport, unixDialer } from "#api/transport.ts";
+import { tlsDialer } from "#api/transport_tls.ts";
+import type { Program } from "#base/program.ts";
+import { type Output, progressText } from "./output/output.ts";
+import { type ClientConfig, loadConfig, type Remote, saveConfig, splitName } from "./remotes.ts";
+
+export interface GlobalOptions {
+  readonly debug: boolean;
+  readonly forceLocal: boolean;
+  readonly project: string;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+}
+
+/** A thing named on the command line: `remote:name`. */
+export interface Resource {
+  readonly remote: string;
+  readonly name: string;
+  readonly client: Client;
+}
+
+export class Context {
+  #config: ClientConfig | undefined;
+  readonly #clients = new Map<string, Client>();
+
+  constructor(
+    readonly program: Program,
+    readonly programName: "lxc" | "lxd",
+    readonly options: GlobalOptions,
+    readonly out: Output,
+  ) {}
+
+  get config(): ClientConfig {
+    return this.#config ??= loadConfig((name) => Deno.env.get(name));
+  }
+
+  saveConfig(): void {
+    saveConfig(this.config);
+  }
+
+  /** Split `remote:name`; `--force-local` ignores the remote. */
+  split(text: string): { remote: string; name: string } {
+    const { remote, name } = splitName(text, this.config);
+    return { remote: this.options.forceLocal ? "local" : remote, name };
+  }
+
+  /** What `remote:name` is, with a client of its remote. */
+  resource(text: string): Resource {
+    const { remote, name } = this.split(text);
+    return { remote, name, client: this.client(remote) };
+  }
+
+  /** @throws if there is no such remote. */
+  remote(name: string): Remote {
+    const remote = this.config.remotes.get(name);
+    if (remote === undefined) throw new Error(`The remote "${name}" doesn't exist`);
+    return remote;
+  }
+
+  /** The project that calls to a remote are about; undefined: the server's default. */
+  projectOf(remote: Remote): string | undefined {
+    return this.options.project || remote.project || undefined;
+  }
+
+  /** A client of a remote (kept). @throws if there is no such remote or it only has images. */
+  client(remoteName: string): Client {
+    const known = this.#clients.get(remoteName);
+    if (known !== undefined) return known;
+    const remote = this.remote(remoteName);
+    if (remote.protocol === "simplestreams") {
+      throw new Error(
+        `The remote "${remoteName}" is a public image server: it has images, nothing else`,
+      );
+    }
+    const client = new Client(this.#transport(remoteName, remote), this.projectOf(remote));
+    this.#clients.set(remoteName, client);
+    return client;
+  }
+
+  #transport(name: string, remote: Remote): StreamTransport {
+    if (remote.addr.startsWith("unix:")) {
+      const path = remote.addr.replace(/^unix:(\/\/)?/, "");
+      const socket = path || localSocket((key) => Deno.env.get(key));
+      return new StreamTransport(unixDialer(socket), userAgent());
+    }
+    const read = (path: string) => {
+      try {
+        return Deno.readTextFileSync(`${this.config.directory}/${path}`);
+      } catch {
+        return undefined; // Ignored: no certificate of our own, or no pinned one.
+      }
+    };
+    const dialer = tlsDialer(remote.addr, {
+      certificatePem: remote.public ? undefined : read("client.crt"),
+      keyPem: remote.public ? undefined : read("client.key"),
+      pinnedPem: read(`servercerts/${name}.crt`),
+      allowOldTls: Boolean(Deno.env.get("LXD_INSECURE_TLS")),
+    });
+    return new StreamTransport(dialer, userAgent());
+  }
+
+  /** Wait for an operation, its progress on the terminal behind `title`. */
+  async wait(client: Client, operation: OperationObject, title = ""): Promise<OperationObject> {
+    const options: WaitOptions = {
+      onProgress: this.out.showsProgress
+        ? (metadata) => {
+          const text = progressText(metadata);
+          if (text !== undefined) this.out.progress(title === "" ? text : `${title}: ${text}`);
+        }
+        : undefined,
+    };
+    const interrupted = () => {
+      if (!operation.may_cancel) return;
+      client.cancel(operation).catch(() => {}); // Ignored: the wait says how it ended.
+    };
+    Deno.addSignalListener("SIGINT", interrupted);
+    try {
+      return await client.wait(operation, options);
+    } finally {
+      Deno.removeSignalListener("SIGINT", interrupted);
+      this.out.done();
+    }
+  }
+
+  /** Send a request; if it started an operation, wait for its end. */
+  async operate(
+    client: Client,
+    method: string,
+    path: string,
+    options: RequestOptions & { title?: string } = {},
+  ): Promise<OperationObject> {
+    const reply = await client.send<OperationObject>(method, path, options);
+    if (reply.operation === "") return reply.metadata;
+    return await this.wait(client, reply.metadata, options.title);
+  }
+
+  close(): void {
+    for (const client of this.#clients.values()) client[Symbol.dispose]();
+  }
+}
+
+/** The URL of something: `path("instances", "a b")` is "/1.0/instances/a%20b". */
+export function path(...parts: readonly string[]): string {
+  return "/1.0/" + parts.map(encodeURIComponent).join("/");
+}
+
+export const isNotFound = (error: unknown) => error instanceof ClientError && error.status === 404;

@@ -1,0 +1,98 @@
+/** YAML that people edit: in their editor, or from stdin. */
+import { parseYaml } from "#api/yaml.ts";
+import type { Context } from "./context.ts";
+import { readLine, readStdin } from "./stdin.ts";
+
+export interface EditOptions {
+  /** Shown above the text; every line starts with "#". */
+  readonly help: string;
+  readonly text: () => Promise<string>;
+  /** Send the edited value; a failure opens the editor again with the user's text. */
+  readonly apply: (value: unknown, text: string) => Promise<unknown>;
+}
+
+/** Edit YAML and apply it. Text from a pipe is applied as it is. */
+export async function editYaml(context: Context, options: EditOptions): Promise<void> {
+  if (!Deno.stdin.isTerminal()) {
+    const text = readStdin();
+    await options.apply(coerce(parseYaml(text)), text);
+    return;
+  }
+  let text = `${options.help}\n\n${await options.text()}`;
+  for (;;) {
+    text = editText(text);
+    try {
+      await options.apply(coerce(parseYaml(text)), text);
+      return;
+    } catch (error) {
+      context.out.error(`Config parsing error: ${error instanceof Error ? error.message : error}`);
+      context.out.ask("Press enter to open the editor again or ctrl+c to abort change\n");
+      if (readLine() === undefined) throw error;
+    }
+  }
+}
+
+/** Let the user change a text. @throws if no editor is found or it fails. */
+export function editText(text: string, suffix = ".yaml"): string {
+  const file = Deno.makeTempFileSync({ prefix: "lxd_editor_", suffix });
+  try {
+    Deno.writeTextFileSync(file, text);
+    const editors = [Deno.env.get("VISUAL"), Deno.env.get("EDITOR")].filter((one) => one);
+    const command = editors[0] ?? "editor vi vim nano emacs".split(" ").find(isProgram);
+    if (command === undefined) {
+      throw new Error("No text editor found, please set the EDITOR environment variable");
+    }
+    const status = new Deno.Command("sh", {
+      args: ["-c", `exec ${command} "$1"`, "sh", file],
+      stdin: "inherit",
+      stdout: "inherit",
+      stderr: "inherit",
+    }).outputSync();
+    if (!status.success) throw new Error(`the editor failed with exit code ${status.code}`);
+    return Deno.readTextFileSync(file);
+  } finally {
+    Deno.removeSync(file);
+  }
+}
+
+function isProgram(name: string): boolean {
+  return (Deno.env.get("PATH") ?? "/usr/bin:/bin").split(":").some((directory) => {
+    try {
+      return Deno.statSync(`${directory}/${name}`).isFile;
+    } catch {
+      return false; // Ignored: not there.
+    }
+  });
+}
+
+const BOOLEANS = ["auto_update", "public", "ephemeral", "stateful", "restricted", "create_only"];
+const NUMBERS = ["creation_date", "expiry_date"];
+const MAPS = ["config", "devices", "properties", "templates"];
+const LISTS = ["profiles", "projects", "when"];
+
+/** YAML was read as texts: give the fields that aren't texts their types. */
+export function coerce(value: unknown, depth = 0): unknown {
+  if (Array.isArray(value)) return value.map((item) => coerce(item, depth + 1));
+  if (typeof value !== "object" || value === null) return value;
+  const out: Record<string, unknown> = {};
+  for (const [key, item] of Object.entries(value)) {
+    if (BOOLEANS.includes(key)) out[key] = item === "true" || item === "yes" || item === "on";
+    else if (NUMBERS.includes(key)) out[key] = Number(item);
+    else if (MAPS.includes(key)) out[key] = texts(item) ?? {};
+    else if (LISTS.includes(key)) out[key] = texts(item) ?? [];
+    else out[key] = item ?? "";
+  }
+  return out;
+}
+
+/** A map or list of texts (or of maps of texts); undefined if it is empty. */
+function texts(value: unknown): unknown {
+  if (value === "" || value === null || value === "null" || value === undefined) return undefined;
+  if (typeof value !== "object" || Array.isArray(value)) return value;
+  const out: Record<string, unknown> = {};
+  for (const [key, item] of Object.entries(value)) {
+    const inner = typeof item === "object" && item !== null;
+    out[key] = inner && "template" in item ? coerce(item) : inner ? texts(item) ?? {} : item ?? "";
+  }
+  return out;
+}
