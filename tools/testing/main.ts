@@ -1,0 +1,83 @@
+/** tools/test: run the checks and the tests, print what failed, and sum up in the last line. */
+import { type Count, countResults, failureText } from "./count.ts";
+import { filteredRun, type Step, wholeRun } from "./steps.ts";
+
+const USAGE = `usage: tools/test [--all] [WORD...]
+Without words: build, format, lint, types, unit tests, kernel tests, real clients (root, < 5 min).
+  --all   also LXD's own suites (tools/compat)
+  WORD    only test files whose path contains it
+`;
+
+interface Outcome extends Count {
+  readonly output: string;
+  readonly seconds: number;
+}
+
+/** Run in a process group of its own, so that the time limit ends the children too. */
+async function runStep(step: Step): Promise<Outcome> {
+  const started = performance.now();
+  const child = new Deno.Command("timeout", {
+    args: ["--kill-after=20", `${step.limitSeconds}`, ...step.argv],
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const [stdout, stderr, { success, code }] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.status,
+  ]);
+  const late = code === 124 || code === 137 ? `\nit took more than ${step.limitSeconds} s` : "";
+  const output = `${stdout}${stderr}${late}`;
+  const seconds = (performance.now() - started) / 1000;
+  return { ...countResults(step.count, output, success), output, seconds };
+}
+
+function print(step: Step, outcome: Outcome): void {
+  const { passed, failed, ignored, seconds } = outcome;
+  const words = step.count === "step"
+    ? [failed === 0 ? "ok" : "FAILED"]
+    : [`${passed} passed`, ...failed > 0 ? [`${failed} FAILED`] : []];
+  if (ignored > 0) words.push(`${ignored} ignored`);
+  console.log(`${step.name.padEnd(14)}${words.join(", ").padEnd(34)}${seconds.toFixed(1)} s`);
+  if (failed > 0) console.log(`\n${failureText(step.count, outcome.output)}\n`);
+}
+
+async function testFiles(): Promise<readonly string[]> {
+  const { stdout } = await new Deno.Command("git", {
+    args: ["ls-files", "--cached", "--others", "--exclude-standard", "*_test.ts"],
+  }).output();
+  return new TextDecoder().decode(stdout).split("\n").filter((path) => path !== "");
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const flags = args.filter((word) => word.startsWith("-"));
+  const words = args.filter((word) => !word.startsWith("-"));
+  if (flags.some((flag) => flag !== "--all") || (flags.length > 0 && words.length > 0)) {
+    await Deno.stderr.write(new TextEncoder().encode(USAGE));
+    return 2;
+  }
+  const steps = words.length > 0
+    ? filteredRun(await testFiles(), words)
+    : wholeRun(flags.length > 0);
+  if (words.length > 0 && steps.length === 1) {
+    console.error(`tools/test: no test file's path contains ${words.join(" or ")}`);
+    return 2;
+  }
+  const broken = new Set<string>();
+  let [passed, failed] = [0, 0];
+  for (const step of steps) {
+    const outcome = step.needs !== undefined && broken.has(step.needs)
+      ? { passed: 0, failed: 1, ignored: 0, seconds: 0, output: `not run: no ${step.needs}` }
+      : await runStep(step);
+    print(step, outcome);
+    if (outcome.failed > 0) broken.add(step.name);
+    passed += outcome.passed;
+    failed += outcome.failed;
+  }
+  console.log(`\n${passed} passed, ${failed} failed`);
+  return failed > 0 ? 1 : 0;
+}
+
+Deno.exit(await main(Deno.args));

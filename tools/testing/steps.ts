@@ -1,0 +1,72 @@
+/** What tools/test runs, in this order, each with its time limit. */
+
+export interface Step {
+  readonly name: string;
+  readonly argv: readonly string[];
+  /** How its result is counted: the step itself, the tests that it ran, or its last line. */
+  readonly count: "step" | "deno test" | "last line";
+  readonly limitSeconds: number;
+  /** Not run when this step failed: its result would say nothing. */
+  readonly needs?: string;
+}
+
+const DENO_TEST = ["deno", "test", "-A", "--no-check", "--no-prompt"];
+
+/** Folders whose tests need neither root nor the kernel's help: they run side by side. */
+const UNIT_FOLDERS = ["base", "api", "ffi", "cli", "daemon", "tools"];
+
+const CHECKED = [...UNIT_FOLDERS, "tests", "mod.ts"];
+
+/** @param all Also what takes long: LXD's own suites. */
+export function wholeRun(all: boolean): readonly Step[] {
+  const conformance: Step = {
+    name: "LXD's suites",
+    argv: ["tools/compat", "--required", "--budget", "25m"],
+    count: "last line",
+    limitSeconds: 40 * 60,
+    needs: "build",
+  };
+  return [
+    { name: "build", argv: ["tools/build"], count: "step", limitSeconds: 300 },
+    { name: "format", argv: ["deno", "fmt", "--check"], count: "step", limitSeconds: 60 },
+    { name: "lint", argv: ["deno", "lint"], count: "step", limitSeconds: 60 },
+    { name: "types", argv: ["deno", "check", ...CHECKED], count: "step", limitSeconds: 300 },
+    unitTests([...UNIT_FOLDERS, "tests/tidy_test.ts"]),
+    kernelTests("kernel", ["tests/kernel"], 300),
+    kernelTests("clients", ["tests/compat"], 300),
+    ...all ? [conformance] : [],
+  ];
+}
+
+function unitTests(paths: readonly string[]): Step {
+  return {
+    name: "unit",
+    argv: [...DENO_TEST, "--parallel", "--permit-no-files", ...paths],
+    count: "deno test",
+    limitSeconds: 300,
+  };
+}
+
+/** One file after the other: they share the kernel. */
+function kernelTests(name: string, paths: readonly string[], limitSeconds: number): Step {
+  return {
+    name,
+    argv: [...DENO_TEST, "--permit-no-files", ...paths],
+    count: "deno test",
+    limitSeconds,
+    needs: "build",
+  };
+}
+
+/** Only the test files whose path contains one of the words; side by side where that is safe. */
+export function filteredRun(files: readonly string[], words: readonly string[]): readonly Step[] {
+  const wanted = files.filter((path) => words.some((word) => path.includes(word)));
+  const shares = (path: string) => /^tests\/(kernel|compat|suites|vm)\//.test(path);
+  const unit = wanted.filter((path) => !shares(path));
+  const kernel = wanted.filter(shares);
+  return [
+    { name: "build", argv: ["tools/build"], count: "step", limitSeconds: 300 },
+    ...unit.length > 0 ? [unitTests(unit)] : [],
+    ...kernel.length > 0 ? [kernelTests("kernel", kernel, 1800)] : [],
+  ];
+}
