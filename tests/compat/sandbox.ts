@@ -1,0 +1,105 @@
+/** Run one suite of LXD against a pair of programs, walled off from the host and from other suites. */
+import { judge, type Verdict } from "./verdict.ts";
+import type { Suite } from "./suites.ts";
+
+export interface Programs {
+  readonly lxd: string;
+  readonly lxc: string;
+}
+
+export interface SuiteRun {
+  readonly suite: Suite;
+  readonly programs: Programs;
+  /** LXD's folder `test/`; copied, because suites write into it. */
+  readonly source: string;
+  /** Where the log goes. */
+  readonly logs: string;
+}
+
+export interface SuiteResult extends Verdict {
+  readonly suite: Suite;
+  readonly seconds: number;
+  readonly log: string;
+}
+
+/** A suite may take this many times its usual duration, and at least five minutes. */
+const PATIENCE = 6;
+const LIMIT_SECONDS_MIN = 300;
+
+const HIDDEN_TOOLS = ["criu", "lvm", "zfs", "newuidmap", "newgidmap"];
+const NAMESPACES = ["--pid", "--fork", "--kill-child", "--mount", "--mount-proc"];
+const MORE_NAMESPACES = ["--net", "--ipc", "--uts"];
+
+/** Containers of the suites reach their root file system as users of the host without rights. */
+const PASSABLE = 0o711;
+
+/**
+ * What the suites build with Go: the identity server is only started and killed, so that anything
+ * that waits can stand in; devlxd-client is built with Debian's Go, where a suite needs it.
+ */
+const GO_STAND_IN = `#!/bin/sh
+case "\${PWD##*/}" in
+macaroon-identity)
+  printf '#!/bin/sh\\nexec sleep infinity\\n' >macaroon-identity
+  chmod +x macaroon-identity ;;
+*)
+  GO111MODULE=off GOPATH=/usr/share/gocode CGO_ENABLED=0 exec /usr/bin/go "$@" ;;
+esac
+`;
+
+export async function runSuite(run: SuiteRun): Promise<SuiteResult> {
+  const started = performance.now();
+  // Not below /tmp, which may be in memory.
+  const work = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "lxd-suite." });
+  await using _cleanup = {
+    [Symbol.asyncDispose]: () => Deno.remove(work, { recursive: true }),
+  };
+  await prepare(work, run);
+  const log = `${run.logs}/${run.suite.name}.log`;
+  const { code } = await new Deno.Command("unshare", {
+    args: [...NAMESPACES, ...MORE_NAMESPACES, "bash", "-c", `exec "$0" >"$1" 2>&1`, inside(), log],
+    clearEnv: true,
+    env: environment(work, run.suite),
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).output();
+  const text = new TextDecoder().decode(await Deno.readFile(log));
+  const seconds = Math.round((performance.now() - started) / 1000);
+  return { suite: run.suite, seconds, log, ...judge(text, code) };
+}
+
+function inside(): string {
+  return new URL("inside.sh", import.meta.url).pathname;
+}
+
+async function prepare(work: string, { programs, source }: SuiteRun): Promise<void> {
+  await Deno.chmod(work, PASSABLE);
+  await Deno.mkdir(`${work}/bin`);
+  await Deno.symlink(programs.lxd, `${work}/bin/lxd`);
+  await Deno.symlink(programs.lxc, `${work}/bin/lxc`);
+  await Deno.writeTextFile(`${work}/bin/go`, GO_STAND_IN, { mode: 0o755 });
+  const { success, stderr } = await new Deno.Command("cp", {
+    args: ["-a", "--", source, `${work}/test`],
+  }).output();
+  if (!success) throw new Error(`copy the suites: ${new TextDecoder().decode(stderr)}`);
+}
+
+function environment(work: string, suite: Suite): Record<string, string> {
+  return {
+    PATH: Deno.env.get("PATH") ?? "/usr/sbin:/usr/bin:/sbin:/bin",
+    HOME: "/root",
+    USER: "root",
+    TERM: "xterm",
+    LXD_BACKEND: "dir",
+    LXD_OFFLINE: "1",
+    LXD_VERBOSE: "1",
+    EASYRSA_BATCH: "1",
+    HIDDEN_TOOLS: HIDDEN_TOOLS.join(" "),
+    WORK: work,
+    SUITE: suite.name,
+    LIMIT: `${Math.max(LIMIT_SECONDS_MIN, suite.seconds * PATIENCE)}`,
+    TERMINAL: suite.terminal === true ? "yes" : "",
+    ...suite.parallel === true ? { LXD_CONCURRENT: "4" } : {},
+  };
+}

@@ -1,0 +1,35 @@
+/** Read from the log of LXD's harness how a suite ended. */
+
+export type Result = "pass" | "skip" | "fail" | "timeout";
+
+export interface Verdict {
+  readonly result: Result;
+  /** The last words before the end, for a reader; the reason, for a skip. */
+  readonly why: string;
+}
+
+const TIMED_OUT = [124, 137];
+
+/** @param status Of timeout(1) around the harness. @param log All that the suite printed. */
+export function judge(log: string, status: number): Verdict {
+  const text = log.replaceAll("\r", "");
+  const skip = /^==> SKIP: test_.*$/m.exec(text)?.[0];
+  if (!text.includes("==> Test result: success")) {
+    const result = TIMED_OUT.includes(status) ? "timeout" : "fail";
+    return { result, why: lastWords(text) };
+  }
+  const left = /^(.* is not empty, content:)$/m.exec(text);
+  if (left !== null) return { result: "fail", why: text.slice(left.index).slice(0, 800) };
+  if (skip !== undefined) return { result: "skip", why: skip.replace("==> SKIP: ", "") };
+  return { result: "pass", why: "" };
+}
+
+const NOISE = /^(\+ (cleanup|set |DEBUG=|local )|time=|\s*$)/;
+const LAST_LINES = 14;
+
+/** What was done before the harness began to clean up; its trace begins with plus signs. */
+function lastWords(text: string): string {
+  const [before = ""] = text.split("\n==> Cleaning up");
+  const lines = before.split("\n").filter((line) => !NOISE.test(line));
+  return lines.slice(-LAST_LINES).map((line) => line.slice(0, 240)).join("\n");
+}
