@@ -1,5 +1,5 @@
 /** Images and their aliases: rows and bodies of /1.0/images. */
-import { route } from "../route.ts";
+import { route } from "#api/route.ts";
 import {
   array,
   boolean,
@@ -9,7 +9,7 @@ import {
   object,
   optional,
   string,
-} from "../schema.ts";
+} from "#api/schema.ts";
 
 export const ImageAlias = object({
   name: string(),

@@ -1,6 +1,6 @@
 /** Hooks of containers, called by liblxc through the helper. Not part of the public API. */
-import { route } from "../route.ts";
-import { object, optional, string } from "../schema.ts";
+import { route } from "#api/route.ts";
+import { object, optional, string } from "#api/schema.ts";
 
 export const containerOnStop = route({
   method: "POST",

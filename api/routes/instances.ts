@@ -1,5 +1,5 @@
 /** Instances: rows and bodies of /1.0/instances (also served as /1.0/containers). */
-import { route } from "../route.ts";
+import { route } from "#api/route.ts";
 import {
   array,
   boolean,
@@ -13,7 +13,7 @@ import {
   optional,
   string,
   unknown,
-} from "../schema.ts";
+} from "#api/schema.ts";
 
 const Address = object({
   family: string(),

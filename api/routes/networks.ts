@@ -1,6 +1,6 @@
 /** Networks. */
-import { route } from "../route.ts";
-import { configMap, object, optional, string } from "../schema.ts";
+import { route } from "#api/route.ts";
+import { configMap, object, optional, string } from "#api/schema.ts";
 
 const writable = { config: optional(configMap()), description: optional(string()) } as const;
 const readOnly = ["managed", "status", "locations", "used_by"];

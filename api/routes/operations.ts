@@ -1,7 +1,7 @@
 /** Operations and events. */
-import { OperationObject } from "../envelope.ts";
-import { route } from "../route.ts";
-import { object, optional, string } from "../schema.ts";
+import { OperationObject } from "#api/envelope.ts";
+import { route } from "#api/route.ts";
+import { object, optional, string } from "#api/schema.ts";
 
 export const getOperations = route({
   method: "GET",

@@ -1,6 +1,6 @@
 /** Profiles. */
-import { route } from "../route.ts";
-import { array, configMap, devicesMap, type Infer, object, optional, string } from "../schema.ts";
+import { route } from "#api/route.ts";
+import { array, configMap, devicesMap, type Infer, object, optional, string } from "#api/schema.ts";
 
 export const ProfileObject = object({
   config: configMap(),

@@ -1,6 +1,6 @@
 /** The server itself: /, /1.0, resources, cluster, warnings, internal routes. */
-import { route } from "../route.ts";
-import { configMap, type Infer, map, object, optional, string, unknown } from "../schema.ts";
+import { route } from "#api/route.ts";
+import { configMap, type Infer, map, object, optional, string, unknown } from "#api/schema.ts";
 
 export const ServerPut = object({ config: optional(map(unknown())) }, {
   ignored: [

@@ -1,6 +1,6 @@
 /** Storage pools and volumes. */
-import { route } from "../route.ts";
-import { configMap, object, optional, string, unknown } from "../schema.ts";
+import { route } from "#api/route.ts";
+import { configMap, object, optional, string, unknown } from "#api/schema.ts";
 
 const writable = { config: optional(configMap()), description: optional(string()) } as const;
 const poolReadOnly = ["status", "locations", "used_by"];

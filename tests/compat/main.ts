@@ -91,7 +91,7 @@ async function main(): Promise<number> {
   }
   const programs = chosenPrograms(call);
   const source = await fetchSuites(cache);
-  const logs = `${cache}/logs`;
+  const logs = `${cache}/logs/${call.reference ? "reference" : "ours"}`;
   await Deno.mkdir(logs, { recursive: true });
   const end = performance.now() + parseBudget(call.budget) * 1000;
   const count: Record<Outcome, number> = { passed: 0, failed: 0, skipped: 0 };
