@@ -1,17 +1,10 @@
 #!/bin/bash
 # Process 1 of a suite's own pid, mount, net, ipc and uts namespaces: whatever the suite leaves
-# behind dies with it. Set by sandbox.ts: WORK (bin/ and the suites), SUITE, LIMIT, TERMINAL.
+# behind dies with it. Started by tests/world/own_net.sh; sandbox.ts sets WORK (bin/ and test/),
+# SUITE, LIMIT, TERMINAL, HIDDEN_TOOLS.
 set -eu
-mount --make-rprivate /
-# sysfs shows the interfaces of the network namespace that mounted it; the cgroups stay.
-mkdir "$WORK/cgroup"
-mount --rbind /sys/fs/cgroup "$WORK/cgroup"
-mount -t sysfs sysfs /sys
-mount --rbind "$WORK/cgroup" /sys/fs/cgroup
-umount -l "$WORK/cgroup"
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir /run/lock
-ip link set lo up
 hostname testhost
 
 # The suites take a backend for usable when its tool is there, and CRIU for working. newuidmap

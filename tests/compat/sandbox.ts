@@ -27,8 +27,12 @@ const PATIENCE = 6;
 const LIMIT_SECONDS_MIN = 300;
 
 const HIDDEN_TOOLS = ["criu", "lvm", "zfs", "newuidmap", "newgidmap"];
-const NAMESPACES = ["--pid", "--fork", "--kill-child", "--mount", "--mount-proc"];
-const MORE_NAMESPACES = ["--net", "--ipc", "--uts"];
+const NAMESPACES = [
+  ...["--pid", "--fork", "--kill-child", "--mount", "--mount-proc"],
+  ...["--net", "--ipc", "--uts"],
+];
+const OWN_NET = new URL("../world/own_net.sh", import.meta.url).pathname;
+const INSIDE = new URL("inside.sh", import.meta.url).pathname;
 
 /** Containers of the suites reach their root file system as users of the host without rights. */
 const PASSABLE = 0o711;
@@ -57,7 +61,7 @@ export async function runSuite(run: SuiteRun): Promise<SuiteResult> {
   await prepare(work, run);
   const log = `${run.logs}/${run.suite.name}.log`;
   const { code } = await new Deno.Command("unshare", {
-    args: [...NAMESPACES, ...MORE_NAMESPACES, "bash", "-c", `exec "$0" >"$1" 2>&1`, inside(), log],
+    args: [...NAMESPACES, "bash", "-c", `exec "$1" "$2" >"$3" 2>&1`, "-", OWN_NET, INSIDE, log],
     clearEnv: true,
     env: environment(work, run.suite),
     stdin: "null",
@@ -67,10 +71,6 @@ export async function runSuite(run: SuiteRun): Promise<SuiteResult> {
   const text = new TextDecoder().decode(await Deno.readFile(log));
   const seconds = Math.round((performance.now() - started) / 1000);
   return { suite: run.suite, seconds, log, ...judge(text, code) };
-}
-
-function inside(): string {
-  return new URL("inside.sh", import.meta.url).pathname;
 }
 
 async function prepare(work: string, { programs, source }: SuiteRun): Promise<void> {

@@ -14,10 +14,8 @@ const TIMED_OUT = [124, 137];
 export function judge(log: string, status: number): Verdict {
   const text = log.replaceAll("\r", "");
   const skip = /^==> SKIP: test_.*$/m.exec(text)?.[0];
-  if (!text.includes("==> Test result: success")) {
-    const result = TIMED_OUT.includes(status) ? "timeout" : "fail";
-    return { result, why: lastWords(text) };
-  }
+  if (TIMED_OUT.includes(status)) return { result: "timeout", why: lastWords(text) };
+  if (!text.includes("==> Test result: success")) return { result: "fail", why: lastWords(text) };
   const left = /^(.* is not empty, content:)$/m.exec(text);
   if (left !== null) return { result: "fail", why: text.slice(left.index).slice(0, 800) };
   if (skip !== undefined) return { result: "skip", why: skip.replace("==> SKIP: ", "") };

@@ -29,5 +29,5 @@ Deno.test("judge() quotes the last words before the clean-up of a failure", () =
 });
 
 Deno.test("judge() knows the time limit by timeout's status", () => {
-  assert.equal(judge("+ lxc hang", 124).result, "timeout");
+  assert.equal(judge(`+ lxc hang${END}success\n`, 124).result, "timeout");
 });

@@ -31,7 +31,8 @@ export const IMPORTS: Readonly<Record<string, string>> = {
   "daemon/instances/context.ts -> daemon/http/list.ts": "the project in an URL of the API",
   "daemon/instances/snapshots.ts -> daemon/http/list.ts": "the project in an URL of the API",
   "daemon/operations/registry.ts -> daemon/http/caller.ts": "who may see an operation",
-  "daemon/operations/registry.ts -> daemon/http/render.ts": "times as the API writes them",
+  "daemon/operations/registry.ts -> daemon/http/render.ts":
+    "the text of a failure as clients read it",
 };
 
 /** Modules of node that the client's start pays for. "file: module". */

@@ -1,0 +1,109 @@
+/** A daemon (ours or Debian's LXD) with a state directory and a network of its own. */
+import { must, run, type RunOptions } from "./run.ts";
+
+const root = new URL("../../", import.meta.url).pathname.replace(/\/$/, "");
+const OWN_NET = `${root}/tests/world/own_net.sh`;
+
+export const OURS = { lxd: `${root}/dist/lxd`, lxc: `${root}/dist/lxc` };
+export const DEBIAN = { lxd: "/usr/bin/lxd", lxc: "/usr/bin/lxc" };
+
+const READY_MS = 30_000;
+const STOP_MS = 60_000;
+const POLL_MS = 20;
+
+export interface DaemonOptions {
+  readonly lxd: string;
+  /** The client that `lxc()` calls. */
+  readonly lxc: string;
+  readonly env?: Record<string, string>;
+}
+
+export class TestDaemon implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  #ended = false;
+
+  private constructor(
+    readonly folder: string,
+    readonly options: DaemonOptions,
+    child: Deno.ChildProcess,
+  ) {
+    this.#child = child;
+    child.status.then(() => this.#ended = true);
+  }
+
+  static async start(options: DaemonOptions): Promise<TestDaemon> {
+    const folder = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "lxd-test." });
+    await Deno.chmod(folder, 0o711);
+    for (const name of ["lxd", "conf"]) await Deno.mkdir(`${folder}/${name}`, { mode: 0o711 });
+    const child = new Deno.Command("unshare", {
+      args: [
+        ...["--net", "--mount", OWN_NET, options.lxd],
+        ...["--group", "root", "--logfile", `${folder}/log`],
+      ],
+      env: { LXD_DIR: `${folder}/lxd`, ...options.env },
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    const daemon = new TestDaemon(folder, options, child);
+    await daemon.#untilReady();
+    return daemon;
+  }
+
+  /** Of the daemon itself: unshare(1) and the script replaced themselves by it. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  get directory(): string {
+    return `${this.folder}/lxd`;
+  }
+
+  get env(): Record<string, string> {
+    return { LXD_DIR: this.directory, LXD_CONF: `${this.folder}/conf` };
+  }
+
+  async #untilReady(): Promise<void> {
+    const end = performance.now() + READY_MS;
+    for (;;) {
+      const { status, stdout } = await this.request("GET", "/internal/ready");
+      if (status === 0 && stdout.includes(`"sync"`)) return;
+      if (this.#ended || performance.now() > end) {
+        const log = await Deno.readTextFile(`${this.folder}/log`).catch(() => "(no log)");
+        throw new Error(`${this.options.lxd} did not get ready\n${log.slice(-4000)}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  }
+
+  /** A request to the API, by curl: no client of ours or of Debian between. */
+  request(method: string, path: string, body?: unknown) {
+    const argv = ["curl", "-s", "-X", method, "--unix-socket", `${this.directory}/unix.socket`];
+    if (body !== undefined) argv.push("--data", JSON.stringify(body));
+    return run([...argv, `http://daemon${path}`]);
+  }
+
+  /** Run the client. @throws Error with its output, unless it succeeds. */
+  lxc(args: readonly string[], options: RunOptions = {}): Promise<string> {
+    return must([this.options.lxc, ...args], { ...options, env: { ...this.env, ...options.env } });
+  }
+
+  /** As `lxc`, for calls that may fail. */
+  try(args: readonly string[], options: RunOptions = {}) {
+    return run([this.options.lxc, ...args], { ...options, env: { ...this.env, ...options.env } });
+  }
+
+  /** Instances and networks stop too. The state directory stays until the disposal. */
+  async stop(): Promise<void> {
+    if (this.#ended) return;
+    await this.request("PUT", "/internal/shutdown?force=1");
+    const late = setTimeout(() => this.#child.kill("SIGKILL"), STOP_MS);
+    await this.#child.status;
+    clearTimeout(late);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    await Deno.remove(this.folder, { recursive: true });
+  }
+}

@@ -1,0 +1,14 @@
+#!/bin/bash
+# Run a command with a network of its own: own_net.sh COMMAND... To be started in new net and mount
+# namespaces. Interfaces, addresses and firewall rules of the command stay in there.
+set -eu
+mount --make-rprivate /
+# sysfs shows the interfaces of the network namespace that mounted it; the cgroups stay.
+keep=$(mktemp -d /var/tmp/cgroup.XXXXXX)
+mount --rbind /sys/fs/cgroup "$keep"
+mount -t sysfs sysfs /sys
+mount --rbind "$keep" /sys/fs/cgroup
+umount -l "$keep"
+rmdir "$keep"
+ip link set lo up
+exec "$@"
