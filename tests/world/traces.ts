@@ -1,0 +1,43 @@
+/** What a daemon and its containers leave in the kernel: compared before and after a test. */
+import { must } from "./run.ts";
+
+export interface Traces {
+  /** Mount points that the daemon sees. */
+  readonly mounts: readonly string[];
+  /** Interfaces of the daemon's network. */
+  readonly interfaces: readonly string[];
+  /** Commands of the processes in the daemon's network: monitors, dnsmasq, helpers. */
+  readonly processes: readonly string[];
+  /** Control groups whose name contains `prefix`. */
+  readonly cgroups: readonly string[];
+}
+
+/** @param prefix Of the names of the test's instances: control groups are shared by all daemons. */
+export async function readTraces(pid: number, prefix: string): Promise<Traces> {
+  const [mountinfo, links, processes, cgroups] = await Promise.all([
+    Deno.readTextFile(`/proc/${pid}/mountinfo`),
+    must(["nsenter", "-t", `${pid}`, "-n", "ip", "-json", "link"]),
+    readProcesses(pid),
+    must(["find", "/sys/fs/cgroup", "-type", "d", "-name", `*${prefix}*`]),
+  ]);
+  const lines = (text: string) => text.split("\n").filter((line) => line !== "").toSorted();
+  return {
+    mounts: lines(mountinfo).map((line) => line.split(" ")[4] ?? "").toSorted(),
+    interfaces: JSON.parse(links).map(({ ifname }: { ifname: string }) => ifname).toSorted(),
+    processes: processes.toSorted(),
+    cgroups: lines(cgroups),
+  };
+}
+
+async function readProcesses(daemon: number): Promise<string[]> {
+  const net = await Deno.readLink(`/proc/${daemon}/ns/net`);
+  const commands: string[] = [];
+  for await (const { name } of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(name) || Number(name) === daemon) continue;
+    // A process may end while it is looked at.
+    const other = await Deno.readLink(`/proc/${name}/ns/net`).catch(() => "");
+    const command = await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() => "");
+    if (other === net) commands.push(command.replaceAll("\0", " ").trim());
+  }
+  return commands;
+}
