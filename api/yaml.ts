@@ -6,6 +6,8 @@ import { dump, FAILSAFE_SCHEMA, load } from "js-yaml";
 
 /** @throws {YAMLException} with line and column. Maps, lists and strings only; an empty text is null. */
 export function parseYaml(text: string): unknown {
+  // js-yaml takes no document for an error.
+  if (text.split("\n").every((line) => /^\s*(#|$)/.test(line))) return null;
   return load(text, { schema: FAILSAFE_SCHEMA }) ?? null;
 }
 

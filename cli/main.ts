@@ -5,7 +5,7 @@ import { isClientName } from "#base/program.ts";
 import { LXD_COMPAT_VERSION } from "#base/version.ts";
 import { expandAlias } from "./aliases.ts";
 import { type Command, GLOBAL_FLAGS, UsageError } from "./command.ts";
-import { parseFlags } from "./commander.ts";
+import { parseFlags } from "./flags.ts";
 import { Context } from "./context.ts";
 import { commandHelp, programHelp, usageHelp } from "./help.ts";
 import { Output, processStreams } from "./output/output.ts";

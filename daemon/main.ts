@@ -86,6 +86,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
   };
 
   let phase: "starting" | "ready" | "stopping" = "starting";
+  const ready = Promise.withResolvers<void>();
   const end = Promise.withResolvers<number>();
   const network: { listener?: Listener; address: string; handlers?: HttpHandlers } = {
     address: "",
@@ -139,7 +140,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
     networks,
     storage,
     lifetime: {
-      isReady: () => phase === "ready",
+      ready: ready.promise,
       shutdown: async ({ force }) => {
         await stopInstancesToo(force);
         // After the reply to this request.
@@ -176,6 +177,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
   await networks.startAll();
   await instances.recover();
   phase = "ready";
+  ready.resolve();
   log.info("ready", { pid: Deno.pid });
 
   onSignals(["SIGTERM", "SIGINT", "SIGQUIT"], () => end.resolve(0));

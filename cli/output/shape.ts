@@ -85,6 +85,12 @@ const SHAPES = {
   lease: "hostname hwaddr address type location",
   metadata: "architecture creation_date expiry_date properties{} templates{}:template",
   template: "when[] create_only template properties{}",
+  preseed: "config{} networks[]:preseedNetwork storage_pools[]:preseedPool " +
+    "profiles[]:preseedProfile projects[]:preseedProject cluster",
+  preseedNetwork: "config{} description name type project",
+  preseedPool: "config{} description name driver",
+  preseedProfile: "config{} description devices{} name",
+  preseedProject: "config{} description name",
   warning: "status uuid location project type count first_seen_at last_seen_at last_message " +
     "severity entity_url",
 } as const;

@@ -50,6 +50,16 @@ export function table(header: readonly string[], rows: readonly (readonly string
   return out;
 }
 
+/** Like table(), without lines between the rows. */
+export function grid(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = columnWidths(header, rows);
+  const border = `+${widths.map((width) => "-".repeat(width + 2)).join("+")}+\n`;
+  const line = (cells: readonly string[]) => `|${cells.map((cell) => ` ${cell} `).join("|")}|\n`;
+  const title = line(header.map((cell, index) => centred(cell, widths[index] ?? 0)));
+  const body = rows.flatMap((row) => linesOf(row, widths).map(line)).join("");
+  return `${border}${title}${border}${body}${border}`;
+}
+
 /** No borders, two spaces between columns. */
 export function compact(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = columnWidths(header, rows);

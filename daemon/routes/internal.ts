@@ -12,7 +12,8 @@ import { dumpDatabase, runStatements } from "#daemon/db/sql_console.ts";
 import { type BoundRoute, handle, sync } from "#daemon/http/handle.ts";
 
 export interface Lifetime {
-  readonly isReady: () => boolean;
+  /** Settles once everything is started. */
+  readonly ready: Promise<void>;
   /** Stop everything and end; settles just before the process ends. */
   readonly shutdown: (options: { force: boolean }) => Promise<void>;
   readonly databasePath: (name: string) => string | undefined;
@@ -29,8 +30,8 @@ export function internalRoutes(lifetime: Lifetime): BoundRoute[] {
     return found;
   };
   return [
-    handle(internalReady, () => {
-      if (!lifetime.isReady()) throw new Fault("unavailable", "LXD daemon not ready yet");
+    handle(internalReady, async () => {
+      await lifetime.ready;
       return sync();
     }),
     handle(internalShutdown, async (_services, { query }) => {
