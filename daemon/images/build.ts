@@ -42,6 +42,8 @@ const PACKAGES = [
   "ca-certificates",
   "libpam-systemd",
 ];
+/** Releases whose package systemd brings the resolver with it; later ones have a package for it. */
+const RESOLVER_IN_SYSTEMD = ["bullseye", "focal", "jammy"];
 const DEBIAN_ARCH: Readonly<Record<string, string>> = { x86_64: "amd64", aarch64: "arm64" };
 
 interface Recipe {
@@ -149,10 +151,13 @@ const BUSYBOX_FILES: readonly (readonly [path: string, text: string, mode: numbe
 async function fillDebian(recipe: Recipe, root: HostPath, options: BuildOptions): Promise<void> {
   const mirror = options.mirror ?? await mirrorOfApt();
   const arch = DEBIAN_ARCH[Deno.build.arch] ?? "amd64";
+  const packages = RESOLVER_IN_SYSTEMD.includes(recipe.codename)
+    ? PACKAGES
+    : [...PACKAGES, "systemd-resolved"];
   const args = [
     "--variant=minbase",
     `--arch=${arch}`,
-    `--include=${PACKAGES.join(",")}`,
+    `--include=${packages.join(",")}`,
     ...(options.keyring === undefined ? [] : [`--keyring=${options.keyring}`]),
     recipe.codename,
     root,
@@ -222,6 +227,11 @@ async function configureDebian(root: HostPath): Promise<void> {
     "/lib/systemd/system/systemd-networkd.socket",
   );
   await link(`${root}/etc/systemd/system/systemd-networkd-wait-online.service`, "/dev/null");
+  // networkd waits for udev on each link, unless /sys is read-only for it. There is no udev here.
+  await write(
+    "etc/systemd/system/systemd-networkd.service.d/container.conf",
+    "[Service]\nReadOnlyPaths=/sys\n",
+  );
   await write("etc/machine-id", "");
   await Deno.remove(`${root}/var/lib/dbus/machine-id`).catch(() => undefined);
   await write("etc/hostname", "localhost\n");
@@ -232,8 +242,11 @@ async function configureDebian(root: HostPath): Promise<void> {
   await Deno.mkdir(`${root}/var/cache/apt/archives/partial`, { recursive: true });
   await Deno.mkdir(`${root}/var/lib/apt/lists/partial`, { recursive: true });
   await removeContent(`${root}/dev`);
-  await Deno.remove(`${root}/etc/resolv.conf`).catch(() => undefined);
-  await write("etc/resolv.conf", "");
+  await link(
+    `${root}/etc/systemd/system/multi-user.target.wants/systemd-resolved.service`,
+    "/lib/systemd/system/systemd-resolved.service",
+  );
+  await link(`${root}/etc/resolv.conf`, "../run/systemd/resolve/stub-resolv.conf");
   await Deno.remove(`${root}/var/log/bootstrap.log`).catch(() => undefined);
 }
 
