@@ -10,15 +10,21 @@ export interface Verdict {
 
 const TIMED_OUT = [124, 137];
 
+/**
+ * A suite that leaves as a whole: the harness says so, or it returns right after saying why. Other
+ * SKIP lines are parts of a test that went on. The lines with plus signs are the shell's trace.
+ */
+const WHOLE_SKIP = /^==> SKIP: (?:(test_.*)|(.*)\n\+ return\b.*\n(?:\+ .*\n){0,5}==> TEST DONE)/m;
+
 /** @param status Of timeout(1) around the harness. @param log All that the suite printed. */
 export function judge(log: string, status: number): Verdict {
   const text = log.replaceAll("\r", "");
-  const skip = /^==> SKIP: test_.*$/m.exec(text)?.[0];
+  const skip = WHOLE_SKIP.exec(text.replaceAll(/^time=.*\n/gm, ""));
   if (TIMED_OUT.includes(status)) return { result: "timeout", why: lastWords(text) };
   if (!text.includes("==> Test result: success")) return { result: "fail", why: lastWords(text) };
   const left = /^(.* is not empty, content:)$/m.exec(text);
   if (left !== null) return { result: "fail", why: text.slice(left.index).slice(0, 800) };
-  if (skip !== undefined) return { result: "skip", why: skip.replace("==> SKIP: ", "") };
+  if (skip !== null) return { result: "skip", why: skip[1] ?? skip[2] ?? "" };
   return { result: "pass", why: "" };
 }
 

@@ -9,9 +9,12 @@ Deno.test("judge() passes a suite whose harness says success", () => {
 
 Deno.test("judge() tells a skip of the whole test from a skip inside", () => {
   const whole = `==> SKIP: test_pki easyrsa not installed${END}success\n`;
-  const inside = `==> SKIP: no AppArmor here${END}success\n`;
+  const inside = `==> SKIP: no AppArmor here\n+ lxc list\n==> TEST DONE: x (1s)${END}success\n`;
+  const returned = `==> SKIP: no card\n+ return\n+ [ -n  ]\n+ date +%s\n+ END_TIME=1\n` +
+    `==> TEST DONE: x (1s)${END}success\n`;
 
   assert.deepEqual(judge(whole, 0), { result: "skip", why: "test_pki easyrsa not installed" });
+  assert.deepEqual(judge(returned, 0), { result: "skip", why: "no card" });
   assert.equal(judge(inside, 0).result, "pass");
 });
 
