@@ -70,7 +70,8 @@ function print(result: SuiteResult): void {
   const words = `${suite.name.padEnd(46)}${result.result.padEnd(9)}${seconds} s`;
   console.log(excuse === undefined ? words : `${words}  ${excuse}`);
   if (outcomeOf(result) === "failed") {
-    console.log(`${why.replaceAll(/^/gm, "    ")}\n    log: ${log}\n`);
+    const needs = suite.needs === undefined ? "" : `\n    needs: ${suite.needs}`;
+    console.log(`${why.replaceAll(/^/gm, "    ")}\n    log: ${log}${needs}\n`);
   }
 }
 
