@@ -186,7 +186,9 @@ Deno.test("tidy: every file of the product is reached from mod.ts", () => {
 });
 
 Deno.test("tidy: every claimed API extension names a test that exists", () => {
-  const missing = EXTENSIONS.filter(([, test]) => !files.includes(test));
+  const named = Map.groupBy(EXTENSIONS, ([, test]) => test);
+  const missing = [...named].filter(([test]) => !files.includes(test))
+    .map(([test, claims]) => `${test}, for ${claims.map(([name]) => name).join(" ")}`);
 
   assert.deepEqual(missing, []);
 });
