@@ -94,9 +94,8 @@ export class TarFilter {
 
   /** The archive is over. @throws {Fault} bad_request if it stops in the middle. */
   end(): void {
-    if (this.#bodyLeft > 0 || this.#sparseMapFollows || this.#pending.length > 0) {
-      throw broken("the archive is truncated");
-    }
+    const isInside = this.#bodyLeft > 0 || this.#sparseMapFollows || this.#pending.length > 0;
+    if (isInside || (this.#buffered > 0 && !this.#ended)) throw broken("the archive is truncated");
     if (!this.#ended && this.#entries === 0) throw broken("the archive is empty");
   }
 
@@ -106,6 +105,9 @@ export class TarFilter {
     const size = numberField(block, 124, 12);
     const type = String.fromCharCode(block[156] ?? 0);
     if (!EXTENSION_TYPES.includes(type)) return this.#take(BLOCK);
+    // Believed only with its checksum: the size decides how much is waited for.
+    if (!checksumHolds(block)) throw broken("a header has a wrong checksum");
+    if (!isSize(size)) throw broken("an extension header has an impossible size");
     if (size > EXTENSION_BYTES_MAX) throw broken("an extension header is too large");
     const whole = BLOCK + padded(size);
     return this.#buffered < whole ? undefined : this.#take(whole);
@@ -163,7 +165,11 @@ export class TarFilter {
       (prefix === "" ? short : `${prefix}/${short}`);
     const linkname = pax("linkpath") ?? this.#longLink ?? textField(block, 157, 100);
     const sizeText = pax("size");
-    const size = sizeText === undefined ? numberField(block, 124, 12) : Number(sizeText);
+    const size = sizeText === undefined
+      ? numberField(block, 124, 12)
+      : /^\d+$/.test(sizeText)
+      ? Number(sizeText)
+      : NaN;
     return { name: name.replace(/^(\.?\/)+/, ""), type, linkname, size };
   }
 
@@ -172,7 +178,8 @@ export class TarFilter {
     if (this.#entries > (this.#options.entriesMax ?? LIMITS.imageEntries)) {
       throw broken(`it has more than ${this.#entries - 1} entries`);
     }
-    if (!Number.isSafeInteger(entry.size) || entry.size < 0) {
+    if (`${entry.name}${entry.linkname}`.includes("\0")) throw broken("a name has a NUL byte");
+    if (!isSize(entry.size)) {
       throw broken(`entry "${entry.name}" has an impossible size`);
     }
     if (climbs(entry.name)) throw broken(`entry "${entry.name}" leaves the image`);
@@ -231,6 +238,10 @@ function concat(chunks: readonly Uint8Array[]): Uint8Array {
     offset += chunk.length;
   }
   return whole;
+}
+
+function isSize(size: number): boolean {
+  return Number.isSafeInteger(size) && size >= 0;
 }
 
 function padded(size: number): number {

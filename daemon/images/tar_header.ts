@@ -1,4 +1,5 @@
 /** Fields of tar headers. Pure. @see tar(5) */
+import { Fault } from "#base/errors.ts";
 
 const latin1 = new TextDecoder("latin1");
 const utf8 = new TextDecoder();
@@ -24,18 +25,25 @@ export function numberField(block: Uint8Array, offset: number, length: number): 
   return /^[0-7]+$/.test(text) ? parseInt(text, 8) : NaN;
 }
 
-/** Records "length key=value\n"; values that aren't UTF-8 (binary xattrs) come out mangled. */
+/**
+ * Records "length key=value\n"; values that aren't UTF-8 (binary xattrs) come out mangled.
+ *
+ * @throws {Fault} bad_request for anything else: tar might make something of it.
+ */
 export function parsePax(data: Uint8Array): Map<string, string> {
   const records = new Map<string, string>();
   let offset = 0;
   while (offset < data.length) {
     const space = data.indexOf(32, offset);
-    const length = space === -1 ? NaN : Number(latin1.decode(data.subarray(offset, space)));
-    if (!Number.isInteger(length) || length < 5 || offset + length > data.length) break;
-    const record = utf8.decode(data.subarray(space + 1, offset + length - 1));
+    const digits = space === -1 ? "" : latin1.decode(data.subarray(offset, space));
+    const end = /^\d{1,9}$/.test(digits) ? offset + Number(digits) : NaN;
+    const record = utf8.decode(data.subarray(space + 1, end - 1));
     const equals = record.indexOf("=");
-    if (equals > 0) records.set(record.slice(0, equals), record.slice(equals + 1));
-    offset += length;
+    if (!(end > space + 1 && end <= data.length) || data[end - 1] !== 10 || equals < 1) {
+      throw new Fault("bad_request", "invalid image: malformed pax header");
+    }
+    records.set(record.slice(0, equals), record.slice(equals + 1));
+    offset = end;
   }
   return records;
 }
