@@ -194,20 +194,42 @@ export async function unpackImage(
   await unpackFile(files.meta, directory, { ...options, bytesMax });
   const rootfs = hostPath(`${directory}/rootfs`);
   if (files.rootfs !== undefined) {
-    await Deno.mkdir(rootfs, { recursive: true, mode: 0o755 });
+    // The first file may have left a link there, to anywhere.
+    if (await typeOf(rootfs) === "absent") await Deno.mkdir(rootfs, { mode: 0o755 });
+    await requireType(rootfs, "directory");
     await unpackFile(files.rootfs, rootfs, { ...options, bytesMax });
   }
-  for (const part of ["rootfs", "templates"]) {
-    const info = await Deno.lstat(`${directory}/${part}`).catch(() => undefined);
-    if (info === undefined && part === "rootfs") {
-      throw new Fault("bad_request", "invalid image: it has no rootfs directory");
-    }
-    if (info !== undefined && !info.isDirectory) {
-      throw new Fault("bad_request", `invalid image: ${part} is not a directory`);
-    }
+  await checkLayout(directory);
+}
+
+/** What the daemon reads of an image must not be links: they would lead to files of the host. */
+async function checkLayout(directory: HostPath): Promise<void> {
+  await requireType(`${directory}/rootfs`, "directory");
+  await requireType(`${directory}/metadata.yaml`, "file");
+  const templates = `${directory}/templates`;
+  if (await typeOf(templates) === "absent") return;
+  await requireType(templates, "directory");
+  for await (const { name } of Deno.readDir(templates)) {
+    await requireType(`${templates}/${name}`, "file");
   }
-  const metadata = await Deno.lstat(`${directory}/metadata.yaml`).catch(() => undefined);
-  if (metadata?.isFile !== true) {
-    throw new Fault("bad_request", "invalid image: it has no metadata.yaml file");
-  }
+}
+
+type FileType = "file" | "directory" | "absent" | "other";
+
+async function typeOf(path: string): Promise<FileType> {
+  const info = await Deno.lstat(path).catch(() => undefined);
+  if (info === undefined) return "absent";
+  return info.isFile ? "file" : info.isDirectory ? "directory" : "other";
+}
+
+async function requireType(path: string, wanted: "file" | "directory"): Promise<void> {
+  const found = await typeOf(path);
+  if (found === wanted) return;
+  const name = path.split("/").at(-1);
+  throw new Fault(
+    "bad_request",
+    found === "absent"
+      ? `invalid image: it has no ${name} ${wanted}`
+      : `invalid image: ${name} is not a ${wanted}`,
+  );
 }

@@ -57,16 +57,21 @@ int verb_confine(int argc, char **argv)
 		return failed("unshare");
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
 		return failed("make mounts private");
-	int tree = (int)syscall(SYS_open_tree, AT_FDCWD, argv[0],
-				OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	/* Hostile input may have left a link in the place of the directory. */
+	int place = open(argv[0], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (place < 0)
+		return failed("open directory");
+	int tree = (int)syscall(SYS_open_tree, place, "",
+				AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (tree < 0)
 		return failed("open directory");
 	struct mount_attr readonly = { .attr_set = MOUNT_ATTR_RDONLY };
 	if (syscall(SYS_mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, &readonly, sizeof readonly) != 0)
 		return failed("make mounts read-only");
-	if (syscall(SYS_move_mount, tree, "", AT_FDCWD, argv[0], MOVE_MOUNT_F_EMPTY_PATH) != 0)
+	if (syscall(SYS_move_mount, tree, "", place, "",
+		    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0)
 		return failed("bind directory");
-	if (chdir(argv[0]) != 0)
+	if (fchdir(tree) != 0)
 		return failed("enter directory");
 	if (drop_capabilities() != 0)
 		return failed("drop capabilities");
