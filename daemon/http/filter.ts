@@ -3,9 +3,14 @@ import { Fault } from "#base/errors.ts";
 
 export type Filter = (value: unknown) => boolean;
 
+const TOKENS_MAX = 1000;
+
 /** @throws {Fault} bad_request with the place of the error. */
 export function parseFilter(text: string): Filter {
   const tokens = tokenize(text);
+  if (tokens.length > TOKENS_MAX) {
+    throw new Fault("bad_request", `invalid filter: it has more than ${TOKENS_MAX} words`);
+  }
   let at = 0;
   const peek = () => tokens[at]?.toLowerCase();
   const next = (what: string) => {
@@ -67,10 +72,16 @@ function comparison(text: string, field: string, operator: string, wanted: strin
   };
 }
 
-/** LXD compares values as regular expressions over the whole text. */
+/**
+ * LXD compares values as regular expressions, in any case, over the whole text unless they have an
+ * anchor of their own. Its engine takes linear time; this
+ * one does not, so what could take long (repeated groups, many repetitions) is only a plain text.
+ */
 function asPattern(value: string): RegExp | undefined {
+  const isSlow = /\)[*+{]|\\[1-9k]|\(\?/.test(value) || (value.match(/[*+{]/g) ?? []).length > 3;
+  if (isSlow) return undefined;
   try {
-    return new RegExp(`^(?:${value})$`);
+    return new RegExp(/[\^$]/.test(value) ? value : `^(?:${value})$`, "i");
   } catch {
     return undefined; // Ignored: not a pattern, then only equality counts.
   }

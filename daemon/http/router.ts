@@ -1,5 +1,6 @@
 /** From method and path to a route. Only this file imports the router library. */
 import type { Method, RouteRow } from "#api/route.ts";
+import { Fault } from "#base/errors.ts";
 import { TrieRouter } from "hono/router/trie-router";
 import type { BoundRoute } from "./handle.ts";
 
@@ -9,7 +10,11 @@ export interface Match {
 }
 
 export interface Router {
-  /** undefined: no such path; "method": the path exists, not for this method. */
+  /**
+   * undefined: no such path; "method": the path exists, not for this method.
+   *
+   * @throws {Fault} bad_request for a broken escape.
+   */
   match(method: string, path: string): Match | "method" | undefined;
 }
 
@@ -45,9 +50,17 @@ function best(handlers: MatchResult[0], _stash: unknown): Match {
   const ranked = handlers.toSorted((a, b) => braces(a[0].row) - braces(b[0].row));
   const [route, raw] = ranked[0] as MatchResult[0][number];
   const params = Object.fromEntries(
-    Object.entries(raw).map(([key, value]) => [key, decodeURIComponent(value)]),
+    Object.entries(raw).map(([key, value]) => [key, decoded(value)]),
   );
   return { route, params };
+}
+
+function decoded(value: string): string {
+  try {
+    return decodeURIComponent(value);
+  } catch (error) {
+    throw new Fault("bad_request", `invalid escape in the address: "${value}"`, { cause: error });
+  }
 }
 
 function braces(row: RouteRow): number {

@@ -67,7 +67,7 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse | undefined,
 ): Promise<Reply> {
-  const url = new URL(request.url ?? "/", "http://lxd");
+  const url = addressOf(request.url ?? "/");
   const caller = await options.identify(request);
   if (caller.trusted) response?.setHeader("X-LXD-authenticated", "true");
   const match = options.router.match(request.method ?? "GET", trimSlash(url.pathname));
@@ -82,6 +82,13 @@ async function answer(
   authorize(match.route, caller, request);
   const call = await parseCall(match.route, match.params, url, request, caller);
   return await match.route.run(options.services, call);
+}
+
+/** The path is put behind a host as text: "//a/b" would be resolved to the host "a". */
+function addressOf(target: string): URL {
+  const text = target.startsWith("/") ? `http://lxd${target}` : target;
+  if (!URL.canParse(text)) throw new Fault("bad_request", `invalid address "${target}"`);
+  return new URL(text);
 }
 
 function trimSlash(path: string): string {

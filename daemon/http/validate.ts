@@ -67,13 +67,13 @@ function checkChoice(choices: readonly Node[], value: unknown, path: string): un
 function checkMap(node: Node, value: unknown, path: string): unknown {
   if (!isRecord(value)) throw wrong(path, "an object", value);
   const item = Object.values(node.patternProperties ?? {})[0] ?? {};
-  const result: Record<string, unknown> = {};
-  for (const [key, one] of Object.entries(value)) {
-    const isNullText = one === null && item.type === "string";
-    const isNullMap = one === null && item.type === "object";
-    result[key] = isNullText ? "" : isNullMap ? {} : check(item, one, join(path, key));
-  }
-  return result;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, one]) => {
+      const isNullText = one === null && item.type === "string";
+      const isNullMap = one === null && item.type === "object";
+      return [key, isNullText ? "" : isNullMap ? {} : check(item, one, join(path, key))];
+    }),
+  );
 }
 
 function checkObject(
@@ -85,7 +85,7 @@ function checkObject(
   if (!isRecord(value)) throw wrong(path, "an object", value);
   const result: Record<string, unknown> = {};
   for (const [key, one] of Object.entries(value)) {
-    const known = properties[key];
+    const known = Object.hasOwn(properties, key) ? properties[key] : undefined;
     if (known === undefined) {
       if (node.ignored?.includes(key)) continue;
       throw unknownField(join(path, key), key, Object.keys(properties));
@@ -93,7 +93,7 @@ function checkObject(
     if (one !== null) result[key] = check(known, one, join(path, key));
   }
   for (const key of node.required ?? []) {
-    if (!(key in result)) {
+    if (!Object.hasOwn(result, key)) {
       throw new Fault("bad_request", `invalid request: "${join(path, key)}" is missing`);
     }
   }
