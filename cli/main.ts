@@ -65,7 +65,8 @@ async function dispatch({ program, name, out, args }: Call): Promise<number> {
     out.text(commandHelp(COMMANDS, command, help));
     return 0;
   }
-  const [least, most] = command.args;
+  const [leastNames, most] = command.args;
+  const least = "all" in command.flags && flags.all === true ? 0 : leastNames;
   if (parsed.args.length < least || parsed.args.length > most) {
     out.text(usageHelp(command, help));
     if (parsed.args.length === 0) return 0;

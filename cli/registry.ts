@@ -2,20 +2,53 @@
 import type { Command } from "./command.ts";
 import { ACTIVATE_COMMANDS } from "./commands/activate.ts";
 import { CLUSTER_COMMANDS } from "./commands/cluster.ts";
+import { CONFIG_COMMANDS } from "./commands/config/config.ts";
+import { deviceCommands } from "./commands/config/devices.ts";
+import { METADATA_COMMANDS, TEMPLATE_COMMANDS } from "./commands/config/metadata.ts";
+import { CONSOLE_COMMANDS } from "./commands/console.ts";
+import { CREATE_COMMANDS } from "./commands/create/create.ts";
 import { DELETE_COMMANDS } from "./commands/delete.ts";
+import { EXEC_COMMANDS } from "./commands/exec.ts";
+import { FILE_COMMANDS } from "./commands/file/file.ts";
+import { INFO_COMMANDS } from "./commands/info/info.ts";
 import { SERVER_INIT_COMMANDS } from "./commands/init/init.ts";
+import { LIST_COMMANDS } from "./commands/list/list.ts";
+import { NETWORK_COMMANDS } from "./commands/network/network.ts";
+import { PROFILE_COMMANDS } from "./commands/profile.ts";
+import { PROJECT_COMMANDS } from "./commands/project.ts";
+import { QUERY_COMMANDS } from "./commands/query.ts";
+import { REMOTE_COMMANDS } from "./commands/remote/remote.ts";
 import { RENAME_COMMANDS } from "./commands/rename.ts";
 import { SERVER_LIFE_COMMANDS } from "./commands/server_life.ts";
 import { SQL_COMMANDS } from "./commands/sql.ts";
+import { STATE_COMMANDS } from "./commands/state.ts";
+import { STORAGE_COMMANDS } from "./commands/storage/storage.ts";
 import { VERSION_COMMANDS } from "./commands/version.ts";
 
 export const COMMANDS: readonly Command[] = [
   ...ACTIVATE_COMMANDS,
   ...CLUSTER_COMMANDS,
+  ...CONFIG_COMMANDS,
+  ...CONSOLE_COMMANDS,
+  ...CREATE_COMMANDS,
   ...DELETE_COMMANDS,
+  ...EXEC_COMMANDS,
+  ...FILE_COMMANDS,
+  ...INFO_COMMANDS,
+  ...LIST_COMMANDS,
+  ...METADATA_COMMANDS,
+  ...NETWORK_COMMANDS,
+  ...PROFILE_COMMANDS,
+  ...PROJECT_COMMANDS,
+  ...QUERY_COMMANDS,
+  ...REMOTE_COMMANDS,
   ...RENAME_COMMANDS,
   ...SERVER_INIT_COMMANDS,
   ...SERVER_LIFE_COMMANDS,
   ...SQL_COMMANDS,
+  ...STATE_COMMANDS,
+  ...STORAGE_COMMANDS,
+  ...TEMPLATE_COMMANDS,
   ...VERSION_COMMANDS,
+  ...deviceCommands({ prefix: "config device", noun: "instance" }),
 ];

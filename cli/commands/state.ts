@@ -2,7 +2,7 @@
 import type { Client } from "#api/client.ts";
 import { type Command, command, type FlagSpecs, UsageError } from "../command.ts";
 import { type Context, path } from "../context.ts";
-import { attachConsole } from "../terminal/console.ts";
+import { attachConsole, checkConsoleType } from "../terminal/console.ts";
 
 const ALL = { all: { kind: "bool", summary: "Run against all instances" } } as const;
 const CONSOLE = {
@@ -33,7 +33,7 @@ export const STATE_COMMANDS: readonly Command[] = [
       ...CONSOLE,
       stateless: { kind: "bool", summary: "Ignore the instance state" },
     },
-    args: [0, Infinity],
+    args: [1, Infinity],
     run: (context, names, flags) =>
       changeState(context, names, {
         action: "start",
@@ -53,7 +53,7 @@ export const STATE_COMMANDS: readonly Command[] = [
       ...STOPPING,
       stateful: { kind: "bool", summary: "Store the instance state" },
     },
-    args: [0, Infinity],
+    args: [1, Infinity],
     run: (context, names, flags) => changeState(context, names, { action: "stop", ...flags }),
   }),
   command({
@@ -61,7 +61,7 @@ export const STATE_COMMANDS: readonly Command[] = [
     usage: INSTANCES,
     summary: "Restart instances",
     flags: { ...ALL, ...CONSOLE, ...STOPPING },
-    args: [0, Infinity],
+    args: [1, Infinity],
     run: (context, names, flags) => changeState(context, names, { action: "restart", ...flags }),
   }),
   command({
@@ -71,7 +71,7 @@ export const STATE_COMMANDS: readonly Command[] = [
     description: 'Their processes stand still until "start" or "resume".',
     uncommon: true,
     flags: ALL,
-    args: [0, Infinity],
+    args: [1, Infinity],
     run: (context, names, flags) => changeState(context, names, { action: "freeze", ...flags }),
   }),
   command({
@@ -81,7 +81,7 @@ export const STATE_COMMANDS: readonly Command[] = [
     aliases: ["unpause"],
     uncommon: true,
     flags: ALL,
-    args: [0, Infinity],
+    args: [1, Infinity],
     run: (context, names, flags) => changeState(context, names, { action: "unfreeze", ...flags }),
   }),
 ];
@@ -108,13 +108,13 @@ async function changeState(
   names: readonly string[],
   change: Change,
 ): Promise<number> {
+  if (change.console) {
+    if (change.all) throw new UsageError("--console can't be used with --all");
+    checkConsoleType(change.console);
+  }
   const targets = change.all
     ? await everyInstance(context, names, change.action)
     : names.map((label) => ({ ...context.resource(label), label, state: "" }));
-  if (targets.length === 0) {
-    if (change.all) return 0;
-    throw new UsageError("No instances specified: name one, or use --all");
-  }
   if (change.console && targets.length > 1) {
     throw new UsageError("--console only works with a single instance");
   }
@@ -126,10 +126,12 @@ async function changeState(
   await Promise.all(targets.map((target) =>
     changeOne(context, target, change).catch((error) => {
       failed.push(target.label);
-      context.out.error(`error: ${error instanceof Error ? error.message : error}`);
+      const reason = error instanceof Error ? error.message : error;
+      context.out.error(`${target.label}: error: ${reason}`);
     })
   ));
   if (failed.length === 0) return 0;
+  context.out.error("");
   throw new Error(`Some instances failed to ${VERB[change.action]}`);
 }
 
@@ -186,15 +188,15 @@ async function changeOne(context: Context, target: Target, change: Change): Prom
       await Promise.all([attachConsole(context, client, name), request()]);
     } else await request();
   } catch (error) {
-    throw withHint(error, target.label);
+    throw startHint(error, target.label);
   }
   if (change.console && action !== "stop") await attachConsole(context, client, name);
 }
 
 /** The log usually says more about a container that doesn't start or stop. */
-function withHint(error: unknown, label: string): unknown {
+export function startHint(error: unknown, label: string): unknown {
   if (!(error instanceof Error) || !("status" in error) || error.status !== 400) return error;
-  if (error.message.includes("is already")) return error;
+  if (/is already|isn't running|not running/.test(error.message)) return error;
   return new Error(`${error.message}\nTry \`lxc info --show-log ${label}\` for more info`, {
     cause: error,
   });

@@ -30,32 +30,40 @@ export function shape(kind: keyof typeof SHAPES): Shape {
       empty: match[3] === "[]" ? "list" : match[3] === "{}" ? "map" : "null",
       time: match[2] === "_at",
       optional: match[4] !== undefined,
-      shape: inner && shape(inner),
+      shape: inner && (match[3] === "{}" ? valuesOf(shape(inner)) : shape(inner)),
     });
   }
   cache.set(kind, made);
   return made;
 }
 
+/** The shape of a map whose values have this shape. */
+const valuesOf = (inner: Shape): Shape =>
+  new Map([[ANY, { empty: "null", time: false, optional: false, shape: inner }]]);
+
+/** Stands for every key of a map. */
+const ANY = "*";
+
 /** `name`, `name[]` a list, `name{}` a map, `name?` left out if empty, `name:shape` of its value. */
 const SHAPES = {
   instancePut: "architecture config{} devices{} ephemeral profiles[] restore? stateful description",
   instance: "architecture config{} devices{} ephemeral profiles[] restore? stateful description " +
-    "created_at expanded_config{} expanded_devices{} name status status_code last_used_at " +
+    "created_at expanded_config{}? expanded_devices{}? name status status_code last_used_at " +
     "location type project",
   instanceFull:
     "architecture config{} devices{} ephemeral profiles[] restore? stateful description " +
-    "created_at expanded_config{} expanded_devices{} name status status_code last_used_at " +
-    "location type project backups[]:backup state:state snapshots[]:snapshotFull",
+    "created_at expanded_config{}? expanded_devices{}? name status status_code last_used_at " +
+    "location type project backups[]:backup state:state snapshots[]:snapshot",
   backup: "name created_at expires_at instance_only container_only optimized_storage",
-  state: "status status_code disk{} memory:memory network{}:networks pid processes cpu:cpu",
+  state: "status status_code disk{} memory:memory network{}:network_state pid processes cpu:cpu",
   memory: "usage usage_peak total? swap_usage swap_usage_peak",
   cpu: "usage",
-  networks: "addresses[] counters hwaddr host_name mtu state type",
-  snapshot: "expires_at architecture config{} created_at devices{} ephemeral expanded_config{} " +
-    "expanded_devices{} last_used_at name profiles[] stateful size",
-  snapshotFull: "architecture config{} created_at expires_at devices{} ephemeral " +
-    "expanded_config{} expanded_devices{} last_used_at name profiles[] stateful size",
+  network_state: "addresses[]:address counters:counters hwaddr host_name mtu state type",
+  address: "family address netmask scope",
+  counters: "bytes_received bytes_sent packets_received packets_sent errors_received " +
+    "errors_sent packets_dropped_outbound packets_dropped_inbound",
+  snapshot: "expires_at architecture config{} created_at devices{} ephemeral expanded_config{}? " +
+    "expanded_devices{}? last_used_at name profiles[] stateful size",
   profile: "config{} description devices{} name used_by[]",
   network: "config{} description name type used_by[] managed status locations[]",
   pool: "config{} description name driver used_by[] status locations[]",
@@ -77,7 +85,7 @@ const SHAPES = {
     "lxc_features{} os_name os_version project server server_clustered server_event_mode " +
     "server_name server_pid server_version storage storage_version " +
     "storage_supported_drivers[]:driver",
-  driver: "Name Version Remote",
+  driver: "name version remote",
   operation: "id class description created_at updated_at status status_code resources{} " +
     "metadata may_cancel err location",
   certificate: "name type restricted projects[] certificate fingerprint",
@@ -85,6 +93,8 @@ const SHAPES = {
   lease: "hostname hwaddr address type location",
   metadata: "architecture creation_date expiry_date properties{} templates{}:template",
   template: "when[] create_only template properties{}",
+  poolResources: "space:space inodes:space",
+  space: "used total",
   preseed: "config{} networks[]:preseedNetwork storage_pools[]:preseedPool " +
     "profiles[]:preseedProfile projects[]:preseedProject cluster",
   preseedNetwork: "config{} description name type project",
@@ -109,9 +119,16 @@ export function* entriesOf(
     if (!fields.has(key)) continue;
     const item = fields.get(key) ?? EMPTY[field.empty];
     fields.delete(key);
-    if (!field.optional || (item !== null && item !== "" && item !== 0)) yield [key, item, field];
+    if (!field.optional || !isEmpty(item)) yield [key, item, field];
   }
-  for (const key of [...fields.keys()].sort(compare)) yield [key, fields.get(key), undefined];
+  for (const key of [...fields.keys()].sort(compare)) {
+    yield [key, fields.get(key), order?.get(ANY)];
+  }
+}
+
+function isEmpty(value: unknown): boolean {
+  if (typeof value === "object" && value !== null) return Object.keys(value).length === 0;
+  return value === null || value === "" || value === 0;
 }
 
 const EMPTY = { list: [], map: {}, null: null } as const;
