@@ -80,7 +80,8 @@ async function answer(
     throw new Fault("unavailable", refusal);
   }
   authorize(match.route, caller, request);
-  const call = await parseCall(match.route, match.params, url, request, caller);
+  const inside = inProject(match.route, caller, projectOf(url));
+  const call = await parseCall(match.route, match.params, url, request, inside);
   return await match.route.run(options.services, call);
 }
 
@@ -112,6 +113,32 @@ function authorize(route: BoundRoute, caller: Caller, request: IncomingMessage):
   if (!isAllowed) throw new Fault("not_authorized", "not authorized");
 }
 
+function projectOf(url: URL): string {
+  return url.searchParams.get("project") || "default";
+}
+
+/** What belongs to no project: handlers show of it what the caller may see. */
+const PROJECTLESS =
+  /^\/1\.0\/(resources|cluster|warnings|certificates|projects|operations|events|storage-pools)\b/;
+
+/**
+ * The caller as it counts in the project: a restricted one is a stranger outside of its own.
+ *
+ * @throws {Fault} not_authorized where strangers get nothing.
+ */
+function inProject({ row }: BoundRoute, caller: Caller, project: string): Caller {
+  if (!caller.trusted || mayUse(caller, project) || row.path === "/" || row.path === "/1.0") {
+    return caller;
+  }
+  const isProjectless = PROJECTLESS.test(row.path) && !row.path.includes("/volumes");
+  if (isProjectless && project === "default") return caller;
+  if (row.access === "anyone" && caller.protocol === "tls") {
+    const { address } = caller;
+    return { protocol: "tls", address, username: "", trusted: false, projects: [] };
+  }
+  throw new Fault("not_authorized", "not authorized");
+}
+
 async function parseCall(
   route: BoundRoute,
   params: Readonly<Record<string, string>>,
@@ -120,10 +147,7 @@ async function parseCall(
   caller: Caller,
 ): Promise<Call<BoundRoute["row"]>> {
   const { row } = route;
-  const project = url.searchParams.get("project") || "default";
-  if (caller.trusted && !mayUse(caller, project) && project !== "default") {
-    throw new Fault("not_authorized", "not authorized");
-  }
+  const project = projectOf(url);
   const wantsBody = row.body !== undefined && !(row.stream === true && !isJson(request));
   const body = wantsBody && row.body !== undefined
     ? validate(row.body, await readJson(request))

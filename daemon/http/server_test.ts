@@ -92,6 +92,11 @@ const ROUTES: readonly BoundRoute[] = [
       throw new Fault("conflict", "it exists", { hint: "Take another." });
     },
   ),
+  handle(
+    route({ method: "GET", path: "/1.0/whoami", summary: "", access: "anyone", reply: "sync" }),
+    (_services, { caller }) => sync({ trusted: caller.trusted }),
+  ),
+  access("/1.0/resources", "trusted"),
   access("/1.0/open", "anyone"),
   access("/1.0/admin", "admin"),
   access("/internal/local", "local"),
@@ -294,7 +299,12 @@ Deno.test("each access level lets in whom it names", async () => {
   await using world = await open();
   const statuses = async (caller: Caller) => {
     world.caller = caller;
-    const paths = ["/1.0/open", "/1.0/things", "/1.0/admin", "/internal/local"];
+    const paths = [
+      "/1.0/open?project=blue",
+      "/1.0/things?project=blue",
+      "/1.0/admin?project=blue",
+      "/internal/local?project=blue",
+    ];
     return await Promise.all(paths.map(async (path) => (await world.ask(path)).status));
   };
 
@@ -315,12 +325,25 @@ Deno.test("a stranger learns no more from what isn't there", async () => {
   assert.equal(claimed.status, 403);
 });
 
-Deno.test("a restricted caller stays in its projects", async () => {
+Deno.test("a restricted caller stays in its projects, the default one is no exception", async () => {
   await using world = await open();
   world.caller = GUEST;
+  const status = async (path: string) => (await world.ask(path)).status;
 
-  assert.equal((await world.ask("/1.0/query?project=blue")).status, 200);
-  assert.equal((await world.ask("/1.0/query?project=red")).status, 403);
+  assert.equal(await status("/1.0/query?project=blue"), 200);
+  assert.equal(await status("/1.0/query?project=red"), 403);
+  assert.equal(await status("/1.0/query"), 403);
+  assert.equal(await status("/1.0/resources"), 200);
+  assert.equal(await status("/1.0/resources?project=red"), 403);
+});
+
+Deno.test("a restricted caller is a stranger in other projects, where strangers are let in", async () => {
+  await using world = await open();
+  world.caller = GUEST;
+  const trusted = async (path: string) => (await world.ask(path)).body.metadata.trusted;
+
+  assert.equal(await trusted("/1.0/whoami?project=blue"), true);
+  assert.equal(await trusted("/1.0/whoami"), false);
 });
 
 Deno.test("while it is refused, only internal requests are served", async () => {

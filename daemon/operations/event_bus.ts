@@ -1,7 +1,7 @@
 /** Hands events to the listeners of GET /1.0/events. A listener that can't follow is dropped. */
 import type { EventObject } from "#api/envelope.ts";
 import { LIMITS } from "#base/limits.ts";
-import type { Caller } from "#daemon/http/caller.ts";
+import { type Caller, mayUse } from "#daemon/http/caller.ts";
 import type { WebSocket } from "#daemon/http/websocket.ts";
 import type { Events } from "./events.ts";
 
@@ -28,7 +28,7 @@ export function createEvents(): EventBus {
       if (!types.includes(event.type)) continue;
       if (event.type === "logging" && caller.projects !== "all") continue;
       const isOther = event.project !== "" && project !== undefined && event.project !== project;
-      if (isOther) continue;
+      if (isOther || (event.project !== "" && !mayUse(caller, event.project))) continue;
       if (socket.bufferedAmount > LIMITS.eventQueueFrames * 1024) socket.terminate();
       else socket.send(frame);
     }

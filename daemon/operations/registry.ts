@@ -40,7 +40,10 @@ export function createOperations(deps: { events: Events; log: Logger }): Operati
       const unfinished = [...all.values()].filter((one) => !one.isOver);
       for (const one of unfinished) if (one.isCancellable) one.cancel();
       const ends = Promise.all(unfinished.filter((one) => one.start.run).map((one) => one.done));
-      await Promise.race([ends, new Promise((resolve) => setTimeout(resolve, timeoutMs).unref())]);
+      const { promise: late, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, timeoutMs);
+      await Promise.race([ends, late]);
+      clearTimeout(timer);
     },
   };
 }

@@ -42,11 +42,10 @@ export function operationRoutes(operations: OperationRegistry, events: EventBus)
     }),
     handle(waitOperation, async (_services, { params, query, caller, signal }) => {
       const operation = operations.get(params.id);
-      if (!caller.trusted && !hasSecret(operation, query.secret)) {
+      if (!maySee(operation, caller) && !hasSecret(operation, query.secret)) {
         throw new Fault("not_authorized", "not authorized");
       }
-      const seconds = Number(query.timeout ?? -1);
-      await endOrTimeout(operation, seconds < 0 ? undefined : seconds * 1000, signal);
+      await endOrTimeout(operation, timeoutMs(query.timeout), signal);
       return sync(operation.render());
     }),
     handle(operationWebsocket, (_services, { params, query, request }) => {
@@ -88,6 +87,13 @@ export function operationRoutes(operations: OperationRegistry, events: EventBus)
 function hasSecret(operation: LiveOperation, secret: string | undefined): boolean {
   const metadata = operation.render().metadata ?? {};
   return secret !== undefined && Object.values(metadata).includes(secret);
+}
+
+/** undefined: no end. Timers hold 31 bits. @throws {Fault} bad_request */
+function timeoutMs(text: string | undefined): number | undefined {
+  const seconds = Number(text ?? -1);
+  if (Number.isNaN(seconds)) throw new Fault("bad_request", `invalid timeout "${text}"`);
+  return seconds < 0 ? undefined : Math.min(seconds * 1000, 2 ** 31 - 1);
 }
 
 async function endOrTimeout(

@@ -15,7 +15,7 @@ import { isTrue } from "#base/units.ts";
 import { writeConfig } from "#daemon/db/config.ts";
 import { text, type Tx } from "#daemon/db/db.ts";
 import { getProject, listProjects, type Project } from "#daemon/db/projects.ts";
-import { mayUse } from "#daemon/http/caller.ts";
+import { type Caller, mayUse } from "#daemon/http/caller.ts";
 import {
   background,
   type BoundRoute,
@@ -69,6 +69,11 @@ async function usedBy(tx: Tx, project: Project): Promise<string[]> {
 /** What only the default profile uses is as good as empty. */
 function isEmpty(urls: readonly string[]): boolean {
   return urls.every((url) => url.startsWith("/1.0/profiles/default"));
+}
+
+/** @throws {Fault} not_authorized */
+function requireSight(caller: Caller, project: string): void {
+  if (!mayUse(caller, project)) throw new Fault("not_authorized", "not authorized");
 }
 
 function checkName(name: string): void {
@@ -151,7 +156,8 @@ export default [
     events.lifecycle({ action: "project-created", source, project: body.name, caller });
     return created(source);
   }),
-  handle(getProjectRow, async ({ db }, { params }) => {
+  handle(getProjectRow, async ({ db }, { params, caller }) => {
+    requireSight(caller, params.name);
     const object = await db.read(async (tx) => render(tx, await getProject(tx, params.name)));
     return sync(object, { etag: { description: object.description, config: object.config } });
   }),
@@ -196,7 +202,8 @@ export default [
     events.lifecycle({ action: "project-deleted", source, project: params.name, caller });
     return sync();
   }),
-  handle(getProjectState, async ({ db }, { params }) => {
+  handle(getProjectState, async ({ db }, { params, caller }) => {
+    requireSight(caller, params.name);
     const usage = await db.read(async (tx) => {
       const project = await getProject(tx, params.name);
       const count = async (table: string) =>
