@@ -111,7 +111,13 @@ function messageOf(error: unknown): string {
   if (error instanceof Deno.errors.PermissionDenied && isConnect(error)) {
     return "cannot reach the daemon: you may not use its socket; are you in its group (lxd)?";
   }
-  return error instanceof Error ? error.message : String(error);
+  return error instanceof Error ? fileError(error.message) : String(error);
+}
+
+/** "No such file or directory (os error 2): open 'x'" -> "open x: no such file or directory". */
+function fileError(message: string): string {
+  const [, reason, call, path] = /^(.+) \(os error \d+\): (\w+) '(.*)'$/s.exec(message) ?? [];
+  return reason === undefined ? message : `${call} ${path}: ${reason.toLowerCase()}`;
 }
 
 const isConnect = (error: Error) => /connect/.test(error.stack ?? "");

@@ -1,11 +1,13 @@
 /** Every command, as one table. Help, completion and typo hints derive from it. */
 import type { Command } from "./command.ts";
 import { ACTIVATE_COMMANDS } from "./commands/activate.ts";
+import { BACKUP_COMMANDS } from "./commands/backup.ts";
 import { CLUSTER_COMMANDS } from "./commands/cluster.ts";
 import { CONFIG_COMMANDS } from "./commands/config/config.ts";
 import { deviceCommands } from "./commands/config/devices.ts";
 import { METADATA_COMMANDS, TEMPLATE_COMMANDS } from "./commands/config/metadata.ts";
 import { CONSOLE_COMMANDS } from "./commands/console.ts";
+import { COPY_COMMANDS } from "./commands/copy/copy.ts";
 import { CREATE_COMMANDS } from "./commands/create/create.ts";
 import { DELETE_COMMANDS } from "./commands/delete.ts";
 import { EXEC_COMMANDS } from "./commands/exec.ts";
@@ -16,10 +18,12 @@ import { LIST_COMMANDS } from "./commands/list/list.ts";
 import { NETWORK_COMMANDS } from "./commands/network/network.ts";
 import { PROFILE_COMMANDS } from "./commands/profile.ts";
 import { PROJECT_COMMANDS } from "./commands/project.ts";
+import { PUBLISH_COMMANDS } from "./commands/publish.ts";
 import { QUERY_COMMANDS } from "./commands/query.ts";
 import { REMOTE_COMMANDS } from "./commands/remote/remote.ts";
 import { RENAME_COMMANDS } from "./commands/rename.ts";
 import { SERVER_LIFE_COMMANDS } from "./commands/server_life.ts";
+import { SNAPSHOT_COMMANDS } from "./commands/snapshot.ts";
 import { SQL_COMMANDS } from "./commands/sql.ts";
 import { STATE_COMMANDS } from "./commands/state.ts";
 import { STORAGE_COMMANDS } from "./commands/storage/storage.ts";
@@ -27,9 +31,11 @@ import { VERSION_COMMANDS } from "./commands/version.ts";
 
 export const COMMANDS: readonly Command[] = [
   ...ACTIVATE_COMMANDS,
+  ...BACKUP_COMMANDS,
   ...CLUSTER_COMMANDS,
   ...CONFIG_COMMANDS,
   ...CONSOLE_COMMANDS,
+  ...COPY_COMMANDS,
   ...CREATE_COMMANDS,
   ...DELETE_COMMANDS,
   ...EXEC_COMMANDS,
@@ -40,11 +46,13 @@ export const COMMANDS: readonly Command[] = [
   ...NETWORK_COMMANDS,
   ...PROFILE_COMMANDS,
   ...PROJECT_COMMANDS,
+  ...PUBLISH_COMMANDS,
   ...QUERY_COMMANDS,
   ...REMOTE_COMMANDS,
   ...RENAME_COMMANDS,
   ...SERVER_INIT_COMMANDS,
   ...SERVER_LIFE_COMMANDS,
+  ...SNAPSHOT_COMMANDS,
   ...SQL_COMMANDS,
   ...STATE_COMMANDS,
   ...STORAGE_COMMANDS,

@@ -43,7 +43,8 @@ async function exists(client: Client, { name, label }: { name: string; label: st
   }
 }
 
-async function deleteInstance(
+/** @throws if it runs and `force` is not given. */
+export async function deleteInstance(
   context: Context,
   client: Client,
   { name, force }: { name: string; force: boolean },

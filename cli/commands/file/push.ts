@@ -103,7 +103,7 @@ async function pushFile(
 ): Promise<void> {
   const size = info?.isFile ? info.size : undefined;
   const title = `Pushing ${source} to ${path}`;
-  const stream = counted(file === undefined ? piecesOfStdin() : piecesOf(file), (bytes) => {
+  const stream = counted(piecesOf(file ?? Deno.stdin), (bytes) => {
     const share = size ? `${Math.floor(bytes / size * 100)}%` : siBytes(bytes);
     context.out.progress(`${title}: ${share}`);
   });
@@ -125,15 +125,6 @@ async function* counted(
   for await (const piece of pieces) {
     yield piece;
     onBytes(total += piece.length);
-  }
-}
-
-async function* piecesOfStdin(): AsyncGenerator<Uint8Array> {
-  const buffer = new Uint8Array(256 * 1024);
-  for (;;) {
-    const count = await Deno.stdin.read(buffer);
-    if (count === null) return;
-    yield buffer.subarray(0, count);
   }
 }
 

@@ -84,8 +84,13 @@ export async function typeOf(guest: Guest, path: string): Promise<FileType | und
 
 const CHUNK_BYTES = 256 * 1024;
 
-/** Pieces of a local file; each is valid until the next one is asked for. */
-export async function* piecesOf(file: Deno.FsFile): AsyncGenerator<Uint8Array> {
+/** Something to read bytes from; null at its end. */
+export interface Source {
+  read(into: Uint8Array): Promise<number | null>;
+}
+
+/** Pieces of a local file or pipe; each is valid until the next one is asked for. */
+export async function* piecesOf(file: Source): AsyncGenerator<Uint8Array> {
   const buffer = new Uint8Array(CHUNK_BYTES);
   for (;;) {
     const count = await file.read(buffer);
