@@ -169,23 +169,20 @@ async function fillDebian(recipe: Recipe, root: HostPath, options: BuildOptions)
   await configureDebian(root);
 }
 
+/** In namespaces of its own: its end is that of all that it started, and of what it mounted. */
+const CONTAINED = ["--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--", "debootstrap"];
+
 async function debootstrap(args: readonly string[], options: BuildOptions): Promise<void> {
-  let child: Deno.ChildProcess;
-  try {
-    child = new Deno.Command("debootstrap", {
-      args: [...args],
-      stdin: "null",
-      stdout: "piped",
-      stderr: "null",
-      env: { LC_ALL: "C", DEBIAN_FRONTEND: "noninteractive" },
-      signal: options.signal,
-    }).spawn();
-  } catch (error) {
-    throw new Fault("bad_request", "cannot build the image: debootstrap is missing", {
-      cause: error,
-      hint: "Install it: apt-get install debootstrap",
-    });
-  }
+  const child = new Deno.Command("unshare", {
+    args: [...CONTAINED, ...args],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+    env: { LC_ALL: "C", DEBIAN_FRONTEND: "noninteractive" },
+  }).spawn();
+  const abort = () => child.kill("SIGKILL"); // unshare(1) heeds no other signal.
+  options.signal.addEventListener("abort", abort, { once: true });
+  if (options.signal.aborted) abort();
   let last = "";
   let count = 0;
   const decoder = new TextDecoder();
@@ -199,8 +196,14 @@ async function debootstrap(args: readonly string[], options: BuildOptions): Prom
     const error = /^E: (.*)$/m.exec(decoder.decode(chunk));
     if (error !== null) last = error[1] ?? last;
   }
-  const { success } = await child.status;
+  const { success, code } = await child.status;
+  options.signal.removeEventListener("abort", abort);
   options.signal.throwIfAborted();
+  if (code === 127) {
+    throw new Fault("bad_request", "cannot build the image: debootstrap is missing", {
+      hint: "Install it: apt-get install debootstrap",
+    });
+  }
   if (!success) {
     throw new Fault("bad_request", `debootstrap failed: ${last}`, { hint: "Is the mirror right?" });
   }

@@ -77,7 +77,7 @@ export function gnuLong(type: "L" | "K", text: string): Uint8Array {
 export function archive(
   parts: readonly (TarMember | Uint8Array)[],
   options: { readonly end?: boolean } = {},
-): Uint8Array {
+): Uint8Array<ArrayBuffer> {
   const blocks = parts.map((part) => part instanceof Uint8Array ? part : member(part));
   if (options.end !== false) blocks.push(END);
   return joined(blocks);
