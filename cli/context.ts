@@ -144,6 +144,12 @@ export class Context {
     return await this.wait(client, reply.metadata, options.title);
   }
 
+  /** Make a new client of the remote when it is asked for again. */
+  forget(remoteName: string): void {
+    this.#clients.get(remoteName)?.[Symbol.dispose]();
+    this.#clients.delete(remoteName);
+  }
+
   close(): void {
     for (const client of this.#clients.values()) client[Symbol.dispose]();
   }

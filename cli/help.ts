@@ -54,11 +54,6 @@ export function commandHelp(
   return parts.join("\n");
 }
 
-/** What a call with too few arguments prints. */
-export function usageHelp(command: Command, options: HelpOptions): string {
-  return `${usageText(command, options, false)}\n${flagSections(command)}`;
-}
-
 function usageText(command: Command, options: HelpOptions, hasChildren: boolean): string {
   const call = `${options.program} ${nameOf(command, options.program)}`;
   const flags = command.usage.includes("[flags]") ? "" : " [flags]";

@@ -7,7 +7,7 @@ import { expandAlias } from "./aliases.ts";
 import { type Command, GLOBAL_FLAGS, UsageError } from "./command.ts";
 import { parseFlags } from "./flags.ts";
 import { Context } from "./context.ts";
-import { commandHelp, programHelp, usageHelp } from "./help.ts";
+import { commandHelp, programHelp } from "./help.ts";
 import { Output, processStreams } from "./output/output.ts";
 import { COMMANDS } from "./registry.ts";
 import { findCommand, type ProgramName } from "./registry_rules.ts";
@@ -68,7 +68,7 @@ async function dispatch({ program, name, out, args }: Call): Promise<number> {
   const [leastNames, most] = command.args;
   const least = "all" in command.flags && flags.all === true ? 0 : leastNames;
   if (parsed.args.length < least || parsed.args.length > most) {
-    out.text(usageHelp(command, help));
+    out.text(commandHelp(COMMANDS, command, help));
     if (parsed.args.length === 0) return 0;
     throw new UsageError("Invalid number of arguments");
   }

@@ -3,7 +3,7 @@ import type { Client } from "#api/client.ts";
 import { type Command, command, FORMAT_FLAG, group } from "../command.ts";
 import { type Context, path, type Resource } from "../context.ts";
 import { editYaml } from "../edit.ts";
-import { parseKeyValues, setKeys, unsetKey, update } from "../keys.ts";
+import { parseKeyValues, setKeys, update } from "../keys.ts";
 import { naturalOrder, shape } from "../output/shape.ts";
 import { render } from "../output/table.ts";
 import { toYaml } from "../output/yaml.ts";
@@ -226,7 +226,11 @@ const OF_PROFILES: readonly Command[] = [
     args: [2, 2],
     async run(context, [label = "", key = ""]) {
       const { client, url } = profileOf(context, label);
-      await unsetKey(client, url, key);
+      // An empty value unsets a key, and lets the server refuse one that it does not know.
+      await update<Profile>(client, url, (profile) => ({
+        ...profile,
+        config: { ...profile.config, [key]: "" },
+      }));
     },
   }),
 ];
