@@ -1,15 +1,5 @@
 /** The JSON envelope around every reply, with LXD's field order. @see LXD doc/rest-api.md */
-import {
-  array,
-  configMap,
-  type Infer,
-  integer,
-  map,
-  object,
-  oneOf,
-  string,
-  unknown,
-} from "./schema.ts";
+import { array, type Infer, integer, map, object, oneOf, string, unknown } from "./schema.ts";
 
 export interface Envelope<Metadata = unknown> {
   readonly type: "sync" | "async" | "error";
