@@ -188,9 +188,11 @@ Deno.test("tidy: every file of the product is reached from mod.ts", () => {
 Deno.test("tidy: every claimed API extension names a test that exists", () => {
   const named = Map.groupBy(EXTENSIONS, ([, test]) => test);
   const missing = [...named].filter(([test]) => !files.includes(test))
-    .map(([test, claims]) => `${test}, for ${claims.map(([name]) => name).join(" ")}`);
+    .map(([test, claims]) =>
+      [test, `${test}, for ${claims.map(([name]) => name).join(" ")}`] as const
+    );
 
-  assert.deepEqual(missing, []);
+  settle(missing, exceptions.TESTS_TO_COME);
 });
 
 Deno.test("tidy: no file names paths of a developer's machine", async () => {

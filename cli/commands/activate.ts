@@ -1,6 +1,6 @@
 /** lxd activateifneeded: start a socket-activated daemon if there is work for it. */
 import type { DatabaseSync } from "node:sqlite";
-import { type Command, command } from "../command.ts";
+import { type Command, command } from "#cli/command.ts";
 
 export const ACTIVATE_COMMANDS: readonly Command[] = [
   command({

@@ -1,8 +1,8 @@
 /** export and import: an instance as a tarball. */
 import type { OperationObject } from "#api/envelope.ts";
-import { type Command, command } from "../command.ts";
-import { type Context, path } from "../context.ts";
-import { siBytes } from "../output/time.ts";
+import { type Command, command } from "#cli/command.ts";
+import { type Context, path } from "#cli/context.ts";
+import { siBytes } from "#cli/output/time.ts";
 import { piecesOf, type Source, writePieces } from "./file/transfer.ts";
 
 const KEPT_MS = 24 * 3600 * 1000;

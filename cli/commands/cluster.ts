@@ -1,6 +1,6 @@
 /** cluster: this server is never part of one; every word says so, as LXD does without a cluster. */
-import { type Command, command, group } from "../command.ts";
-import type { Context } from "../context.ts";
+import { type Command, command, group } from "#cli/command.ts";
+import type { Context } from "#cli/context.ts";
 
 const CLIENT_WORDS = "add edit enable evacuate get list list-tokens remove rename restore " +
   "revoke-token set show unset update-certificate";

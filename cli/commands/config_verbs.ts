@@ -1,11 +1,11 @@
 /** show, get, set, unset, edit: the same for everything that has a name and configuration keys. */
 import type { Client } from "#api/client.ts";
-import { type Command, command, type FlagSpecs, TARGET_FLAG } from "../command.ts";
-import type { Context } from "../context.ts";
-import { editYaml } from "../edit.ts";
-import { parseKeyValues, setKeys, update } from "../keys.ts";
-import { shape } from "../output/shape.ts";
-import { toYaml } from "../output/yaml.ts";
+import { type Command, command, type FlagSpecs, TARGET_FLAG } from "#cli/command.ts";
+import type { Context } from "#cli/context.ts";
+import { editYaml } from "#cli/edit.ts";
+import { parseKeyValues, setKeys, update } from "#cli/keys.ts";
+import { shape } from "#cli/output/shape.ts";
+import { toYaml } from "#cli/output/yaml.ts";
 
 /** Where an object is. */
 export interface Place {

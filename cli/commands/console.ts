@@ -1,7 +1,7 @@
 /** console: attach to an instance's console, or read what it said. */
-import { type Command, command } from "../command.ts";
-import { path } from "../context.ts";
-import { attachConsole, checkConsoleType } from "../terminal/console.ts";
+import { type Command, command } from "#cli/command.ts";
+import { path } from "#cli/context.ts";
+import { attachConsole, checkConsoleType } from "#cli/terminal/console.ts";
 
 export const CONSOLE_COMMANDS: readonly Command[] = [
   command({

@@ -1,8 +1,8 @@
 /** delete: instances and snapshots. */
 import type { Client } from "#api/client.ts";
-import { type Command, command } from "../command.ts";
-import { type Context, path } from "../context.ts";
-import { readLine } from "../stdin.ts";
+import { type Command, command } from "#cli/command.ts";
+import { type Context, path } from "#cli/context.ts";
+import { readLine } from "#cli/stdin.ts";
 
 export const DELETE_COMMANDS: readonly Command[] = [
   command({

@@ -1,8 +1,8 @@
 /** exec and shell: run programs in instances. */
-import { type Command, command, type FlagsOf, type FlagSpecs, UsageError } from "../command.ts";
-import { type Context, path } from "../context.ts";
-import { type ExecRequest, execute } from "../terminal/exec_session.ts";
-import { terminalSize } from "../terminal/raw_mode.ts";
+import { type Command, command, type FlagsOf, type FlagSpecs, UsageError } from "#cli/command.ts";
+import { type Context, path } from "#cli/context.ts";
+import { type ExecRequest, execute } from "#cli/terminal/exec_session.ts";
+import { terminalSize } from "#cli/terminal/raw_mode.ts";
 
 const FLAGS = {
   cwd: { kind: "string", summary: "Directory to run the command in (default /root)" },

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { FlagsOf, FlagSpecs } from "../command.ts";
-import { parseFlags } from "../flags.ts";
+import type { FlagsOf, FlagSpecs } from "#cli/command.ts";
+import { parseFlags } from "#cli/flags.ts";
 import { EXEC_COMMANDS, execRequest, type Surroundings } from "./exec.ts";
 
 const PIPES: Surroundings = { terminals: false, term: undefined, width: 0, height: 0 };

@@ -1,12 +1,12 @@
 /** profile: sets of keys and devices that instances share. */
 import type { Client } from "#api/client.ts";
-import { type Command, command, FORMAT_FLAG, group } from "../command.ts";
-import { type Context, path, type Resource } from "../context.ts";
-import { editYaml } from "../edit.ts";
-import { parseKeyValues, setKeys, update } from "../keys.ts";
-import { naturalOrder, shape } from "../output/shape.ts";
-import { render } from "../output/table.ts";
-import { toYaml } from "../output/yaml.ts";
+import { type Command, command, FORMAT_FLAG, group } from "#cli/command.ts";
+import { type Context, path, type Resource } from "#cli/context.ts";
+import { editYaml } from "#cli/edit.ts";
+import { parseKeyValues, setKeys, update } from "#cli/keys.ts";
+import { naturalOrder, shape } from "#cli/output/shape.ts";
+import { render } from "#cli/output/table.ts";
+import { toYaml } from "#cli/output/yaml.ts";
 import { deviceCommands } from "./config/devices.ts";
 import { PROFILE_HELP } from "./config/help.ts";
 

@@ -1,11 +1,11 @@
 /** project: separate worlds of instances, images, profiles, networks and volumes on one server. */
 import { formatBytes } from "#base/units.ts";
-import { type Command, command, FORMAT_FLAG, group } from "../command.ts";
-import { path } from "../context.ts";
-import { parsePairs } from "../keys.ts";
-import { shape } from "../output/shape.ts";
-import { sortRows } from "../output/sort.ts";
-import { render } from "../output/table.ts";
+import { type Command, command, FORMAT_FLAG, group } from "#cli/command.ts";
+import { path } from "#cli/context.ts";
+import { parsePairs } from "#cli/keys.ts";
+import { shape } from "#cli/output/shape.ts";
+import { sortRows } from "#cli/output/sort.ts";
+import { render } from "#cli/output/table.ts";
 import { configVerbs } from "./config_verbs.ts";
 import { asRemote } from "./network/network.ts";
 

@@ -1,8 +1,8 @@
 /** publish: an instance or snapshot becomes an image. */
 import type { Client } from "#api/client.ts";
-import { type Command, command, UsageError } from "../command.ts";
-import { type Context, isNotFound, path } from "../context.ts";
-import { update } from "../keys.ts";
+import { type Command, command, UsageError } from "#cli/command.ts";
+import { type Context, isNotFound, path } from "#cli/context.ts";
+import { update } from "#cli/keys.ts";
 
 export const PUBLISH_COMMANDS: readonly Command[] = [
   command({

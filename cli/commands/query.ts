@@ -1,8 +1,8 @@
 /** query: one raw call of the API. */
 import type { Envelope, OperationObject } from "#api/envelope.ts";
 import { ClientError } from "#api/client.ts";
-import { type Command, command, UsageError } from "../command.ts";
-import { toJson } from "../output/json.ts";
+import { type Command, command, UsageError } from "#cli/command.ts";
+import { toJson } from "#cli/output/json.ts";
 
 export const QUERY_COMMANDS: readonly Command[] = [
   command({

@@ -1,6 +1,6 @@
 /** rename: instances and snapshots. */
-import { type Command, command } from "../command.ts";
-import { path } from "../context.ts";
+import { type Command, command } from "#cli/command.ts";
+import { path } from "#cli/context.ts";
 
 export const RENAME_COMMANDS: readonly Command[] = [
   command({

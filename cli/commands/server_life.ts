@@ -1,6 +1,6 @@
 /** lxd waitready, lxd shutdown: the beginning and the end of the daemon, as its starters see them. */
 import { type Client, localSocket } from "#api/client.ts";
-import { type Command, command } from "../command.ts";
+import { type Command, command } from "#cli/command.ts";
 
 const TIMEOUT = {
   timeout: { kind: "int", short: "t", summary: "Number of seconds to wait before giving up" },

@@ -1,6 +1,6 @@
 /** snapshot and restore. */
-import { type Command, command } from "../command.ts";
-import { isNotFound, path } from "../context.ts";
+import { type Command, command } from "#cli/command.ts";
+import { isNotFound, path } from "#cli/context.ts";
 
 /** "Never", as the API writes it. */
 const NEVER = "0001-01-01T00:00:00Z";

@@ -1,7 +1,7 @@
 /** lxd sql: the databases by hand. */
-import { type Command, command, UsageError } from "../command.ts";
-import { type SqlResult, sqlText } from "../output/sql.ts";
-import { readStdin } from "../stdin.ts";
+import { type Command, command, UsageError } from "#cli/command.ts";
+import { type SqlResult, sqlText } from "#cli/output/sql.ts";
+import { readStdin } from "#cli/stdin.ts";
 
 export const SQL_COMMANDS: readonly Command[] = [
   command({

@@ -1,8 +1,8 @@
 /** start, stop, restart, pause, resume: changes of the running state. */
 import type { Client } from "#api/client.ts";
-import { type Command, command, type FlagSpecs, UsageError } from "../command.ts";
-import { type Context, path } from "../context.ts";
-import { attachConsole, checkConsoleType } from "../terminal/console.ts";
+import { type Command, command, type FlagSpecs, UsageError } from "#cli/command.ts";
+import { type Context, path } from "#cli/context.ts";
+import { attachConsole, checkConsoleType } from "#cli/terminal/console.ts";
 
 const ALL = { all: { kind: "bool", summary: "Run against all instances" } } as const;
 const CONSOLE = {

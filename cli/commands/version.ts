@@ -1,6 +1,6 @@
 /** version: of this program, and of the server it talks to. */
 import { LXD_COMPAT_VERSION } from "#base/version.ts";
-import { type Command, command } from "../command.ts";
+import { type Command, command } from "#cli/command.ts";
 
 export const VERSION_COMMANDS: readonly Command[] = [
   command({

@@ -1,7 +1,7 @@
 /** The console of an instance on the user's terminal. */
 import type { Client } from "#api/client.ts";
 import type { OperationObject } from "#api/envelope.ts";
-import { type Context, path } from "../context.ts";
+import { type Context, path } from "#cli/context.ts";
 import { controlSender, forwardSize } from "./control.ts";
 import { rawMode, terminalSize } from "./raw_mode.ts";
 import { drain, receiveAll, sendAll, type Source } from "./streams.ts";

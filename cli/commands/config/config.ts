@@ -1,11 +1,11 @@
 /** config: keys of instances and of the server. */
 import type { Client } from "#api/client.ts";
-import { type Command, command, group, TARGET_FLAG, UsageError } from "../../command.ts";
-import { type Context, path } from "../../context.ts";
-import { editYaml } from "../../edit.ts";
-import { type Configured, parseKeyValues, setKeys, unsetKey, update } from "../../keys.ts";
-import { shape } from "../../output/shape.ts";
-import { toYaml } from "../../output/yaml.ts";
+import { type Command, command, group, TARGET_FLAG, UsageError } from "#cli/command.ts";
+import { type Context, path } from "#cli/context.ts";
+import { editYaml } from "#cli/edit.ts";
+import { type Configured, parseKeyValues, setKeys, unsetKey, update } from "#cli/keys.ts";
+import { shape } from "#cli/output/shape.ts";
+import { toYaml } from "#cli/output/yaml.ts";
 import { INSTANCE_HELP, SERVER_HELP, SNAPSHOT_HELP } from "./help.ts";
 
 const EXPANDED = { kind: "bool", short: "e" } as const;

@@ -1,9 +1,9 @@
 /** config device and profile device: the same verbs on instances and profiles. */
 import type { Client } from "#api/client.ts";
-import { type Command, command, group } from "../../command.ts";
-import { type Context, path } from "../../context.ts";
-import { parseKeyValues, parsePairs, update } from "../../keys.ts";
-import { toYaml } from "../../output/yaml.ts";
+import { type Command, command, group } from "#cli/command.ts";
+import { type Context, path } from "#cli/context.ts";
+import { parseKeyValues, parsePairs, update } from "#cli/keys.ts";
+import { toYaml } from "#cli/output/yaml.ts";
 
 type Device = Record<string, string>;
 type Devices = Record<string, Device>;

@@ -1,11 +1,11 @@
 /** config metadata and config template: what an instance has from its image. */
-import { type Command, command, FORMAT_FLAG, group } from "../../command.ts";
-import { path } from "../../context.ts";
-import { editText, editYaml } from "../../edit.ts";
-import { shape } from "../../output/shape.ts";
-import { render } from "../../output/table.ts";
-import { toYaml } from "../../output/yaml.ts";
-import { readStdin } from "../../stdin.ts";
+import { type Command, command, FORMAT_FLAG, group } from "#cli/command.ts";
+import { path } from "#cli/context.ts";
+import { editText, editYaml } from "#cli/edit.ts";
+import { shape } from "#cli/output/shape.ts";
+import { render } from "#cli/output/table.ts";
+import { toYaml } from "#cli/output/yaml.ts";
+import { readStdin } from "#cli/stdin.ts";
 import { METADATA_HELP } from "./help.ts";
 
 const INSTANCE = "[<remote>:]<instance>";

@@ -1,7 +1,7 @@
 /** copy and move: instances, to another name, pool, project or server. */
-import { type Command, command, type FlagsOf, UsageError } from "../../command.ts";
-import { type Context, path, type Resource } from "../../context.ts";
-import { deleteInstance } from "../delete.ts";
+import { type Command, command, type FlagsOf, UsageError } from "#cli/command.ts";
+import { type Context, path, type Resource } from "#cli/context.ts";
+import { deleteInstance } from "#cli/commands/delete.ts";
 import { transfer, TRANSFER_FLAGS } from "./transfer.ts";
 
 const MODES = "Transfer modes (--mode):\n" +

@@ -1,10 +1,10 @@
 /** A copy of an instance or snapshot, on the same server or another one. */
 import type { Client } from "#api/client.ts";
 import type { OperationObject } from "#api/envelope.ts";
-import { UsageError } from "../../command.ts";
-import { type Context, path, type Resource } from "../../context.ts";
-import { parsePairs } from "../../keys.ts";
-import { applyOverrides, type Devices, parseOverrides } from "../create/body.ts";
+import { UsageError } from "#cli/command.ts";
+import { type Context, path, type Resource } from "#cli/context.ts";
+import { parsePairs } from "#cli/keys.ts";
+import { applyOverrides, type Devices, parseOverrides } from "#cli/commands/create/body.ts";
 
 /** Flags that copy and move share. */
 export const TRANSFER_FLAGS = {

@@ -1,10 +1,10 @@
 /** What `launch` and `init` ask for, as the body of POST /1.0/instances. */
 import { type Client, ClientError } from "#api/client.ts";
 import { parseYaml } from "#api/yaml.ts";
-import { UsageError } from "../../command.ts";
-import { path } from "../../context.ts";
-import { coerce } from "../../edit.ts";
-import { readStdin } from "../../stdin.ts";
+import { UsageError } from "#cli/command.ts";
+import { path } from "#cli/context.ts";
+import { coerce } from "#cli/edit.ts";
+import { readStdin } from "#cli/stdin.ts";
 
 export type Devices = Record<string, Record<string, string>>;
 

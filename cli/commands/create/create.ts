@@ -8,10 +8,10 @@ import {
   type FlagSpecs,
   TARGET_FLAG,
   UsageError,
-} from "../../command.ts";
-import { type Context, path } from "../../context.ts";
-import { attachConsole, checkConsoleType } from "../../terminal/console.ts";
-import { startHint } from "../state.ts";
+} from "#cli/command.ts";
+import { type Context, path } from "#cli/context.ts";
+import { attachConsole, checkConsoleType } from "#cli/terminal/console.ts";
+import { startHint } from "#cli/commands/state.ts";
 import { instanceBody, parseStdin } from "./body.ts";
 import { findImage } from "./image.ts";
 

@@ -1,7 +1,7 @@
 /** Which image `launch` means, as the source of a new instance. */
 import { type Client, ClientError } from "#api/client.ts";
-import { type Context, isNotFound, path } from "../../context.ts";
-import type { Remote } from "../../remotes.ts";
+import { type Context, isNotFound, path } from "#cli/context.ts";
+import type { Remote } from "#cli/remotes.ts";
 
 export interface ImageSource {
   /** The `source` of POST /1.0/instances. */

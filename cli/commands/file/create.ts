@@ -1,5 +1,5 @@
 /** file create: an empty file, a folder or a link in an instance. */
-import { command, UsageError } from "../../command.ts";
+import { command, UsageError } from "#cli/command.ts";
 import { parentOf, parseGuestPath, parseMode } from "./paths.ts";
 import { createFolders } from "./push.ts";
 import { postFile } from "./transfer.ts";

@@ -1,6 +1,6 @@
 /** file: files of instances. */
-import { type Command, command, group } from "../../command.ts";
-import { editText } from "../../edit.ts";
+import { type Command, command, group } from "#cli/command.ts";
+import { editText } from "#cli/edit.ts";
 import { parseGuestPath } from "./paths.ts";
 import { FILE_CREATE } from "./create.ts";
 import { FILE_PULL } from "./pull.ts";

@@ -1,7 +1,7 @@
 /** file pull: from an instance onto this machine. */
-import { command, UsageError } from "../../command.ts";
-import type { Context } from "../../context.ts";
-import { siBytes } from "../../output/time.ts";
+import { command, UsageError } from "#cli/command.ts";
+import type { Context } from "#cli/context.ts";
+import { siBytes } from "#cli/output/time.ts";
 import { baseName, joinPath, parentOf, parseGuestPath } from "./paths.ts";
 import { getFile, type Guest, type GuestFile, writePieces } from "./transfer.ts";
 

@@ -1,7 +1,7 @@
 /** file push: from this machine into an instance. */
-import { command, UsageError } from "../../command.ts";
-import type { Context } from "../../context.ts";
-import { siBytes } from "../../output/time.ts";
+import { command, UsageError } from "#cli/command.ts";
+import type { Context } from "#cli/context.ts";
+import { siBytes } from "#cli/output/time.ts";
 import {
   baseName,
   cleanPath,

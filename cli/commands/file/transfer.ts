@@ -2,7 +2,7 @@
 import { type Client, ClientError } from "#api/client.ts";
 import type { RequestBody } from "#api/http1.ts";
 import type { TransportReply } from "#api/transport.ts";
-import { path as url } from "../../context.ts";
+import { path as url } from "#cli/context.ts";
 import { formatMode } from "./paths.ts";
 
 /** An instance whose files are meant. */

@@ -1,10 +1,10 @@
 /** info: an instance, the server, its hardware. */
 import { ClientError } from "#api/client.ts";
-import { type Command, command, TARGET_FLAG, UsageError } from "../../command.ts";
-import { type Context, path, type Resource } from "../../context.ts";
-import { shape } from "../../output/shape.ts";
-import { toYaml } from "../../output/yaml.ts";
-import type { Instance } from "../list/instance.ts";
+import { type Command, command, TARGET_FLAG, UsageError } from "#cli/command.ts";
+import { type Context, path, type Resource } from "#cli/context.ts";
+import { shape } from "#cli/output/shape.ts";
+import { toYaml } from "#cli/output/yaml.ts";
+import type { Instance } from "#cli/commands/list/instance.ts";
 import { instanceText } from "./instance_text.ts";
 import { resourcesText } from "./resources_text.ts";
 

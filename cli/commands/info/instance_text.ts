@@ -1,7 +1,7 @@
 /** What `info` says about an instance. Pure. */
 import { formatBytes } from "#base/units.ts";
-import { table } from "../../output/table.ts";
-import { isUnset, shortTime, siBytes } from "../../output/time.ts";
+import { table } from "#cli/output/table.ts";
+import { isUnset, shortTime, siBytes } from "#cli/output/time.ts";
 import {
   type Backup,
   type Instance,
@@ -9,7 +9,7 @@ import {
   isActive,
   type NetworkState,
   type Snapshot,
-} from "../list/instance.ts";
+} from "#cli/commands/list/instance.ts";
 
 export function instanceText(instance: Instance): string {
   const { name, status, architecture, state } = instance;

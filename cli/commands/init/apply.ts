@@ -1,7 +1,7 @@
 /** Bring about a preseed, thing by thing; if one fails, what was done before is undone. */
 import type { Client, ClientError } from "#api/client.ts";
 import { Undo } from "#base/undo.ts";
-import { isNotFound, path } from "../../context.ts";
+import { isNotFound, path } from "#cli/context.ts";
 import type { Keys, Preseed, PreseedNetwork, PreseedPool } from "./preseed.ts";
 
 /** @throws naming the thing that could not be made. */

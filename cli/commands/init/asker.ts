@@ -1,6 +1,6 @@
 /** Questions with answers on standard input, from a terminal or a pipe. */
-import type { Context } from "../../context.ts";
-import { readLine, readPassword } from "../../stdin.ts";
+import type { Context } from "#cli/context.ts";
+import { readLine, readPassword } from "#cli/stdin.ts";
 
 /** How an interview is held; tests answer from a list. */
 export interface Asker {

@@ -1,10 +1,10 @@
 /** lxd init: the first configuration of a server, asked for, automatic, or given as YAML. */
 import type { Client } from "#api/client.ts";
-import { type Command, command, type FlagSpecs, UsageError } from "../../command.ts";
-import { type Context, path } from "../../context.ts";
-import { shape } from "../../output/shape.ts";
-import { toYaml } from "../../output/yaml.ts";
-import { readStdin } from "../../stdin.ts";
+import { type Command, command, type FlagSpecs, UsageError } from "#cli/command.ts";
+import { type Context, path } from "#cli/context.ts";
+import { shape } from "#cli/output/shape.ts";
+import { toYaml } from "#cli/output/yaml.ts";
+import { readStdin } from "#cli/stdin.ts";
 import { applyPreseed } from "./apply.ts";
 import { terminalAsker } from "./asker.ts";
 import { autoPreseed, type ServerFacts } from "./auto.ts";

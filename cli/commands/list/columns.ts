@@ -1,7 +1,7 @@
 /** The columns of `list`: letters, and keys of the configuration or of devices. Pure. */
 import { formatBytes, parseBytes } from "#base/units.ts";
-import { UsageError } from "../../command.ts";
-import { isUnset, shortTime } from "../../output/time.ts";
+import { UsageError } from "#cli/command.ts";
+import { isUnset, shortTime } from "#cli/output/time.ts";
 import { type Instance, isActive } from "./instance.ts";
 
 export interface Column {

@@ -1,8 +1,8 @@
 /** list: instances. */
-import { type Command, command, FORMAT_FLAG, UsageError } from "../../command.ts";
-import type { Context } from "../../context.ts";
-import { naturalOrder, shape } from "../../output/shape.ts";
-import { FORMATS, render } from "../../output/table.ts";
+import { type Command, command, FORMAT_FLAG, UsageError } from "#cli/command.ts";
+import type { Context } from "#cli/context.ts";
+import { naturalOrder, shape } from "#cli/output/shape.ts";
+import { FORMATS, render } from "#cli/output/table.ts";
 import { type Column, DEFAULT_COLUMNS, FAST_COLUMNS, parseColumns } from "./columns.ts";
 import { parseFilters } from "./filters.ts";
 import { LIST_DESCRIPTION } from "./help.ts";

@@ -1,5 +1,5 @@
 /** The text of `network info`. Pure. */
-import { siBytes } from "../../output/time.ts";
+import { siBytes } from "#cli/output/time.ts";
 
 export interface NetworkState {
   readonly addresses: readonly Record<"family" | "address" | "netmask" | "scope", string>[] | null;

@@ -1,11 +1,11 @@
 /** network: bridges that the server manages, and the interfaces of its host. */
-import { type Command, command, FORMAT_FLAG, group, TARGET_FLAG } from "../../command.ts";
-import { type Context, path } from "../../context.ts";
-import { parsePairs } from "../../keys.ts";
-import { shape } from "../../output/shape.ts";
-import { sortRows } from "../../output/sort.ts";
-import { render } from "../../output/table.ts";
-import { addDevice, configVerbs, removeDevice } from "../config_verbs.ts";
+import { type Command, command, FORMAT_FLAG, group, TARGET_FLAG } from "#cli/command.ts";
+import { type Context, path } from "#cli/context.ts";
+import { parsePairs } from "#cli/keys.ts";
+import { shape } from "#cli/output/shape.ts";
+import { sortRows } from "#cli/output/sort.ts";
+import { render } from "#cli/output/table.ts";
+import { addDevice, configVerbs, removeDevice } from "#cli/commands/config_verbs.ts";
 import { networkInfo, type NetworkState } from "./info.ts";
 
 export interface Network {

@@ -2,11 +2,11 @@
 import type { Client } from "#api/client.ts";
 import { peerCertificate, tlsDialer } from "#api/transport_tls.ts";
 import { fingerprintOf, selfSigned, toPem } from "#base/x509.ts";
-import type { Context } from "../../context.ts";
-import type { Remote } from "../../remotes.ts";
-import { readLine, readPassword } from "../../stdin.ts";
+import type { Context } from "#cli/context.ts";
+import type { Remote } from "#cli/remotes.ts";
+import { readLine, readPassword } from "#cli/stdin.ts";
 import { parseToken, remoteUrl, type Token } from "./address.ts";
-import { certificatePath, checkName, removeFile } from "./remote.ts";
+import { certificatePath, checkName, removeFile } from "./files.ts";
 
 export interface AddFlags {
   readonly "accept-certificate": boolean;

@@ -40,7 +40,7 @@ export function parseToken(text: string): Token | undefined {
   if (!/^[A-Za-z0-9+/]{20,}=*$/.test(text)) return undefined;
   try {
     const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-    const value = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>;
+    const value: Record<string, unknown> = JSON.parse(new TextDecoder().decode(bytes));
     const { client_name, fingerprint, addresses, secret } = value;
     if (typeof fingerprint !== "string" || typeof secret !== "string") return undefined;
     if (!Array.isArray(addresses)) return undefined;

@@ -1,11 +1,12 @@
 /** remote: the servers that the client knows. */
-import { type Command, command, FORMAT_FLAG, group } from "../../command.ts";
-import type { Context } from "../../context.ts";
-import { naturalOrder } from "../../output/shape.ts";
-import { sortRows } from "../../output/sort.ts";
-import { render } from "../../output/table.ts";
-import type { Remote } from "../../remotes.ts";
+import { type Command, command, FORMAT_FLAG, group } from "#cli/command.ts";
+import type { Context } from "#cli/context.ts";
+import { naturalOrder } from "#cli/output/shape.ts";
+import { sortRows } from "#cli/output/sort.ts";
+import { render } from "#cli/output/table.ts";
+import type { Remote } from "#cli/remotes.ts";
 import { addRemote } from "./add.ts";
+import { certificatePath, checkName, removeFile } from "./files.ts";
 
 export const REMOTE_COMMANDS: readonly Command[] = [
   group("remote", "Manage the list of remote servers"),
@@ -106,17 +107,6 @@ export const REMOTE_COMMANDS: readonly Command[] = [
   }),
 ];
 
-export const certificatePath = (context: Context, name: string) =>
-  `${context.config.directory}/servercerts/${name}.crt`;
-
-/** @throws for names that could not be told from something else. */
-export function checkName(name: string): void {
-  if (name.includes(":")) throw new Error("Remote names may not contain colons");
-  if (name === "" || name.includes("/") || name === "." || name === "..") {
-    throw new Error(`Invalid remote name "${name}": it must not be empty or have slashes`);
-  }
-}
-
 function known(context: Context, name: string): Remote {
   const remote = context.config.remotes.get(name);
   if (remote === undefined) throw new Error(`Remote ${name} doesn't exist`);
@@ -128,14 +118,6 @@ function changeable(context: Context, name: string): Remote {
   if (remote.static) throw new Error(`Remote ${name} is static and cannot be modified`);
   if (remote.global) throw new Error(`Remote ${name} is global and cannot be removed`);
   return remote;
-}
-
-export function removeFile(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }
 
 const yesNo = (value: boolean | undefined) => value ? "YES" : "NO";

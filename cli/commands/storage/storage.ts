@@ -1,14 +1,14 @@
 /** storage: pools, and what is in them. */
 import { formatBytes } from "#base/units.ts";
-import { type Command, command, FORMAT_FLAG, group, TARGET_FLAG } from "../../command.ts";
-import { path } from "../../context.ts";
-import { parsePairs } from "../../keys.ts";
-import { shape } from "../../output/shape.ts";
-import { sortRows } from "../../output/sort.ts";
-import { render } from "../../output/table.ts";
-import { toYaml } from "../../output/yaml.ts";
-import { configVerbs } from "../config_verbs.ts";
-import { asRemote } from "../network/network.ts";
+import { type Command, command, FORMAT_FLAG, group, TARGET_FLAG } from "#cli/command.ts";
+import { path } from "#cli/context.ts";
+import { parsePairs } from "#cli/keys.ts";
+import { shape } from "#cli/output/shape.ts";
+import { sortRows } from "#cli/output/sort.ts";
+import { render } from "#cli/output/table.ts";
+import { toYaml } from "#cli/output/yaml.ts";
+import { configVerbs } from "#cli/commands/config_verbs.ts";
+import { asRemote } from "#cli/commands/network/network.ts";
 
 interface Pool {
   readonly name: string;
