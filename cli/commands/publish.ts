@@ -1,8 +1,9 @@
 /** publish: an instance or snapshot becomes an image. */
 import type { Client } from "#api/client.ts";
 import { type Command, command, UsageError } from "#cli/command.ts";
-import { type Context, isNotFound, path } from "#cli/context.ts";
+import { type Context, path } from "#cli/context.ts";
 import { update } from "#cli/keys.ts";
+import { setAliases } from "./image/lookup.ts";
 
 export const PUBLISH_COMMANDS: readonly Command[] = [
   command({
@@ -49,7 +50,7 @@ export const PUBLISH_COMMANDS: readonly Command[] = [
         },
       });
       const fingerprint = String(operation.metadata?.fingerprint ?? "");
-      for (const alias of flags.alias) await setAlias(client, alias, fingerprint);
+      await setAliases(client, flags.alias, fingerprint);
       context.out.line(`Instance published with fingerprint: ${fingerprint}`);
     },
   }),
@@ -104,14 +105,4 @@ async function standStill(
       if (ephemeral) await setEphemeral(true);
     },
   };
-}
-
-/** Let an alias mean this image, whatever it meant before. */
-async function setAlias(client: Client, name: string, target: string): Promise<void> {
-  try {
-    await client.send("DELETE", path("images", "aliases", name));
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
-  }
-  await client.send("POST", "/1.0/images/aliases", { json: { name, target } });
 }

@@ -2,6 +2,8 @@
 import { type Client, ClientError } from "#api/client.ts";
 import { type Context, isNotFound, path } from "#cli/context.ts";
 import type { Remote } from "#cli/remotes.ts";
+import { secretOf, serverOf } from "#cli/commands/image/copy.ts";
+import { findAlias } from "#cli/commands/image/lookup.ts";
 
 export interface ImageSource {
   /** The `source` of POST /1.0/instances. */
@@ -53,14 +55,8 @@ interface Found {
 
 /** By alias, else by the start of the fingerprint. */
 async function lookUp(client: Client, name: string): Promise<Found | undefined> {
-  try {
-    const alias = await client.get<{ target: string; type: string }>(
-      path("images", "aliases", name),
-    );
-    return { fingerprint: alias.target, type: alias.type, public: false };
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
-  }
+  const alias = await findAlias(client, name);
+  if (alias !== undefined) return { fingerprint: alias.target, type: alias.type, public: false };
   try {
     return await client.get<Found>(path("images", name));
   } catch (error) {
@@ -81,34 +77,14 @@ async function foreignSource(
   if (found === undefined) throw new ClientError(404, "Image not found");
   const url = path("images", found.fingerprint);
   const image = await client.get<Found>(url);
-  const { environment } = await client.get<{
-    environment: { addresses?: string[]; certificate?: string };
-  }>("/1.0");
-  const [address] = environment.addresses ?? [];
-  const server = remote.addr.startsWith("https:") ? remote.addr : address && `https://${address}`;
-  if (server === undefined) {
-    throw new Error(
-      `cannot copy the image "${name}": the server "${remoteName}" does not listen on the ` +
-        "network; set its core.https_address",
-    );
-  }
-  const secret = image.public ? undefined : await imageSecret(client, url);
+  const secret = image.public ? undefined : await secretOf(client, url);
   const source = {
     type: "image",
     mode: "pull",
-    server,
     protocol: "lxd",
-    certificate: environment.certificate ?? "",
+    ...await serverOf(client, remote),
     fingerprint: image.fingerprint,
     secret,
   };
   return { source, type: image.type };
-}
-
-async function imageSecret(client: Client, url: string): Promise<string | undefined> {
-  const { metadata } = await client.send<{ metadata: { secret?: string } | null }>(
-    "POST",
-    `${url}/secret`,
-  );
-  return metadata.metadata?.secret;
 }

@@ -1,0 +1,97 @@
+/** image export: the files of an image. */
+import type { TransportReply } from "#api/transport.ts";
+import { type Command, command } from "#cli/command.ts";
+import type { Context } from "#cli/context.ts";
+import { siBytes } from "#cli/output/time.ts";
+import { writePieces } from "#cli/commands/file/transfer.ts";
+import { VM_FLAG } from "./flags.ts";
+import { imageOf } from "./lookup.ts";
+import { partsOf } from "./multipart.ts";
+
+export const IMAGE_EXPORT: Command = command({
+  name: "image export",
+  usage: "[<remote>:]<image> [<target>]",
+  summary: "Export and download images",
+  description: "Export and download images\n\n" +
+    "The output target is optional and defaults to the working directory.",
+  flags: VM_FLAG,
+  args: [1, 2],
+  async run(context, [label = "", target = "."], { vm }) {
+    const { client, fingerprint, url } = await imageOf(context, label, vm ? "virtual-machine" : "");
+    const reply = await client.download(`${url}/export`);
+    const files = filesOf(reply);
+    if (target === "-") {
+      for await (const { pieces } of files) await writePieces(pieces, Deno.stdout);
+      return;
+    }
+    const places = placesOf(target, fingerprint);
+    let count = 0;
+    for await (const { name, pieces } of files) {
+      const isRoot = count++ > 0;
+      await save(context, pieces, isRoot ? places.root(name) : places.meta(name));
+    }
+    context.out.say("Image exported successfully!");
+  },
+});
+
+interface NamedFile {
+  readonly name: string;
+  readonly pieces: AsyncIterable<Uint8Array>;
+}
+
+async function* filesOf(reply: TransportReply): AsyncGenerator<NamedFile> {
+  const type = reply.headers["content-type"] ?? "";
+  const boundary = /^multipart\/form-data;.*boundary="?([^";]+)"?/i.exec(type)?.[1];
+  if (boundary !== undefined) {
+    for await (const { headers, pieces } of partsOf(reply.body, boundary)) {
+      yield { name: fileName(headers["content-disposition"]), pieces };
+    }
+    return;
+  }
+  yield { name: fileName(reply.headers["content-disposition"]), pieces: reply.body };
+}
+
+/** Never more than one name: a server must not choose the folder. */
+function fileName(disposition = ""): string {
+  const name = /filename="?([^";]+)"?/i.exec(disposition)?.[1] ?? "";
+  const last = name.split("/").at(-1) ?? "";
+  return last === "." || last === ".." ? "" : last;
+}
+
+/** Where the files go: into a folder under their own names, else beside each other. */
+function placesOf(target: string, fingerprint: string) {
+  let isFolder = false;
+  try {
+    isFolder = Deno.statSync(target).isDirectory;
+  } catch {
+    // Ignored: a new file.
+  }
+  if (isFolder) {
+    return {
+      meta: (name: string) => `${target}/${name || fingerprint}`,
+      root: (name: string) => `${target}/${name || `${fingerprint}.root`}`,
+    };
+  }
+  const extensionOf = (name: string) => name.slice(`${name}.`.indexOf("."));
+  return {
+    meta: (name: string) => `${target}${extensionOf(name)}`,
+    root: () => `${target}.root`,
+  };
+}
+
+async function save(
+  context: Context,
+  pieces: AsyncIterable<Uint8Array>,
+  path: string,
+): Promise<void> {
+  using file = Deno.openSync(path, { write: true, create: true, truncate: true });
+
+  try {
+    await writePieces(pieces, file, (bytes) => {
+      context.out.progress(`Exporting the image: ${siBytes(bytes)}`);
+    });
+  } catch (error) {
+    Deno.removeSync(path);
+    throw error;
+  }
+}
