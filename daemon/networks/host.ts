@@ -80,7 +80,7 @@ export async function findDnsmasq(directory: HostPath): Promise<number | undefin
   const pid = Number(text.trim());
   if (!Number.isInteger(pid) || pid < 2) return undefined;
   const argv = await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "");
-  return argv.startsWith("dnsmasq\0") && argv.includes(`--pid-file=${directory}/dnsmasq.pid`)
+  return /^([^\0]*\/)?dnsmasq\0/.test(argv) && argv.includes(`--pid-file=${directory}/dnsmasq.pid`)
     ? pid
     : undefined;
 }
