@@ -19,10 +19,28 @@ export async function waitUntilHandled(
     } catch {
       return false; // Ignored: it is gone.
     }
-    if (handles(status, signal)) return true;
+    if (handles(status, signal) || waitsForSignals(pid)) return true;
     await new Promise((resolve) => setTimeout(resolve, step));
   }
   return false;
+}
+
+const RT_SIGTIMEDWAIT: Readonly<Record<typeof Deno.build.arch, string>> = {
+  x86_64: "128",
+  aarch64: "137",
+};
+
+/**
+ * An init that fetches its signals (busybox): while it waits in sigtimedwait(2), the kernel shows
+ * what it waits for as not blocked, and yet keeps it.
+ */
+function waitsForSignals(pid: Pid): boolean {
+  try {
+    const call = Deno.readTextFileSync(`/proc/${pid}/syscall`).split(" ", 1)[0];
+    return call === RT_SIGTIMEDWAIT[Deno.build.arch];
+  } catch {
+    return false; // Ignored: the kernel does not tell, or it is gone.
+  }
 }
 
 /** Does SigCgt of /proc/<pid>/status have the signal, or is it blocked for signalfd? Pure. */
