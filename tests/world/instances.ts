@@ -1,0 +1,74 @@
+/** A daemon of ours that is ready for instances: a pool, a bridge, the image "busybox". */
+import assert from "node:assert/strict";
+import { Api } from "./api.ts";
+import { OURS, TestDaemon } from "./daemon.ts";
+import { must } from "./run.ts";
+
+export interface InstanceDaemon {
+  readonly daemon: TestDaemon;
+  readonly api: Api;
+  /** Launch from the image; waits until it runs. */
+  launch(name: string, body?: Readonly<Record<string, unknown>>): Promise<void>;
+  /** The same without the start. */
+  create(name: string, body?: Readonly<Record<string, unknown>>): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+  setState(name: string, action: string, more?: Readonly<Record<string, unknown>>): Promise<void>;
+}
+
+/** @param subnet Third byte of the bridge's IPv4 network. */
+export async function startInstanceDaemon(
+  options: { readonly subnet: number; readonly env?: Record<string, string> },
+): Promise<InstanceDaemon> {
+  const daemon = await TestDaemon.start({ ...OURS, env: options.env ?? {} });
+  const api = new Api({ socketPath: `${daemon.directory}/unix.socket` });
+  try {
+    await setUp(api, options.subnet);
+  } catch (error) {
+    await daemon[Symbol.asyncDispose]();
+    throw error;
+  }
+  const create = async (name: string, body = {}) => {
+    await api.do("POST", "/1.0/instances", {
+      name,
+      source: { type: "image", alias: "busybox" },
+      ...body,
+    });
+  };
+  return {
+    daemon,
+    api,
+    create,
+    launch: (name, body = {}) => create(name, { ...body, start: true }),
+    async setState(name, action, more = {}) {
+      await api.do("PUT", `/1.0/instances/${name}/state`, { action, timeout: 30, ...more });
+    },
+    async [Symbol.asyncDispose]() {
+      await daemon.stop();
+      const left = await must(["ps", "-eo", "pid=,args="]);
+      await daemon[Symbol.asyncDispose]();
+      const lines = left.split("\n").filter((line) => line.includes(`${daemon.directory}/`));
+      assert.deepEqual(lines, [], "a shutdown leaves no process");
+    },
+  };
+}
+
+async function setUp(api: Api, subnet: number): Promise<void> {
+  await api.do("POST", "/1.0/storage-pools", { name: "default", driver: "dir" });
+  await api.do("POST", "/1.0/networks", {
+    name: "testbr0",
+    config: {
+      "ipv4.address": `10.247.${subnet}.1/24`,
+      "ipv6.address": "none",
+    },
+  });
+  await api.do("PATCH", "/1.0/profiles/default", {
+    devices: {
+      root: { type: "disk", path: "/", pool: "default" },
+      eth0: { type: "nic", network: "testbr0", name: "eth0" },
+    },
+  });
+  await api.do("POST", "/1.0/images", {
+    source: { type: "build", alias: "busybox" },
+    aliases: [{ name: "busybox" }],
+  });
+}
