@@ -75,6 +75,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
   });
   const services: Services = {
     paths,
+    helper,
     log,
     db,
     events,

@@ -1,4 +1,5 @@
 /** What main.ts builds and routes get. Modules below routes take only the parts they need. */
+import type { HostPath } from "#base/brand.ts";
 import type { Logger } from "#base/log.ts";
 import type { Database } from "#daemon/db/db.ts";
 import type { Images } from "#daemon/images/service.ts";
@@ -11,6 +12,8 @@ import type { Storage } from "#daemon/storage/service.ts";
 
 export interface Services {
   readonly paths: Paths;
+  /** The C helper. @see ffi/native/README.md */
+  readonly helper: HostPath;
   readonly log: Logger;
   readonly db: Database;
   readonly events: Events;

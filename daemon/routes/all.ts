@@ -9,6 +9,7 @@ import type { StorageService } from "#daemon/storage/create.ts";
 import { certificateRoutes } from "./certificates.ts";
 import imageAliasRoutes from "./image_aliases.ts";
 import { imageRoutes } from "./images.ts";
+import instanceExecRoutes from "./instance_exec.ts";
 import instanceRoutes from "./instances.ts";
 import instanceStateRoutes from "./instance_state.ts";
 import instanceSnapshotRoutes from "./instance_snapshots.ts";
@@ -44,6 +45,7 @@ export function allRoutes(deps: RouteDeps): readonly BoundRoute[] {
     ...instanceRoutes,
     ...instanceStateRoutes,
     ...instanceSnapshotRoutes,
+    ...instanceExecRoutes,
     ...networkRoutes(deps.networks),
     ...storagePoolRoutes(deps.storage),
     ...storageVolumeRoutes(deps.storage),

@@ -79,8 +79,9 @@ interface PipeHandle {
 /**
  * A stream on a raw descriptor (pipe, pty, eventfd, inotify) without a thread. The stream owns the
  * descriptor: call `destroy()`, garbage collection does not close it. EIO at the end of a pty is EOF.
+ * Say which end of a pipe it is: one that is read from where nothing can come ends at once.
  */
-export function fdStream(owned: OwnedFd): Socket {
+export function fdStream(owned: OwnedFd, direction: "read" | "write" | "both" = "both"): Socket {
   const binding = (process as unknown as {
     binding(name: "pipe_wrap"): {
       Pipe: new (type: number) => PipeHandle;
@@ -89,5 +90,7 @@ export function fdStream(owned: OwnedFd): Socket {
   }).binding("pipe_wrap");
   const handle = new binding.Pipe(binding.constants.SOCKET);
   handle.open(owned.take());
-  return new Socket({ handle, readable: true, writable: true } as never);
+  const readable = direction !== "write";
+  const writable = direction !== "read";
+  return new Socket({ handle, readable, writable, allowHalfOpen: true } as never);
 }

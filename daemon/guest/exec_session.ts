@@ -1,0 +1,169 @@
+/** One exec over websockets: a program, its streams, its control. */
+import { Fault } from "#base/errors.ts";
+import { fdStream, type OwnedFd, pipe } from "#ffi/libc/fd.ts";
+import { changeOwner } from "#ffi/libc/in_root.ts";
+import { growPipe } from "#ffi/libc/pipe_size.ts";
+import { openPty, setWindowSize } from "#ffi/libc/pty.ts";
+import { Container } from "#ffi/liblxc/container.ts";
+import type { Socket } from "node:net";
+import { parseControl } from "./control.ts";
+import type { Wish } from "./exec_plan.ts";
+import type { PendingSockets } from "./pending_sockets.ts";
+import { type Place, Program } from "./program.ts";
+import { type Peer, receiveAll, sendAll } from "./streams.ts";
+
+export interface ExecOptions {
+  readonly place: Place;
+  readonly wish: Wish;
+  readonly interactive: boolean;
+  readonly width: number;
+  readonly height: number;
+  /** Owner of the terminal, as ids of the host. */
+  readonly terminalUid: number;
+  readonly sockets: PendingSockets;
+  readonly signal: AbortSignal;
+}
+
+export const EXEC_SOCKETS = {
+  interactive: { all: ["0", "control"], needed: ["0", "control"] },
+  pipes: { all: ["0", "1", "2", "control"], needed: ["0", "1", "2"] },
+} as const;
+
+/** Run it to its end. @returns the exit status. @throws {Fault} if it can't be run. */
+export async function runSession(options: ExecOptions): Promise<number> {
+  const { sockets, signal, interactive } = options;
+  const { needed } = EXEC_SOCKETS[interactive ? "interactive" : "pipes"];
+  try {
+    await sockets.require(needed, signal);
+    return interactive ? await runOnTerminal(options) : await runOnPipes(options);
+  } finally {
+    sockets.close();
+  }
+}
+
+const NO_GROUP_CHANGE = 0xffffffff;
+/** After the end of a program on a terminal that somebody still holds: how long nothing must come. */
+const QUIET_MS = 50;
+
+async function runOnTerminal(options: ExecOptions): Promise<number> {
+  const { place, wish, sockets, width, height } = options;
+  const { master, slave } = await openTerminal(place);
+  let program: Program;
+  {
+    using held = slave;
+    if (width > 0 && height > 0) setWindowSize(master.fd, width, height);
+    changeOwner(held.fd, options.terminalUid, NO_GROUP_CHANGE);
+    program = new Program({ place, wish, terminal: true, fds: [held.fd, held.fd, held.fd] });
+  }
+  const masterFd = master.fd;
+  const stream = fdStream(master);
+  const peer = await sockets.peer("0");
+  using _control = followControl(options, program, (columns, rows) => {
+    if (!stream.destroyed) setWindowSize(masterFd, columns, rows);
+  });
+  const sent = sendAll(stream, peer);
+  void receiveAll(peer, stream).then(() => {
+    // The input has ended: the terminal's own way to say so.
+    if (!stream.destroyed) stream.write("\x04");
+  });
+  try {
+    const status = await program.ended;
+    await Promise.race([sent, untilQuiet(stream, peer)]);
+    return status;
+  } finally {
+    stream.destroy();
+  }
+}
+
+async function openTerminal({ lxcName, lxcPath }: Place) {
+  using container = new Container(lxcName, lxcPath);
+  using devpts = await container.devpts();
+  return openPty(devpts?.fd);
+}
+
+/** The program has ended, others still hold its terminal: what it wrote arrives, then it is over. */
+async function untilQuiet(stream: Socket, { websocket, socket }: Peer): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const over = () => {
+    // A peer that does not keep up still gets what is there.
+    if (stream.isPaused() || socket.writableLength > 0) {
+      return void (timer = setTimeout(over, QUIET_MS));
+    }
+    websocket.send("", { binary: false }, () => resolve());
+  };
+  let timer = setTimeout(over, QUIET_MS);
+  const again = () => {
+    clearTimeout(timer);
+    timer = setTimeout(over, QUIET_MS);
+  };
+  stream.on("data", again);
+  stream.once("close", () => {
+    clearTimeout(timer);
+    resolve();
+  });
+  await promise;
+}
+
+async function runOnPipes(options: ExecOptions): Promise<number> {
+  const { place, wish, sockets } = options;
+  const [input, output, error] = [pipe(), pipe(), pipe()];
+  const theirs: readonly OwnedFd[] = [input.reader, output.writer, error.writer];
+  const mine: readonly OwnedFd[] = [input.writer, output.reader, error.reader];
+  let program: Program;
+  try {
+    for (const { fd } of [input.writer, output.reader]) growPipe(fd);
+    const [stdin, stdout, stderr] = [input.reader.fd, output.writer.fd, error.writer.fd];
+    program = new Program({ place, wish, terminal: false, fds: [stdin, stdout, stderr] });
+  } catch (problem) {
+    for (const end of mine) end[Symbol.dispose]();
+    throw problem;
+  } finally {
+    for (const end of theirs) end[Symbol.dispose]();
+  }
+  const stdin = fdStream(input.writer, "write");
+  const [stdout, stderr] = [fdStream(output.reader, "read"), fdStream(error.reader, "read")];
+  using _control = followControl(options, program, () => {});
+  const peers = await Promise.all(["0", "1", "2"].map((name) => sockets.peer(name)));
+  const [in0, out1, err2] = peers as [Peer, Peer, Peer];
+  void receiveAll(in0, stdin).then(() => stdin.end());
+  out1.websocket.once("close", () => {
+    // Nobody else could end it.
+    if (!sockets.isConnected("control")) program.kill();
+  });
+  try {
+    const sent = Promise.all([sendAll(stdout, out1), sendAll(stderr, err2)]);
+    const status = await program.ended;
+    await sent;
+    return status;
+  } finally {
+    for (const stream of [stdin, stdout, stderr]) stream.destroy();
+  }
+}
+
+/** Resize and signal as the client says; kill the program when it goes, or at a cancel. */
+function followControl(
+  { sockets, signal }: ExecOptions,
+  program: Program,
+  resize: (columns: number, rows: number) => void,
+): Disposable {
+  const kill = () => program.kill();
+  signal.addEventListener("abort", kill, { once: true });
+  if (signal.aborted) kill();
+  void sockets.peer("control").then(({ websocket }) => {
+    websocket.on("message", (data) => {
+      const message = parseControl(String(data));
+      if (message?.command === "signal") program.signal(message.signal);
+      if (message?.command === "window-resize") resize(message.width, message.height);
+    });
+    websocket.once("close", kill);
+    websocket.resume();
+    if (websocket.readyState !== websocket.OPEN) kill();
+  });
+  return { [Symbol.dispose]: () => signal.removeEventListener("abort", kill) };
+}
+
+/** LXD's words for a program that is missing or can't be run. */
+export function assertRan(status: number): void {
+  if (status === 127) throw new Fault("bad_request", "Command not found");
+  if (status === 126) throw new Fault("bad_request", "Command not executable");
+}

@@ -1,0 +1,112 @@
+/** A program in an instance: started by the helper, watched over a pipe. */
+import { type Fd, type HostPath, type Pid, pid as brandPid } from "#base/brand.ts";
+import { ERRNO, Fault, isErrno } from "#base/errors.ts";
+import { fdStream, OwnedFd, pipe } from "#ffi/libc/fd.ts";
+import { openPidfd, reap, signalPidfd, spawn } from "#ffi/libc/process.ts";
+import type { Wish } from "./exec_plan.ts";
+
+/** Where an instance is for liblxc. */
+export interface Place {
+  readonly helper: HostPath;
+  readonly lxcPath: HostPath;
+  readonly lxcName: string;
+}
+
+export interface ProgramOptions {
+  readonly place: Place;
+  readonly wish: Wish;
+  readonly terminal: boolean;
+  /** Standard input, output and error; null is /dev/null. The caller keeps and closes its own. */
+  readonly fds: readonly [Fd | null, Fd | null, Fd | null];
+}
+
+const SIGKILL = 9;
+const SIGNAL_BASE = 128;
+
+export class Program {
+  /** Exit status as shells count: 128 + n for signal n. @throws {Fault} if it could not be started. */
+  readonly ended: Promise<number>;
+  #pidfd: OwnedFd | undefined;
+  /** Signals that came before the program was there. */
+  #early: number[] = [];
+  #isOver = false;
+
+  /** @throws {Fault} bad_request if the call is too long for the kernel. */
+  constructor(options: ProgramOptions) {
+    const { place, wish, terminal, fds } = options;
+    const lines = pipe();
+    using writer = lines.writer;
+    using reader = lines.reader;
+    const env = Object.entries(wish.environment).map(([key, value]) => `${key}=${value}`);
+    const argv = [
+      ...[place.helper, "exec", place.lxcPath, place.lxcName, "3"],
+      ...[`${wish.user}`, `${wish.group}`, wish.cwd, terminal ? "tty" : "pipe"],
+      ...[`${env.length}`, ...env, ...wish.command],
+    ];
+    const helper = start(argv, [...fds, writer.fd]);
+    this.ended = this.#watch(new OwnedFd(reader.take()), helper);
+    this.ended.catch(() => {}); // Ignored: whoever awaits `ended` gets it.
+  }
+
+  /** @returns false if it is over. */
+  signal(number: number): boolean {
+    if (this.#isOver) return false;
+    if (this.#pidfd === undefined) return this.#early.push(number) > 0;
+    return signalPidfd(this.#pidfd.fd, number);
+  }
+
+  kill(): void {
+    this.signal(SIGKILL);
+  }
+
+  async #watch(reader: OwnedFd, helper: Pid): Promise<number> {
+    const stream = fdStream(reader, "read");
+    let text = "";
+    try {
+      for await (const chunk of stream) {
+        text += String(chunk);
+        this.#noticePid(text, helper);
+      }
+    } finally {
+      stream.destroy();
+      reap(helper);
+      this.#isOver = true;
+      this.#pidfd?.[Symbol.dispose]();
+    }
+    const [, word, value] = /^(exit|signal) (\d+)$/m.exec(text) ?? [];
+    if (word === "exit") return Number(value);
+    if (word === "signal") return SIGNAL_BASE + Number(value);
+    throw new Fault("internal", "cannot run the command in the instance: attaching to it failed", {
+      hint: "Is it running? lxc info --show-log says more.",
+    });
+  }
+
+  #noticePid(text: string, helper: Pid): void {
+    const value = /^pid (\d+)$/m.exec(text)?.[1];
+    if (value === undefined || this.#pidfd !== undefined || this.#isOver) return;
+    this.#pidfd = openChild(brandPid(Number(value)), helper);
+    this.#isOver = this.#pidfd === undefined;
+    for (const number of this.#early.splice(0)) this.signal(number);
+  }
+}
+
+/** Undefined if it has ended; a process that got its number meanwhile has another parent. */
+function openChild(child: Pid, parent: Pid): OwnedFd | undefined {
+  try {
+    using pidfd = openPidfd(child);
+    const stat = Deno.readTextFileSync(`/proc/${child}/stat`);
+    const isOurs = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1] === `${parent}`;
+    return isOurs ? new OwnedFd(pidfd.take()) : undefined;
+  } catch (error) {
+    if (isErrno(error, ERRNO.ESRCH) || error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+function start(argv: readonly string[], fds: readonly (Fd | null)[]) {
+  try {
+    return spawn(argv, { fds, env: { LC_ALL: "C", PATH: "/usr/sbin:/usr/bin:/sbin:/bin" } });
+  } catch (error) {
+    throw new Fault("bad_request", `cannot run the command: ${String(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,164 @@
+/** Run commands in instances. */
+import { type InstanceExecPost, postInstanceExec } from "#api/routes/instances.ts";
+import { guestPath, type Pid } from "#base/brand.ts";
+import type { Caller } from "#daemon/http/caller.ts";
+import { background, type BoundRoute, handle } from "#daemon/http/handle.ts";
+import { projectSuffix } from "#daemon/http/list.ts";
+import { acceptWebsocket } from "#daemon/http/websocket.ts";
+import { planExec, type Wish } from "#daemon/guest/exec_plan.ts";
+import { assertRan, EXEC_SOCKETS, runSession } from "#daemon/guest/exec_session.ts";
+import { PendingSockets } from "#daemon/guest/pending_sockets.ts";
+import { type Place, Program } from "#daemon/guest/program.ts";
+import type { IdMap } from "#daemon/idmap/idmap.ts";
+import type { FoundInstance } from "#daemon/instances/running.ts";
+import type { OperationContext } from "#daemon/operations/operation.ts";
+import type { Services } from "#daemon/services.ts";
+import { O, openPath } from "#ffi/libc/fd.ts";
+import { openInRoot } from "#ffi/libc/in_root.ts";
+import type { IncomingMessage } from "node:http";
+
+export default [
+  handle(postInstanceExec, async (services, { params, query, body, caller }) => {
+    const found = await services.instances.running.requireRunning(query.project, params.name);
+    const wish = planExec(body, {
+      config: found.record.expandedConfig,
+      ...lookAround(found.pid),
+    });
+    const exec = { services, found, wish, body, caller };
+    return background(body["wait-for-websocket"] === true ? onWebsockets(exec) : alone(exec));
+  }),
+] satisfies BoundRoute[];
+
+interface Exec {
+  readonly services: Services;
+  readonly found: FoundInstance;
+  readonly wish: Wish;
+  readonly body: InstanceExecPost;
+  readonly caller: Caller;
+}
+
+function lookAround(pid: Pid): { readonly hasSnaps: boolean; readonly isNixos: boolean } {
+  using root = openPath(`/proc/${pid}/root`, O.PATH | O.DIRECTORY);
+  const has = (path: string): boolean => {
+    try {
+      using _found = openInRoot(root.fd, guestPath(path), O.PATH);
+      return true;
+    } catch {
+      return false; // Ignored: it is not there.
+    }
+  };
+  return { hasSnaps: has("/snap"), isNixos: has("/etc/NIXOS") };
+}
+
+function placeOf({ services, found }: Exec): Place {
+  const { lxcName, lxcPath } = found;
+  return { helper: services.helper, lxcName, lxcPath };
+}
+
+/** What both kinds of operations have in common. */
+function operationOf(exec: Exec) {
+  const { services, found, wish, body, caller } = exec;
+  const { project, name } = found.record;
+  services.events.lifecycle({
+    action: "instance-exec",
+    source: `/1.0/instances/${name}${projectSuffix(project)}`,
+    project,
+    caller,
+    context: { command: wish.command },
+  });
+  return {
+    description: "Executing command",
+    project,
+    resources: { instances: [name] },
+    caller,
+    cancellable: true,
+    metadata: {
+      command: wish.command,
+      environment: wish.environment,
+      interactive: body.interactive === true,
+    },
+  };
+}
+
+function onWebsockets(exec: Exec) {
+  const { services, found, wish, body } = exec;
+  const interactive = body.interactive === true;
+  const sockets = new PendingSockets(EXEC_SOCKETS[interactive ? "interactive" : "pipes"].all);
+  const common = operationOf(exec);
+  return services.operations.start({
+    ...common,
+    class: "websocket",
+    metadata: { ...common.metadata, fds: sockets.secrets },
+    connect: async (secret, socket, head, request) => {
+      const name = sockets.claim(secret);
+      const websocket = await acceptWebsocket(request as IncomingMessage, socket, head, {
+        paused: true,
+      });
+      sockets.arrive(name, { websocket, socket });
+    },
+    run: async (context) => {
+      const status = await runSession({
+        place: placeOf(exec),
+        wish,
+        interactive,
+        width: body.width ?? 0,
+        height: body.height ?? 0,
+        terminalUid: hostUid(found.idmap, wish.user),
+        sockets,
+        signal: context.signal,
+      });
+      return ended(context, status);
+    },
+  });
+}
+
+/** An id without a place in the map belongs to nobody: then the terminal stays root's. */
+function hostUid(idmap: IdMap | null, uid: number): number {
+  if (idmap === null) return uid;
+  const find = (id: number) =>
+    idmap.find((one) => one.isUid && id >= one.nsId && id < one.nsId + one.size);
+  const entry = find(uid);
+  if (entry !== undefined) return entry.hostId + (uid - entry.nsId);
+  return find(0)?.hostId ?? 0;
+}
+
+/** The exit status is told also where it makes the operation fail. */
+function ended({ progress }: OperationContext, status: number): Record<string, unknown> {
+  progress({ return: status });
+  assertRan(status);
+  return { return: status };
+}
+
+/** Without websockets: the output is dropped, or goes into log files. */
+function alone(exec: Exec) {
+  const { services, found, wish, body } = exec;
+  const { project, name } = found.record;
+  return services.operations.start({
+    ...operationOf(exec),
+    run: async (context) => {
+      const record = body["record-output"] === true;
+      const files = record ? ["stdout", "stderr"].map((kind) => `exec_${context.id}.${kind}`) : [];
+      const [stdout, stderr] = files.map((file) =>
+        openPath(`${found.logs}/${file}`, O.WRONLY | O.CREAT | O.EXCL, 0o600)
+      );
+      using _stdout = stdout;
+      using _stderr = stderr;
+      const program = new Program({
+        place: placeOf(exec),
+        wish,
+        terminal: false,
+        fds: [null, stdout?.fd ?? null, stderr?.fd ?? null],
+      });
+      const kill = () => program.kill();
+      context.signal.addEventListener("abort", kill, { once: true });
+      const status = await program.ended;
+      context.signal.removeEventListener("abort", kill);
+      if (record) {
+        const suffix = projectSuffix(project);
+        const [out, err] = files.map((file) => `/1.0/instances/${name}/logs/${file}${suffix}`);
+        context.progress({ output: { "1": out, "2": err } });
+      }
+      return ended(context, status);
+    },
+  });
+}
