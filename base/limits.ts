@@ -2,6 +2,12 @@
 export const LIMITS = {
   jsonBodyBytes: 4 * 1024 * 1024,
   headerBytes: 64 * 1024,
+  /** Of TLS and of the headers of a request: longer means a client that holds sockets for fun. */
+  handshakeMs: 10_000,
+  headersMs: 20_000,
+  jsonBodyMs: 60_000,
+  keepAliveMs: 60_000,
+  networkConnections: 4096,
   eventQueueFrames: 4096,
   operationKeepMs: 5_000,
   websocketConnectMs: 5_000,

@@ -28,6 +28,7 @@ import { SNAPSHOT_COMMANDS } from "./commands/snapshot.ts";
 import { SQL_COMMANDS } from "./commands/sql.ts";
 import { STATE_COMMANDS } from "./commands/state.ts";
 import { STORAGE_COMMANDS } from "./commands/storage/storage.ts";
+import { TRUST_COMMANDS } from "./commands/trust/trust.ts";
 import { VERSION_COMMANDS } from "./commands/version.ts";
 
 export const COMMANDS: readonly Command[] = [
@@ -59,6 +60,7 @@ export const COMMANDS: readonly Command[] = [
   ...STATE_COMMANDS,
   ...STORAGE_COMMANDS,
   ...TEMPLATE_COMMANDS,
+  ...TRUST_COMMANDS,
   ...VERSION_COMMANDS,
   ...deviceCommands({ prefix: "config device", noun: "instance" }),
 ];

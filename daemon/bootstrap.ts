@@ -7,6 +7,7 @@ import { fingerprintOf, fromPem, selfSigned } from "#base/x509.ts";
 import type { Database } from "#daemon/db/db.ts";
 import { migrate } from "#daemon/db/migrate.ts";
 import { openDatabase } from "#daemon/db/open.ts";
+import type { ServerCertificate } from "#daemon/http/listeners.ts";
 import { GLOBAL_MIGRATIONS, LOCAL_MIGRATIONS } from "#daemon/db/schema.ts";
 import type { Paths } from "#daemon/paths.ts";
 
@@ -68,12 +69,6 @@ export async function openDatabases(paths: Paths, log: Logger): Promise<Database
     local: openDatabase(files["local"] ?? ""),
     pathOf: (name) => files[name],
   };
-}
-
-export interface ServerCertificate {
-  readonly certificatePem: string;
-  readonly keyPem: string;
-  readonly fingerprint: string;
 }
 
 /** server.crt and server.key, made at the first start. */

@@ -13,9 +13,11 @@ import { serverConfigStore } from "./db/server_config.ts";
 import { nic } from "./devices/nic.ts";
 import { readFacts } from "./host/facts.ts";
 import { createIdentify } from "./http/auth.ts";
-import { type Listener, listenFd, listenTls, listenUnix, parseAddress } from "./http/listeners.ts";
+import { Endpoint } from "./http/endpoint.ts";
+import { type Listener, listenFd, listenUnix } from "./http/listeners.ts";
 import { createRouter } from "./http/router.ts";
 import { createHandlers, type HttpHandlers } from "./http/server.ts";
+import { loadAuthority } from "./http/authority.ts";
 import { createImages } from "./images/create.ts";
 import { createInstances } from "./instances/create.ts";
 import { createNetworks } from "./networks/create.ts";
@@ -89,33 +91,15 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
   let phase: "starting" | "ready" | "stopping" = "starting";
   const ready = Promise.withResolvers<void>();
   const end = Promise.withResolvers<number>();
-  const network: { listener?: Listener; address: string; handlers?: HttpHandlers } = {
-    address: "",
-  };
+  const https = new Endpoint({ defaultPort: 8443, certificate: () => certificate });
+  const authority = await loadAuthority(paths);
   const settings = createSettings({
     store: serverConfigStore(databases.global, databases.local),
-    listen: async (address) => {
-      const { host, port } = address === "" ? { host: "", port: 0 } : parseAddress(address);
-      const before = network.listener;
-      const previous = network.address;
-      delete network.listener;
-      await before?.close();
-      network.address = "";
-      if (address === "" || network.handlers === undefined) return;
-      try {
-        network.listener = await listenTls({ host, port, ...certificate }, network.handlers);
-        network.address = address;
-      } catch (error) {
-        if (previous !== "") {
-          network.listener = await listenTls(
-            { ...parseAddress(previous), ...certificate },
-            network.handlers,
-          );
-          network.address = previous;
-        }
-        throw error;
-      }
-    },
+    effects: [{
+      keys: ["core.https_address"],
+      check: (next) => https.check(next["core.https_address"] ?? ""),
+      apply: (next) => https.move(next["core.https_address"] ?? ""),
+    }],
   });
 
   const stopInstancesToo = async (force: boolean) => {
@@ -132,9 +116,10 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
     identity: {
       facts: readFacts(),
       ...certificate,
-      addresses: () => Promise.resolve(network.address === "" ? [] : [network.address]),
+      addresses: () => Promise.resolve(https.addresses()),
     },
     settings,
+    authority,
     operations,
     events,
     images,
@@ -154,7 +139,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
     router,
     services,
     log,
-    identify: createIdentify(db),
+    identify: createIdentify({ db, settings, authority }),
     refusal: () =>
       phase === "starting"
         ? "LXD daemon setup in progress"
@@ -162,19 +147,11 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
         ? "LXD is shutting down"
         : undefined,
   });
-  network.handlers = handlers;
+  https.serve(handlers);
 
   const local = await listenLocal(paths.at("unix.socket"), options, log, handlers);
   const address = (await settings.raw())["core.https_address"] ?? "";
-  if (address !== "") {
-    try {
-      const target = parseAddress(address);
-      network.listener = await listenTls({ ...target, ...certificate }, handlers);
-      network.address = address;
-    } catch (error) {
-      onError(`listen on "${address}"`, error);
-    }
-  }
+  await https.move(address).catch((error) => onError(`listen on "${address}"`, error));
   await networks.startAll();
   await instances.recover();
   phase = "ready";
@@ -187,7 +164,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
 
   phase = "stopping";
   events.close();
-  await Promise.all([local.close(), network.listener?.close()]);
+  await Promise.all([local.close(), https.close()]);
   await Deno.remove(paths.at("unix.socket")).catch(() => undefined);
   databases.global.close();
   databases.local.close();

@@ -1,27 +1,47 @@
-/** Server configuration that acts: the network listener and the trust password. */
+/** Server configuration: what is stored, what clients see of it, and what acts as it changes. */
 import { checkServerConfig, SERVER_KEYS } from "#api/config/server_keys.ts";
+import { Undo } from "#base/undo.ts";
 import type { ServerConfigStore } from "#daemon/db/server_config.ts";
-import { parseAddress } from "#daemon/http/listeners.ts";
-import { randomBytes, scrypt, timingSafeEqual } from "node:crypto";
+import { hashPassword, matchesPassword } from "#daemon/security/password.ts";
+
+export type ServerConfig = Readonly<Record<string, string>>;
+
+/** Keys whose value acts on the running daemon. */
+export interface SettingEffect {
+  readonly keys: readonly string[];
+  /** Refuse values before anything changes. @throws {Fault} bad_request */
+  readonly check?: (next: ServerConfig) => void;
+  /**
+   * Called when one of the keys changes, before it is stored. If it throws, what it did must be
+   * undone; if a later step fails, it is called again with the configuration of before.
+   */
+  readonly apply?: (next: ServerConfig) => Promise<void>;
+  /** Called once the change is stored. */
+  readonly stored?: () => void;
+}
 
 export interface ServerSettings {
   /** As the API shows it: secrets are true. */
   shown(): Promise<Record<string, unknown>>;
   raw(): Promise<Record<string, string>>;
+  /** The value that counts: the stored one, else the default; "" without. */
+  value(key: string): Promise<string>;
   /** Replace the configuration; what acts changes at once, and is put back if it can't. */
-  replace(config: Readonly<Record<string, string>>): Promise<void>;
+  replace(config: ServerConfig): Promise<void>;
   isTrustPassword(password: string): Promise<boolean>;
 }
 
 export interface SettingsDeps {
   readonly store: ServerConfigStore;
-  /** Listen on the address ("": nowhere) instead of the present one. Throws and keeps the old one. */
-  readonly listen: (address: string) => Promise<void>;
+  readonly effects: readonly SettingEffect[];
 }
 
-export function createSettings({ store, listen }: SettingsDeps): ServerSettings {
+export function createSettings({ store, effects }: SettingsDeps): ServerSettings {
   return {
     raw: () => store.read(),
+    async value(key) {
+      return (await store.read())[key] ?? SERVER_KEYS[key]?.default ?? "";
+    },
     async shown() {
       const config = await store.read();
       return Object.fromEntries(
@@ -33,55 +53,35 @@ export function createSettings({ store, listen }: SettingsDeps): ServerSettings 
     async replace(wanted) {
       checkServerConfig(wanted);
       const before = await store.read();
-      const next = { ...wanted };
-      const password = next["core.trust_password"] ?? "";
-      const oldPassword = before["core.trust_password"];
-      // A client that sends back what it was shown ("true") means: unchanged.
-      if (password === "true" && oldPassword !== undefined) {
-        next["core.trust_password"] = oldPassword;
-      } else if (password !== "" && password !== oldPassword) {
-        next["core.trust_password"] = await hashPassword(password);
+      const next = await withPassword(wanted, before);
+      for (const { check } of effects) check?.(next);
+      const changed = effects.filter(({ keys }) =>
+        keys.some((key) => (next[key] ?? "") !== (before[key] ?? ""))
+      );
+      await using undo = new Undo();
+      for (const { keys, apply } of changed) {
+        if (apply === undefined) continue;
+        await apply(next);
+        undo.add(`put ${keys.join(", ")} back`, () => apply(before));
       }
-      const address = next["core.https_address"] ?? "";
-      if (address !== "") parseAddress(address);
-      const isMoved = address !== (before["core.https_address"] ?? "");
-      if (isMoved) await listen(address);
-      try {
-        await store.write(next);
-      } catch (error) {
-        if (isMoved) await listen(before["core.https_address"] ?? "");
-        throw error;
-      }
+      await store.write(next);
+      undo.keep();
+      for (const { stored } of changed) stored?.();
     },
     async isTrustPassword(password) {
       const stored = (await store.read())["core.trust_password"];
       if (stored === undefined || password === "") return false;
-      return await matches(password, stored);
+      return await matchesPassword(password, stored);
     },
   };
 }
 
-const SALT_BYTES = 32;
-const HASH_BYTES = 64;
-
-/** Hex of salt and scrypt(N=2^14, r=8, p=1), the format of LXD. */
-async function hashPassword(password: string): Promise<string> {
-  const salt = randomBytes(SALT_BYTES);
-  return Buffer.concat([salt, await derive(password, salt)]).toString("hex");
-}
-
-async function matches(password: string, stored: string): Promise<boolean> {
-  const bytes = Buffer.from(stored, "hex");
-  const hash = await derive(password, bytes.subarray(0, SALT_BYTES));
-  const wanted = bytes.subarray(SALT_BYTES);
-  return wanted.length === hash.length && timingSafeEqual(wanted, hash);
-}
-
-function derive(password: string, salt: Uint8Array): Promise<Buffer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
-  scrypt(password, salt, HASH_BYTES, { N: 16384, r: 8, p: 1 }, (error, key) => {
-    if (error) reject(error);
-    else resolve(key);
-  });
-  return promise;
+/** The trust password is stored hashed; "true", as shown, means: unchanged. */
+async function withPassword(wanted: ServerConfig, before: ServerConfig): Promise<ServerConfig> {
+  const key = "core.trust_password";
+  const password = wanted[key] ?? "";
+  const old = before[key];
+  if (password === "true" && old !== undefined) return { ...wanted, [key]: old };
+  if (password === "" || password === old) return wanted;
+  return { ...wanted, [key]: await hashPassword(password) };
 }

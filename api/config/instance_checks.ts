@@ -135,8 +135,11 @@ function isCronField(field: string, index: number): boolean {
 export const expiry: Check = (value) => {
   if (value === "") return;
   for (const part of value.trim().split(/\s+/)) {
-    if (!/^\d+[MHdwmy]$/.test(part)) {
-      refuse(value, 'a time to live such as "2w 3d" (M minutes, H hours, d, w, m months, y)');
+    if (!/^\d+[SMHdwmy]$/.test(part)) {
+      refuse(
+        value,
+        'a time to live such as "2w 3d" (S seconds, M minutes, H hours, d, w, m months, y)',
+      );
     }
   }
 };

@@ -21,6 +21,10 @@ function oneOf(...allowed: string[]) {
   };
 }
 
+function expiryRule(value: string): void {
+  if (!/^(\d+[SMHdwmy]\s*)*$/.test(value)) throw new Error("Invalid expiry expression");
+}
+
 const text = (summary: string, more: Partial<ServerKey> = {}): ServerKey => ({
   type: "string",
   summary,
@@ -72,9 +76,9 @@ export const SERVER_KEYS: Readonly<Record<string, ServerKey>> = {
   "core.proxy_http": text("HTTP proxy for downloads", LATER),
   "core.proxy_https": text("HTTPS proxy for downloads", LATER),
   "core.proxy_ignore_hosts": text("Hosts to reach without the proxy", LATER),
-  "core.remote_token_expiry": text("Lifetime of trust tokens", LATER),
+  "core.remote_token_expiry": text("Lifetime of trust tokens", { check: expiryRule }),
   "core.shutdown_timeout": int("Minutes to wait for operations at shutdown", { default: "5" }),
-  "core.trust_ca_certificates": bool("Trust clients signed by server.ca", LATER),
+  "core.trust_ca_certificates": bool("Trust clients signed by server.ca"),
   "core.trust_password": text("Password with which clients add themselves", { isSecret: true }),
   "images.auto_update_cached": bool("Refresh cached images", { default: "true", ...LATER }),
   "images.auto_update_interval": int("Hours between refreshes", { default: "6", ...LATER }),

@@ -1,6 +1,16 @@
 /** The server itself: /, /1.0, resources, cluster, warnings, internal routes. */
 import { route } from "#api/route.ts";
-import { configMap, type Infer, map, object, optional, string, unknown } from "#api/schema.ts";
+import {
+  array,
+  boolean,
+  configMap,
+  type Infer,
+  map,
+  object,
+  optional,
+  string,
+  unknown,
+} from "#api/schema.ts";
 
 export const ServerPut = object({ config: optional(map(unknown())) }, {
   ignored: [
@@ -112,17 +122,17 @@ export const internalSqlPost = route({
 export const CertificatesPost = object({
   name: optional(string()),
   type: optional(string()),
-  restricted: optional(unknown()),
-  projects: optional(unknown()),
+  restricted: optional(boolean()),
+  projects: optional(array(string())),
   certificate: optional(string()),
   password: optional(string()),
-  token: optional(unknown()),
+  token: optional(boolean()),
 });
 export const CertificatePut = object({
   name: optional(string()),
   type: optional(string()),
-  restricted: optional(unknown()),
-  projects: optional(unknown()),
+  restricted: optional(boolean()),
+  projects: optional(array(string())),
   certificate: optional(string()),
 }, { ignored: ["fingerprint"] });
 
@@ -137,7 +147,8 @@ export const getCertificates = route({
 export const postCertificates = route({
   method: "POST",
   path: "/1.0/certificates",
-  summary: "Trust a certificate; untrusted callers need the trust password",
+  summary:
+    "Trust a certificate or make a token; untrusted callers need a token or the trust password",
   access: "anyone",
   reply: "sync",
   body: CertificatesPost,
@@ -152,8 +163,8 @@ export const getCertificate = route({
 export const putCertificate = route({
   method: "PUT",
   path: certificate,
-  summary: "Change a trusted certificate",
-  access: "admin",
+  summary: "Change a trusted certificate; others than administrators only renew their own",
+  access: "trusted",
   reply: "sync",
   body: CertificatePut,
   extension: "certificate_update",
@@ -162,8 +173,8 @@ export const patchCertificate = route({ ...putCertificate, method: "PATCH" });
 export const deleteCertificate = route({
   method: "DELETE",
   path: certificate,
-  summary: "Trust a certificate no longer",
-  access: "admin",
+  summary: "Trust a certificate no longer; others than administrators only their own",
+  access: "trusted",
   reply: "sync",
 });
 

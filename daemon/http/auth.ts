@@ -1,5 +1,6 @@
 /** Who is calling: the kernel's word on the unix socket, the certificate on the network. */
 import { fd } from "#base/brand.ts";
+import { isTrue } from "#base/units.ts";
 import type { Database } from "#daemon/db/db.ts";
 import { integer, text } from "#daemon/db/db.ts";
 import { peerCredentials } from "#ffi/libc/peer.ts";
@@ -7,10 +8,21 @@ import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
+import type { ServerSettings } from "#daemon/server_settings.ts";
+import type { Authority } from "./authority.ts";
 import type { Caller } from "./caller.ts";
 
+export interface IdentifyDeps {
+  readonly db: Database;
+  readonly settings: Pick<ServerSettings, "value">;
+  readonly authority: Authority | undefined;
+}
+
 /** Callers are judged once per connection; for TLS again when the trust store changed. */
-export function createIdentify(db: Database): (request: IncomingMessage) => Promise<Caller> {
+export function createIdentify(
+  deps: IdentifyDeps,
+): (request: IncomingMessage) => Promise<Caller> {
+  const { db } = deps;
   const known = new WeakMap<Socket, { caller: Caller; version: number }>();
   return async (request) => {
     const { socket } = request;
@@ -18,7 +30,7 @@ export function createIdentify(db: Database): (request: IncomingMessage) => Prom
     const isTls = (socket as TLSSocket).encrypted === true;
     if (before !== undefined && (!isTls || before.version === db.version)) return before.caller;
     const { version } = db;
-    const caller = isTls ? await tlsCaller(db, socket as TLSSocket) : unixCaller(socket);
+    const caller = isTls ? await tlsCaller(deps, socket as TLSSocket) : unixCaller(socket);
     known.set(socket, { caller, version });
     return caller;
   };
@@ -51,19 +63,43 @@ function userName(uid: number): string {
   return String(uid);
 }
 
-async function tlsCaller(db: Database, socket: TLSSocket): Promise<Caller> {
+const METRICS_TYPE = 3;
+
+async function tlsCaller(
+  { db, settings, authority }: IdentifyDeps,
+  socket: TLSSocket,
+): Promise<Caller> {
   const address = `${socket.remoteAddress}:${socket.remotePort}`;
-  const peer = socket.getPeerCertificate(false) as { raw?: Uint8Array };
+  const peer = socket.getPeerCertificate(false) as PeerCertificate | undefined;
   if (peer?.raw === undefined) return untrusted(address);
+  const stranger = { ...untrusted(address), certificate: peer.raw };
+  if (!isInTime(peer) || authority?.accepts(peer.raw) === false) return stranger;
   const fingerprint = createHash("sha256").update(peer.raw).digest("hex");
+  const known = { protocol: "tls", fingerprint, address, username: fingerprint } as const;
+  if (authority !== undefined && isTrue(await settings.value("core.trust_ca_certificates"))) {
+    return { ...known, trusted: true, projects: "all" };
+  }
   const row = await db.read((tx) =>
-    tx.get("SELECT id, restricted FROM certificates WHERE fingerprint = ?", fingerprint)
+    tx.get("SELECT id, type, restricted FROM certificates WHERE fingerprint = ?", fingerprint)
   );
-  if (row === undefined) return { ...untrusted(address), certificate: peer.raw };
+  if (row === undefined) return stranger;
+  if (integer(row, "type") === METRICS_TYPE) return { ...stranger, mayReadMetrics: true };
   const projects = integer(row, "restricted") === 0
     ? "all" as const
     : await projectsOf(db, row["id"]);
-  return { protocol: "tls", fingerprint, address, username: fingerprint, trusted: true, projects };
+  return { ...known, trusted: true, projects };
+}
+
+interface PeerCertificate {
+  readonly raw?: Uint8Array;
+  readonly valid_from: string;
+  readonly valid_to: string;
+}
+
+/** Nobody else checks it: trust is by fingerprint. */
+function isInTime({ valid_from: from, valid_to: to }: PeerCertificate): boolean {
+  const now = Date.now();
+  return Date.parse(from) <= now && now <= Date.parse(to);
 }
 
 function untrusted(address: string): Caller & { trusted: false } {

@@ -7,12 +7,17 @@ import type { IncomingMessage } from "node:http";
 export async function readBody(request: IncomingMessage, bytesMax: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of request) {
-    size += chunk.length;
-    if (size > bytesMax) {
-      throw new Fault("too_large", `the request body is larger than ${bytesMax} bytes`);
+  const late = setTimeout(() => request.destroy(), LIMITS.jsonBodyMs);
+  try {
+    for await (const chunk of request) {
+      size += chunk.length;
+      if (size > bytesMax) {
+        throw new Fault("too_large", `the request body is larger than ${bytesMax} bytes`);
+      }
+      chunks.push(chunk);
     }
-    chunks.push(chunk);
+  } finally {
+    clearTimeout(late);
   }
   return Buffer.concat(chunks).toString("utf8");
 }

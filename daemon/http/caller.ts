@@ -26,6 +26,8 @@ export type Caller =
     readonly address: string;
     /** DER of the certificate shown in the handshake, if any. */
     readonly certificate?: Uint8Array;
+    /** A certificate of type "metrics": it opens GET /1.0/metrics and nothing else. */
+    readonly mayReadMetrics?: true;
     readonly username: "";
     readonly trusted: false;
     readonly projects: readonly [];

@@ -6,9 +6,12 @@ import { createServer as createTlsServer, type Server as TlsServer } from "node:
 import { connect } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
+import { formatAddress, listenOptions } from "./address.ts";
 import type { HttpHandlers } from "./server.ts";
 
 export interface Listener {
+  /** Take no more connections; those that are open may go on. */
+  retire(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -52,29 +55,37 @@ export async function listenFd(fd: number, handlers: HttpHandlers): Promise<List
 export interface TlsOptions {
   readonly host: string;
   readonly port: number;
+  readonly certificate: ServerCertificate;
+}
+
+/** What the server shows; it may be replaced while the daemon runs. */
+export interface ServerCertificate {
   readonly certificatePem: string;
   readonly keyPem: string;
+  readonly fingerprint: string;
 }
 
 /** Client certificates are asked for and judged by their fingerprint, never by a chain. */
 export async function listenTls(options: TlsOptions, handlers: HttpHandlers): Promise<Listener> {
   const server = createTlsServer({
-    cert: options.certificatePem,
-    key: options.keyPem,
+    cert: options.certificate.certificatePem,
+    key: options.certificate.keyPem,
     requestCert: true,
     rejectUnauthorized: false,
+    handshakeTimeout: LIMITS.handshakeMs,
     minVersion: Deno.env.get("LXD_INSECURE_TLS") ? "TLSv1.2" : "TLSv1.3",
     maxHeaderSize: LIMITS.headerBytes,
   }, toListener(handlers));
   server.on("secureConnection", applyBackpressure);
-  server.on("tlsClientError", () => undefined);
+  server.on("tlsClientError", (_error, socket) => socket.destroy());
+  server.maxConnections = LIMITS.networkConnections;
   configure(server, handlers);
   try {
-    await listen(server, { host: options.host === "" ? "::" : options.host, port: options.port });
+    await listen(server, listenOptions(options));
   } catch (error) {
     throw new Fault(
       "bad_request",
-      `cannot listen on "${options.host}:${options.port}": ${messageOf(error)}`,
+      `Cannot listen on network HTTPS socket "${formatAddress(options)}": ${messageOf(error)}`,
       { cause: error, hint: "Is the address one of this machine, and the port free?" },
     );
   }
@@ -101,20 +112,6 @@ function applyBackpressure(socket: TLSSocket): void {
   };
 }
 
-/** "[::]:8443", ":8443", "host", "[fe80::1]" -> host and port (8443). @throws {Fault} bad_request */
-export function parseAddress(address: string): { host: string; port: number } {
-  const match = /^(?:\[([0-9a-fA-F:.]*)\]|([^:[\]]*)|([0-9a-fA-F:]+:[0-9a-fA-F:]*))(?::(\d+))?$/
-    .exec(address);
-  const port = Number(match?.[4] ?? 8443);
-  if (match === null || port > 65535) {
-    throw new Fault("bad_request", `invalid address "${address}"`, {
-      hint: "Examples: :8443, [::]:8443, 192.0.2.1:8443",
-    });
-  }
-  const host = match[1] ?? match[2] ?? match[3] ?? "";
-  return { host: host === "*" ? "" : host, port };
-}
-
 function toListener(handlers: HttpHandlers): RequestListener {
   return (request, response) => void handlers.request(request, response);
 }
@@ -125,8 +122,8 @@ function configure(server: Server | TlsServer, handlers: HttpHandlers): void {
   });
   server.on("clientError", (_error, socket: Duplex) => socket.destroy());
   server.requestTimeout = 0; // Uploads take as long as they take; headers are bounded:
-  server.headersTimeout = 20_000;
-  server.keepAliveTimeout = 60_000;
+  server.headersTimeout = LIMITS.headersMs;
+  server.keepAliveTimeout = LIMITS.keepAliveMs;
 }
 
 async function listen(server: Server | TlsServer, where: object): Promise<void> {
@@ -139,6 +136,11 @@ async function listen(server: Server | TlsServer, where: object): Promise<void> 
 
 function closer(server: Server | TlsServer): Listener {
   return {
+    retire: () => {
+      server.close();
+      server.closeIdleConnections();
+      return Promise.resolve();
+    },
     close: async () => {
       const { promise, resolve } = Promise.withResolvers<void>();
       server.close(() => resolve());

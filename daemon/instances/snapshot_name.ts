@@ -41,13 +41,16 @@ function goDate(layout: string, now: Date): string {
   return layout.replace(/2006|01|02|15|04|05/g, (part) => parts[part] ?? part);
 }
 
-/** ISO time at which a snapshot of `start` expires; "" : never. @param rule "1M 2H 3d 4w 5m 6y" */
+/** ISO time at which a snapshot of `start` expires; "" : never. @param rule "1S 2M 3H 4d 5w 6m 7y" */
 export function expiryAfter(start: Date, rule: string): string {
   if (rule.trim() === "") return "";
   const end = new Date(start);
   for (const part of rule.trim().split(/\s+/)) {
     const count = Number(part.slice(0, -1));
     switch (part.at(-1)) {
+      case "S":
+        end.setUTCSeconds(end.getUTCSeconds() + count);
+        break;
       case "M":
         end.setUTCMinutes(end.getUTCMinutes() + count);
         break;

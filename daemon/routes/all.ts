@@ -1,4 +1,5 @@
 /** Every route of the API, in the order of the documentation. */
+import type { Authority } from "#daemon/http/authority.ts";
 import type { BoundRoute } from "#daemon/http/handle.ts";
 import type { ImageService } from "#daemon/images/create.ts";
 import type { NetworkService } from "#daemon/networks/create.ts";
@@ -25,6 +26,7 @@ import { storageVolumeRoutes } from "./storage_volumes.ts";
 export interface RouteDeps {
   readonly identity: ServerIdentity;
   readonly settings: ServerSettings;
+  readonly authority: Authority | undefined;
   readonly operations: OperationRegistry;
   readonly events: EventBus;
   readonly images: ImageService;
@@ -36,7 +38,7 @@ export interface RouteDeps {
 export function allRoutes(deps: RouteDeps): readonly BoundRoute[] {
   return [
     ...serverRoutes(deps.identity, deps.settings),
-    ...certificateRoutes(deps.settings),
+    ...certificateRoutes(deps),
     ...projectRoutes,
     ...profileRoutes,
     ...operationRoutes(deps.operations, deps.events),

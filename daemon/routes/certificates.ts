@@ -1,7 +1,7 @@
-/** The trust store. */
+/** The trust store: who may connect over the network. */
 import {
   deleteCertificate,
-  getCertificate,
+  getCertificate as getCertificateRow,
   getCertificates,
   patchCertificate,
   postCertificates,
@@ -9,167 +9,194 @@ import {
 } from "#api/routes/server.ts";
 import { Fault } from "#base/errors.ts";
 import { fingerprintOf, fromPem, toPem } from "#base/x509.ts";
-import { integer, type Row, text, type Tx } from "#daemon/db/db.ts";
-import { type BoundRoute, type Call, created, handle, sync } from "#daemon/http/handle.ts";
+import {
+  type CertificateRow,
+  getCertificate,
+  insertCertificate,
+  listCertificates,
+  type NewCertificate,
+  updateCertificate,
+} from "#daemon/db/certificates.ts";
+import type { Authority } from "#daemon/http/authority.ts";
+import type { Caller } from "#daemon/http/caller.ts";
+import {
+  background,
+  type BoundRoute,
+  type Call,
+  created,
+  handle,
+  type Reply,
+  sync,
+} from "#daemon/http/handle.ts";
 import { list } from "#daemon/http/list.ts";
+import { expiryAfter } from "#daemon/instances/snapshot_name.ts";
+import type { OperationRegistry } from "#daemon/operations/registry.ts";
+import { createToken, useToken } from "#daemon/operations/trust_tokens.ts";
 import type { ServerSettings } from "#daemon/server_settings.ts";
 import type { Services } from "#daemon/services.ts";
+import { X509Certificate } from "node:crypto";
+import type { ServerIdentity } from "./server.ts";
 
-const TYPES = ["", "client", "server", "metrics"];
-
-async function render(tx: Tx, row: Row) {
-  const projects = await tx.all(
-    "SELECT p.name FROM projects p JOIN certificates_projects c ON c.project_id = p.id " +
-      "WHERE c.certificate_id = ? ORDER BY p.name",
-    integer(row, "id"),
-  );
-  return {
-    name: text(row, "name"),
-    type: TYPES[integer(row, "type")] ?? "client",
-    restricted: integer(row, "restricted") !== 0,
-    projects: projects.map((one) => text(one, "name")),
-    certificate: text(row, "certificate"),
-    fingerprint: text(row, "fingerprint"),
-  };
+export interface TrustDeps {
+  readonly settings: ServerSettings;
+  readonly authority: Authority | undefined;
+  readonly operations: OperationRegistry;
+  readonly identity: ServerIdentity;
 }
 
-/** By full fingerprint or a unique prefix. @throws {Fault} not_found, bad_request */
-async function find(tx: Tx, prefix: string): Promise<Row> {
-  const rows = await tx.all(
-    "SELECT * FROM certificates WHERE substr(fingerprint, 1, ?) = ?",
-    prefix.length,
-    prefix,
-  );
-  if (rows.length > 1) throw new Fault("bad_request", "More than one certificate matches");
-  const [row] = rows;
-  if (row === undefined || prefix === "") throw new Fault("not_found", "Certificate not found");
-  return row;
-}
+const render = ({ id: _, ...shown }: CertificateRow) => shown;
+const urlOf = (fingerprint: string) => `/1.0/certificates/${fingerprint}`;
+const isAdmin = (caller: Caller) => caller.trusted && caller.projects === "all";
 
-async function update(
-  services: Services,
-  call: Call<typeof putCertificate>,
-  isPatch: boolean,
-) {
-  await services.db.write(async (tx) => {
-    const row = await find(tx, call.params.fingerprint);
-    call.ifMatch(await render(tx, row));
-    const { body } = call;
-    const type = body.type === undefined ? integer(row, "type") : TYPES.indexOf(body.type);
-    if (type < 1) throw new Fault("bad_request", `Unknown request type "${body.type}"`);
-    const restricted = body.restricted === undefined && isPatch
-      ? integer(row, "restricted")
-      : Number(body.restricted === true);
-    await tx.run(
-      "UPDATE certificates SET name = ?, type = ?, restricted = ? WHERE id = ?",
-      body.name ?? (isPatch ? text(row, "name") : ""),
-      type,
-      restricted,
-      integer(row, "id"),
-    );
-    if (body.projects !== undefined || !isPatch) {
-      await setProjects(tx, integer(row, "id"), names(body.projects));
-    }
-  });
-  return sync();
-}
+type PostCall = Call<typeof postCertificates>;
+type PutCall = Call<typeof putCertificate>;
 
-async function setProjects(tx: Tx, certificate: number, projects: readonly string[]) {
-  await tx.run("DELETE FROM certificates_projects WHERE certificate_id = ?", certificate);
-  for (const name of projects) {
-    const { changes } = await tx.run(
-      "INSERT INTO certificates_projects (certificate_id, project_id) " +
-        "SELECT ?, id FROM projects WHERE name = ?",
-      certificate,
-      name,
-    );
-    if (changes === 0) throw new Fault("not_found", `Project "${name}" not found`);
-  }
-}
-
-function names(value: unknown): string[] {
-  return Array.isArray(value) ? value.map(String) : [];
-}
-
-export function certificateRoutes(settings: ServerSettings): BoundRoute[] {
+export function certificateRoutes(deps: TrustDeps): BoundRoute[] {
   return [
     handle(getCertificates, async ({ db }, call) => {
-      const all = await db.read(async (tx) => {
-        const rows = await tx.all("SELECT * FROM certificates ORDER BY fingerprint");
-        return await Promise.all(rows.map((row) => render(tx, row)));
-      });
-      return list(call, all, ({ fingerprint }) => `/1.0/certificates/${fingerprint}`);
+      const all = await db.read(listCertificates);
+      return list(call, all.map(render), ({ fingerprint }) => urlOf(fingerprint));
     }),
-    handle(postCertificates, async ({ db, events }, { body, caller }) => {
-      const isAdmin = caller.trusted && caller.projects === "all";
-      if (!isAdmin && !await settings.isTrustPassword(body.password ?? "")) {
-        throw new Fault("not_authorized", "not authorized");
-      }
-      if (body.token === true) {
-        throw new Fault("not_implemented", "Trust tokens are not supported yet", {
-          hint: "Set core.trust_password, or add the certificate file.",
-        });
-      }
-      const der = givenCertificate(body.certificate, caller);
-      const fingerprint = await fingerprintOf(der);
-      const type = TYPES.indexOf(body.type ?? "client");
-      if (type < 1) throw new Fault("bad_request", `Unknown certificate type "${body.type}"`);
-      await db.write(async (tx) => {
-        const existing = await tx.get(
-          "SELECT 1 FROM certificates WHERE fingerprint = ?",
-          fingerprint,
-        );
-        if (existing !== undefined) {
-          throw new Fault("conflict", "Certificate already in trust store");
-        }
-        const { lastId } = await tx.run(
-          "INSERT INTO certificates (fingerprint, type, name, certificate, restricted) " +
-            "VALUES (?, ?, ?, ?, ?)",
-          fingerprint,
-          type,
-          body.name ?? "",
-          toPem("CERTIFICATE", der),
-          Number(body.restricted === true),
-        );
-        await setProjects(tx, lastId, names(body.projects));
-      });
-      const location = `/1.0/certificates/${fingerprint}`;
-      events.lifecycle({ action: "certificate-created", source: location, project: "", caller });
-      return created(location);
-    }),
-    handle(getCertificate, async ({ db }, { params }) => {
-      const object = await db.read(async (tx) => render(tx, await find(tx, params.fingerprint)));
-      return sync(object, { etag: object });
+    handle(postCertificates, (services, call) => add(services, deps, call)),
+    handle(getCertificateRow, async ({ db }, { params }) => {
+      const found = render(await db.read((tx) => getCertificate(tx, params.fingerprint)));
+      return sync(found, { etag: found });
     }),
     handle(putCertificate, (services, call) => update(services, call, false)),
     handle(patchCertificate, (services, call) => update(services, call as never, true)),
     handle(deleteCertificate, async ({ db, events }, { params, caller }) => {
-      const fingerprint = await db.write(async (tx) => {
-        const row = await find(tx, params.fingerprint);
-        await tx.run("DELETE FROM certificates WHERE id = ?", integer(row, "id"));
-        return text(row, "fingerprint");
+      const { fingerprint } = await db.write(async (tx) => {
+        const found = await getCertificate(tx, params.fingerprint);
+        requireOwn(caller, found);
+        await tx.run("DELETE FROM certificates WHERE id = ?", found.id);
+        return found;
       });
-      const source = `/1.0/certificates/${fingerprint}`;
+      const source = urlOf(fingerprint);
       events.lifecycle({ action: "certificate-deleted", source, project: "", caller });
       return sync();
     }),
   ];
 }
 
-/** The certificate in the body (base64 DER or PEM), or the one of the caller's own handshake. */
-function givenCertificate(
-  given: string | undefined,
-  caller: { certificate?: Uint8Array } | object,
-): Uint8Array {
-  if (given !== undefined && given !== "") {
-    try {
-      if (given.includes("BEGIN CERTIFICATE")) return fromPem(given);
-      return Uint8Array.from(atob(given.replace(/\s+/g, "")), (letter) => letter.charCodeAt(0));
-    } catch (error) {
-      throw new Fault("bad_request", "Invalid certificate material: not base64", { cause: error });
-    }
+/** Everybody else but administrators may only touch the certificate that they show. */
+function requireOwn(caller: Caller, { fingerprint }: CertificateRow): void {
+  const isOwn = caller.protocol === "tls" && caller.trusted && caller.fingerprint === fingerprint;
+  if (!isAdmin(caller) && !isOwn) throw new Fault("not_authorized", "not authorized");
+}
+
+async function add(services: Services, deps: TrustDeps, call: PostCall): Promise<Reply> {
+  const { body, caller } = call;
+  const wish = await permit(deps, call);
+  if (isAdmin(caller) && body.token === true) return background(await issueToken(deps, call));
+  const der = givenCertificate(body.certificate, caller);
+  if (!caller.trusted && deps.authority?.accepts(der) === false) {
+    throw new Fault("not_authorized", "not authorized");
   }
+  const fingerprint = await fingerprintOf(der);
+  await services.db.write((tx) =>
+    insertCertificate(tx, {
+      ...wish,
+      name: wish.name || hostOf(caller),
+      certificate: toPem("CERTIFICATE", der),
+      fingerprint,
+    })
+  );
+  const source = urlOf(fingerprint);
+  services.events.lifecycle({ action: "certificate-created", source, project: "", caller });
+  return created(source);
+}
+
+/** What the caller may have: an administrator anything, others what their token or password gives. */
+async function permit(
+  { settings, operations }: TrustDeps,
+  { body, caller }: PostCall,
+): Promise<Omit<NewCertificate, "certificate" | "fingerprint">> {
+  const { name = "", type = "client", restricted = false, projects = [], password = "" } = body;
+  if (isAdmin(caller)) return { name, type, restricted, projects };
+  const token = useToken(operations, password);
+  if (token !== undefined) return token;
+  if (!await settings.isTrustPassword(password)) {
+    throw new Fault("not_authorized", "not authorized");
+  }
+  return { name, type: "client", restricted: false, projects: [] };
+}
+
+async function issueToken({ settings, operations, identity }: TrustDeps, call: PostCall) {
+  const { name = "", type = "client", restricted = false, projects = [] } = call.body;
+  if (name === "") {
+    throw new Fault("bad_request", "a token needs the name of the client that will use it");
+  }
+  const now = new Date();
+  const expires = expiryAfter(now, await settings.value("core.remote_token_expiry"));
+  return createToken(operations, {
+    grant: { name, type, restricted, projects },
+    fingerprint: identity.fingerprint,
+    addresses: await identity.addresses(),
+    expiresAt: expires === "" ? undefined : new Date(expires),
+    caller: call.caller,
+  });
+}
+
+async function update(services: Services, call: PutCall, isPatch: boolean): Promise<Reply> {
+  const { body, caller } = call;
+  const source = await services.db.write(async (tx) => {
+    const before = await getCertificate(tx, call.params.fingerprint);
+    call.ifMatch(render(before));
+    requireOwn(caller, before);
+    const base = isPatch
+      ? before
+      : { name: "", type: before.type, restricted: false, projects: [] };
+    const next = {
+      name: body.name ?? base.name,
+      type: body.type ?? base.type,
+      restricted: body.restricted ?? base.restricted,
+      projects: body.projects ?? base.projects,
+      ...await materialOf(body.certificate || before.certificate),
+    };
+    if (!isAdmin(caller) && !isSameGrant(before, next)) {
+      throw new Fault("not_authorized", "Only the certificate can be changed");
+    }
+    await updateCertificate(tx, before, next);
+    return urlOf(next.fingerprint);
+  });
+  services.events.lifecycle({ action: "certificate-updated", source, project: "", caller });
+  return sync();
+}
+
+function isSameGrant(a: Omit<NewCertificate, "id">, b: NewCertificate): boolean {
+  return a.name === b.name && a.type === b.type && a.restricted === b.restricted &&
+    a.projects.toSorted().join() === b.projects.toSorted().join();
+}
+
+async function materialOf(pem: string): Promise<{ certificate: string; fingerprint: string }> {
+  const der = parseCertificate(pem);
+  return { certificate: toPem("CERTIFICATE", der), fingerprint: await fingerprintOf(der) };
+}
+
+function hostOf(caller: Caller): string {
+  return "address" in caller ? caller.address.replace(/:\d+$/, "") : "";
+}
+
+/** The certificate in the body (base64 DER or PEM), or the one of the caller's own handshake. */
+function givenCertificate(given: string | undefined, caller: Caller): Uint8Array {
+  if (given !== undefined && given !== "") return parseCertificate(given);
   const own = "certificate" in caller ? caller.certificate : undefined;
   if (own === undefined) throw new Fault("bad_request", "No client certificate provided");
   return own;
+}
+
+/** @throws {Fault} bad_request unless it is a certificate, in base64 or PEM. */
+function parseCertificate(text: string): Uint8Array {
+  try {
+    const der = text.includes("BEGIN CERTIFICATE")
+      ? fromPem(text)
+      : new Uint8Array(Buffer.from(text.replace(/\s+/g, ""), "base64"));
+    new X509Certificate(Buffer.from(der));
+    return der;
+  } catch (error) {
+    throw new Fault("bad_request", "Invalid certificate material: not an X.509 certificate", {
+      cause: error,
+      hint: "It is sent as PEM, or as base64 of its DER form.",
+    });
+  }
 }

@@ -105,14 +105,13 @@ async function becomeTrusted(
 ): Promise<void> {
   const { auth } = await client.get<Server>("/1.0");
   if (auth === "trusted") return;
-  let password = wish.token?.secret ?? wish.password;
+  let password = wish.token?.text ?? wish.password;
   if (password === "") {
     context.out.text(`Admin password (or token) for ${name}: `);
     const answer = readPassword();
     if (Deno.stdin.isTerminal()) context.out.text("\n");
     if (answer === "") throw new Error("No password or token given: the server doesn't trust us");
-    const given = parseToken(answer);
-    password = given?.secret ?? answer;
+    password = answer;
   }
   await client.send("POST", "/1.0/certificates", { json: { type: "client", password } });
   const { auth: after } = await client.get<Server>("/1.0");

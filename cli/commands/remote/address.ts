@@ -6,6 +6,8 @@ export interface Token {
   readonly fingerprint: string;
   readonly addresses: readonly string[];
   readonly secret: string;
+  /** As given: what the server wants to see. */
+  readonly text: string;
 }
 
 /**
@@ -49,15 +51,24 @@ export function parseToken(text: string): Token | undefined {
       fingerprint,
       addresses: addresses.map(String),
       secret,
+      text,
     };
   } catch {
     return undefined; // Ignored: an address that looks a bit like one.
   }
 }
 
-/** The token as a text. */
-export function formatToken({ clientName, fingerprint, addresses, secret }: Token): string {
-  const value = { client_name: clientName, fingerprint, addresses, secret };
-  const bytes = new TextEncoder().encode(JSON.stringify(value));
-  return btoa(String.fromCharCode(...bytes));
+/** The token that an operation stands for, as the text that clients pass on. */
+export function tokenText(
+  operation: { readonly class: string; readonly metadata: Record<string, unknown> | null },
+): { name: string; text: string; expiresAt: string } | undefined {
+  const { addresses, fingerprint, secret, request, expiresAt } = operation.metadata ?? {};
+  if (operation.class !== "token" || typeof request !== "object" || request === null) {
+    return undefined;
+  }
+  const name = "name" in request ? String(request.name) : "";
+  const expires = String(expiresAt ?? "0001-01-01T00:00:00Z");
+  const token = { client_name: name, fingerprint, addresses, secret, expires_at: expires };
+  const bytes = new TextEncoder().encode(JSON.stringify(token));
+  return { name, text: btoa(String.fromCharCode(...bytes)), expiresAt: expires };
 }
