@@ -6,25 +6,40 @@ import type { Undo } from "#base/undo.ts";
 import type { HostPath, Pid } from "#base/brand.ts";
 import type { IdMap } from "#daemon/idmap/idmap.ts";
 import type { Networks } from "#daemon/networks/service.ts";
+import type { PathWatches } from "#daemon/host/path_watch.ts";
+import type { Uevents } from "#daemon/host/uevents.ts";
 import type { Storage } from "#daemon/storage/service.ts";
 
 export type DeviceConfig = Readonly<Record<string, string>>;
 
 /** The narrow view of an instance that a device gets. */
 export interface DeviceHost {
+  /** Number of the instance: it stays when its name changes. */
+  readonly id: number;
   readonly project: string;
   readonly instance: string;
   /** Expanded configuration. */
   readonly config: Readonly<Record<string, string>>;
   /** null: privileged. */
   readonly idmap: IdMap | null;
-  /** init's pid while running. */
+  /** init's pid while running, as it was when this view was made. */
   readonly pid: Pid | undefined;
   /** volatile.<device>.<key> */
   volatile(device: string, key: string): string | undefined;
   setVolatile(values: Readonly<Record<string, string | undefined>>): Promise<void>;
   /** devices/<instance>/ under the state directory, made on demand. */
   devicesPath(): HostPath;
+  /** Let the running container use a node, or no longer: "c 10:200 rwm". */
+  allowNode(rule: string, isAllowed: boolean): Promise<void>;
+  /** For what the host tells later: under the instance's lock, and only if it runs then. */
+  whileRunning(run: (pid: Pid) => Promise<void>): Promise<void>;
+}
+
+/** What tells devices of changes of the host. */
+export interface HostWatches {
+  readonly paths: PathWatches;
+  readonly uevents: Uevents;
+  readonly onError: (what: string, error: unknown) => void;
 }
 
 export interface DeviceServices {
@@ -32,6 +47,7 @@ export interface DeviceServices {
   readonly storage: Storage;
   /** Path of the C helper, for what must happen inside a running container. */
   readonly helper: HostPath;
+  readonly watches: HostWatches;
 }
 
 /** What a device adds to the start of a container. */
@@ -71,6 +87,8 @@ export interface DeviceType {
   /** Into a running container. undefined: takes effect at the next start. */
   plug?(device: Device, pid: Pid, undo: Undo): Promise<void>;
   unplug?(device: Device, pid: Pid): Promise<void>;
+  /** A new daemon found the container running: watch again what `start` watched. */
+  adopt?(device: Device, pid: Pid): Promise<void>;
   /** Change options of a running device in place. Returns false if it must be unplugged and plugged. */
   update?(device: Device, before: DeviceConfig, pid: Pid): Promise<boolean>;
 }

@@ -2,21 +2,30 @@
 import { Fault } from "#base/errors.ts";
 import { suggest } from "#base/suggest.ts";
 import type { DeviceConfig, DeviceType, ValidateContext } from "./device.ts";
+import { infiniband, tpm } from "./absent.ts";
 import { disk } from "./disk.ts";
+import { gpu } from "./gpu.ts";
 import { none } from "./none.ts";
 import { unixBlock, unixChar } from "./unix.ts";
+import { unixHotplug } from "./unix_hotplug.ts";
+import { usb } from "./usb.ts";
 
-export const DEVICE_TYPES: readonly DeviceType[] = [none, disk, unixChar, unixBlock];
+export const DEVICE_TYPES: readonly DeviceType[] = [
+  none,
+  disk,
+  unixChar,
+  unixBlock,
+  unixHotplug,
+  usb,
+  gpu,
+  tpm,
+  infiniband,
+];
 
 /** Types of LXD 5.0 that this server can't do yet, and why. */
 const NOT_YET: Readonly<Record<string, string>> = {
-  gpu: "graphics cards are not supported yet",
-  infiniband: "InfiniBand is not supported yet",
   pci: "PCI devices are for virtual machines",
   proxy: "proxy devices are not supported yet",
-  tpm: "TPM devices are not supported yet",
-  "unix-hotplug": "devices that come and go are not supported yet; use unix-char or unix-block",
-  usb: "USB devices are not supported yet; use unix-char",
 };
 
 /** Types by name; nic types come from networks/ and are passed in by the composition. */

@@ -1,117 +1,70 @@
-/** `unix-char` and `unix-block`: a device node of the host. The node is made on the host and bound in. */
+/** `unix-char` and `unix-block`: a device node of the host, also one that comes and goes. */
 import { UNIX_KEYS } from "#api/config/device_unix.ts";
-import { type HostPath, hostPath } from "#base/brand.ts";
-import { ExecError, Fault } from "#base/errors.ts";
-import type { Undo } from "#base/undo.ts";
+import { Fault } from "#base/errors.ts";
 import { isFalse } from "#base/units.ts";
-import type { IdMap } from "#daemon/idmap/idmap.ts";
 import { checkDeviceKeys, invalidDevice } from "./check_keys.ts";
-import type { Device, DeviceConfig, DeviceStart, DeviceType } from "./device.ts";
+import type { Device, DeviceConfig, DeviceType } from "./device.ts";
+import { type HostNode, statNode } from "./node.ts";
+import { nodeDevice } from "./node_device.ts";
 
-export const unixChar = unixType("unix-char");
-export const unixBlock = unixType("unix-block");
+export const unixChar = unixType("unix-char", "c");
+export const unixBlock = unixType("unix-block", "b");
 
-function unixType(type: "unix-char" | "unix-block"): DeviceType {
-  return {
+function unixType(type: "unix-char" | "unix-block", letter: "c" | "b"): DeviceType {
+  return nodeDevice({
     type,
-    validate(name, config) {
+    validate(name, config, context) {
       checkDeviceKeys(name, config, UNIX_KEYS);
-      if ((config["path"] ?? config["source"] ?? "") === "") {
-        throw invalidDevice(name, 'Unix device entry is missing the required "source" or "path"');
+      if (sourceOf(config) === "") {
+        throw invalidDevice(
+          name,
+          'Unix device entry is missing the required "source" or "path" property',
+        );
       }
-      return Promise.resolve();
+      const isHere = context.instance !== undefined;
+      if (isHere && !isFalse(config["required"])) requireNumbers(name, config);
     },
-    start: async (device, undo) => await start(device, undo),
-    async stop(device) {
-      await removeIfThere(nodePath(device));
-    },
-  };
+    find: (device) => find(device, letter),
+    isRequired: (config) => !isFalse(config["required"]),
+    missing: ({ config }) => `there is no "${sourceOf(config)}"`,
+    watched: (config) => isFalse(config["required"]) ? { path: sourceOf(config) } : undefined,
+  });
 }
 
-async function start(device: Device, undo: Undo): Promise<DeviceStart> {
-  const numbers = await deviceNumbers(device.config);
-  if (numbers === undefined) {
-    if (isFalse(device.config["required"])) return {};
-    const source = device.config["source"] ?? device.config["path"];
-    throw new Fault("bad_request", `Failed to start device "${device.name}": no "${source}"`, {
-      hint: "Set required=false to start without it.",
-    });
+/** Path on the host. */
+function sourceOf(config: DeviceConfig): string {
+  return config["source"] || config["path"] || "";
+}
+
+function numbersOf(config: DeviceConfig): { major: number; minor: number } | undefined {
+  const { major = "", minor = "" } = config;
+  return major === "" || minor === "" ? undefined : { major: Number(major), minor: Number(minor) };
+}
+
+function requireNumbers(name: string, config: DeviceConfig): void {
+  if (numbersOf(config) !== undefined || statNode(sourceOf(config)) !== undefined) return;
+  throw invalidDevice(
+    name,
+    "The required device path doesn't exist and the major and minor settings are not specified",
+    "Set required=false for a device that comes later.",
+  );
+}
+
+function find(device: Device, letter: "c" | "b"): HostNode[] {
+  const { config, name } = device;
+  const path = "/" + (config["path"] || config["source"] || "").replace(/^\/+/, "");
+  const found = statNode(sourceOf(config));
+  const given = numbersOf(config);
+  if (found === undefined && (given === undefined || isFalse(config["required"]))) return [];
+  if (given !== undefined) return [{ letter, ...given, path }];
+  if (found === undefined) return [];
+  if (found.letter !== letter) {
+    const kind = found.letter === "c" ? "character" : "block";
+    throw new Fault(
+      "bad_request",
+      `Failed to start device "${name}": "${sourceOf(config)}" is a ${kind} device`,
+      { hint: `Use the type unix-${found.letter === "c" ? "char" : "block"}.` },
+    );
   }
-  const path = nodePath(device);
-  await makeNode(device, path, numbers);
-  undo.add(`remove node ${path}`, () => removeIfThere(path));
-  const letter = device.config["type"] === "unix-block" ? "b" : "c";
-  const target = insidePath(device.config).slice(1);
-  return {
-    lxc: [["lxc.mount.entry", `${path} ${target} none bind,create=file 0 0`]],
-    cgroupAllow: [`${letter} ${numbers.major}:${numbers.minor} rwm`],
-  };
-}
-
-async function makeNode(
-  device: Device,
-  path: HostPath,
-  numbers: { major: number; minor: number },
-): Promise<void> {
-  const { config, host } = device;
-  await removeIfThere(path);
-  const letter = config["type"] === "unix-block" ? "b" : "c";
-  const args = ["-m", config["mode"] ?? "0660", "--", path, letter];
-  const { success, code, stderr } = await new Deno.Command("mknod", {
-    args: [...args, `${numbers.major}`, `${numbers.minor}`],
-    env: { LC_ALL: "C" },
-    stdin: "null",
-    stdout: "null",
-  }).output();
-  if (!success) throw new ExecError(["mknod", ...args], code, new TextDecoder().decode(stderr));
-  const uid = toHost(host.idmap, "uid", Number(config["uid"] ?? 0));
-  await Deno.chown(path, uid, toHost(host.idmap, "gid", Number(config["gid"] ?? 0)));
-}
-
-/** Host id of an id inside; the id itself if the container is privileged or does not map it. */
-function toHost(idmap: IdMap | null, kind: "uid" | "gid", id: number): number {
-  for (const entry of idmap ?? []) {
-    const fits = kind === "uid" ? entry.isUid : entry.isGid;
-    if (fits && id >= entry.nsId && id < entry.nsId + entry.size) {
-      return entry.hostId + id - entry.nsId;
-    }
-  }
-  return id;
-}
-
-async function deviceNumbers(
-  config: DeviceConfig,
-): Promise<{ major: number; minor: number } | undefined> {
-  if ((config["major"] ?? "") !== "" && (config["minor"] ?? "") !== "") {
-    return { major: Number(config["major"]), minor: Number(config["minor"]) };
-  }
-  try {
-    const { rdev } = await Deno.stat(config["source"] ?? config["path"] ?? "");
-    const device = BigInt(rdev ?? 0);
-    // gnu_dev_major and gnu_dev_minor of <sys/sysmacros.h>.
-    return {
-      major: Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & ~0xfffn)),
-      minor: Number((device & 0xffn) | ((device >> 12n) & ~0xffn)),
-    };
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-}
-
-function insidePath(config: DeviceConfig): string {
-  return "/" + (config["path"] ?? config["source"] ?? "").replace(/^\/+/, "");
-}
-
-function nodePath(device: Device): HostPath {
-  const inside = insidePath(device.config).slice(1).replaceAll("/", "-");
-  return hostPath(`${device.host.devicesPath()}/unix.${device.name}.${inside}`);
-}
-
-async function removeIfThere(path: string): Promise<void> {
-  try {
-    await Deno.remove(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
+  return [{ ...found, path }];
 }

@@ -7,6 +7,8 @@ import { findInstanceById, getInstance, listInstances } from "#daemon/db/instanc
 import { getSnapshot, listSnapshots } from "#daemon/db/instances_snapshots.ts";
 import { DEVICE_TYPES, deviceTypes } from "#daemon/devices/registry.ts";
 import type { DeviceType } from "#daemon/devices/device.ts";
+import { PathWatches } from "#daemon/host/path_watch.ts";
+import { Uevents } from "#daemon/host/uevents.ts";
 import type { Images } from "#daemon/images/service.ts";
 import type { Networks } from "#daemon/networks/service.ts";
 import type { Events } from "#daemon/operations/events.ts";
@@ -55,9 +57,11 @@ export interface InstanceDeps {
 }
 
 export function createInstances(deps: InstanceDeps): Instances {
+  const { onError } = deps;
+  const watches = { paths: new PathWatches(), uevents: new Uevents(deps.helper, onError), onError };
   const ctx: InstanceContext = {
     ...deps,
-    devices: { networks: deps.networks, storage: deps.storage, helper: deps.helper },
+    devices: { networks: deps.networks, storage: deps.storage, helper: deps.helper, watches },
     types: deviceTypes([...DEVICE_TYPES, ...deps.deviceTypes ?? []]),
     socket: deps.paths.at("unix.socket"),
     facts: readFacts(),
@@ -105,6 +109,8 @@ export function createInstances(deps: InstanceDeps): Instances {
     async stopAll() {
       await stopAllInstances(ctx);
       ctx.networkStates[Symbol.dispose]();
+      watches.paths[Symbol.dispose]();
+      watches.uevents[Symbol.dispose]();
     },
   };
 }

@@ -1,9 +1,11 @@
 /** The narrow view of an instance that devices get, with volatile values collected for one write. */
-import type { HostPath } from "#base/brand.ts";
+import { type HostPath, hostPath } from "#base/brand.ts";
 import type { Device, DeviceConfig, DeviceHost } from "#daemon/devices/device.ts";
 import type { IdMap } from "#daemon/idmap/idmap.ts";
-import { type InstanceContext, lxcName } from "./context.ts";
+import { Container } from "#ffi/liblxc/container.ts";
+import { type InstanceContext, lockInstance, lxcName, lxcPath } from "./context.ts";
 import { pidOf } from "./machine.ts";
+import { ALLOWED_NODES } from "./plan.ts";
 import type { InstanceRecord } from "./record.ts";
 
 /** Volatile values that devices set; `changes` goes into the database in one transaction. */
@@ -38,6 +40,7 @@ export function deviceHost(
 ): DeviceHost {
   const { volatile, idmap } = options;
   return {
+    id: instance.id,
     project: instance.project,
     instance: instance.name,
     config: instance.expandedConfig,
@@ -49,7 +52,30 @@ export function deviceHost(
       return Promise.resolve();
     },
     devicesPath: () => devicesPath(ctx, instance),
+    allowNode: (rule, isAllowed) => allowNode(ctx, instance, rule, isAllowed),
+    async whileRunning(run) {
+      using _held = await lockInstance(ctx, instance);
+      const pid = pidOf(ctx.runtime.state(instance.id));
+      if (pid !== undefined) await run(pid);
+    },
   };
+}
+
+/** v1: a file of the cgroup. v2: liblxc's monitor holds the program that decides. */
+async function allowNode(
+  ctx: InstanceContext,
+  instance: InstanceRecord,
+  rule: string,
+  isAllowed: boolean,
+): Promise<void> {
+  if (ctx.facts.isInUserNamespace) return;
+  if (!isAllowed && ALLOWED_NODES.some((fixed) => fixed === rule)) return;
+  const file = isAllowed ? "devices.allow" : "devices.deny";
+  const v1 = ctx.runtime.cgroups(instance.id).get("devices");
+  if (v1 !== undefined) return await Deno.writeTextFile(`${v1}/${file}`, rule, { create: false });
+  const config = `${ctx.paths.instanceLogs(instance.project, instance.name)}/lxc.conf`;
+  using container = new Container(lxcName(instance), lxcPath(ctx), hostPath(config));
+  await container.setCgroupItem(file, rule);
 }
 
 function devicesPath(ctx: InstanceContext, instance: InstanceRecord): HostPath {

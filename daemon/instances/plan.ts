@@ -178,7 +178,7 @@ function limitLines({ config, facts, cpuset }: StartInput): LxcLine[] {
 }
 
 /** Device nodes that every container may use. */
-const ALLOWED_NODES = [
+export const ALLOWED_NODES = [
   "b *:* m",
   "c *:* m",
   "c 136:* rwm",

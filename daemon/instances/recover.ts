@@ -2,13 +2,17 @@
  * Daemon start: compare the rows with the kernel. Running containers are adopted untouched, half-made
  * ones removed, ends that nobody saw are handled, then what should run is started.
  */
+import type { Pid } from "#base/brand.ts";
 import { messageOf } from "#base/errors.ts";
 import { isFalse, isTrue } from "#base/units.ts";
 import { deleteInstanceRow, listInstances, patchInstanceConfig } from "#daemon/db/instances.ts";
 import { isFrozen, thaw } from "#daemon/cgroup/freezer.ts";
+import { requireType, startOrder } from "#daemon/devices/registry.ts";
+import { parseIdmapJson } from "#daemon/idmap/format.ts";
 import { Container } from "#ffi/liblxc/container.ts";
 import { type InstanceContext, lxcName, lxcPath, volumeOf } from "./context.ts";
 import { removeInstance, removeTraces } from "./delete.ts";
+import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
 import { findRootDisk } from "./expand.ts";
 import type { InstanceRecord } from "./record.ts";
 import { findRunning, startInstance } from "./start.ts";
@@ -70,7 +74,23 @@ async function adopt(ctx: InstanceContext, record: InstanceRecord): Promise<bool
   const wasPaused = record.config["volatile.last_state.power"] === "FROZEN";
   if (stands && !wasPaused) thaw(running.cgroups);
   ctx.runtime.started(record.id, running, stands && wasPaused);
+  await adoptDevices(ctx, record, running.pid);
   return true;
+}
+
+/** What devices of a running container watch has to be watched by this daemon now. */
+async function adoptDevices(ctx: InstanceContext, record: InstanceRecord, pid: Pid): Promise<void> {
+  const volatile = new VolatileChanges(record.config);
+  const idmap = parseIdmapJson(record.config["volatile.idmap.current"]) ?? null;
+  const host = deviceHost(ctx, record, { volatile, idmap });
+  for (const [name, config] of startOrder(record.expandedDevices)) {
+    await attempt(ctx, `adopt device "${name}" of "${record.name}"`, async () => {
+      await requireType(ctx.types, name, config).adopt?.(deviceOf(ctx, host, name, config), pid);
+    });
+  }
+  if (!volatile.isEmpty) {
+    await ctx.db.write((tx) => patchInstanceConfig(tx, record.id, volatile.changes));
+  }
 }
 
 /** It ended while no daemon looked, or its start was interrupted: the same clean-up as for any end. */

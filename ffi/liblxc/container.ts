@@ -73,6 +73,16 @@ export class Container implements Disposable {
     if (!await this.#method("stop").call(this.#self)) throw new LxcError("stop", this.name);
   }
 
+  /**
+   * Set a value of its cgroup; "devices.allow" and "devices.deny" work on cgroup v2 too. The container
+   * must have been opened with its configuration.
+   */
+  async setCgroupItem(item: string, value: string): Promise<void> {
+    const isDone = await this.#method("set_cgroup_item")
+      .call(this.#self, cstring(item), cstring(value));
+    if (!isDone) throw new LxcError(`set ${item} to "${value}" for`, this.name);
+  }
+
   /** Descriptor of the directory of the container's devpts; undefined where liblxc has none. */
   async devpts(): Promise<OwnedFd | undefined> {
     const fd = await this.#method("devpts_fd").call(this.#self);

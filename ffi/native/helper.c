@@ -20,7 +20,7 @@ static const struct {
 } verbs[] = {
 	{ "confine", verb_confine }, { "exec", verb_exec },	{ "hook", verb_hook },
 	{ "mount", verb_mount },     { "net", verb_net },	{ "start", verb_start },
-	{ "umount", verb_umount },   { "userns", verb_userns },
+	{ "uevents", verb_uevents }, { "umount", verb_umount },	{ "userns", verb_userns },
 };
 
 int parse_number(const char *text)

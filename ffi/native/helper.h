@@ -8,6 +8,7 @@ int verb_hook(int argc, char **argv);
 int verb_mount(int argc, char **argv);
 int verb_net(int argc, char **argv);
 int verb_start(int argc, char **argv);
+int verb_uevents(int argc, char **argv);
 int verb_umount(int argc, char **argv);
 int verb_userns(int argc, char **argv);
 

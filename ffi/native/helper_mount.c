@@ -2,7 +2,8 @@
  * mount <pid> <source> <target> [ro] [rec] [idmap] [file] [propagation=<n>]
  *     Bind <source> of the host on <target> of the running container whose init is <pid>.
  *     <target> is made if it is missing. idmap: show the container's ids on it.
- * umount <pid> <target>
+ * umount <pid> <target> [remove]
+ *     remove: the empty file that was the mount point, too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -60,8 +61,21 @@ static int make_target(const char *target, int is_file)
 	return close(fd);
 }
 
-/* As root of the container, so that what is made belongs to it. */
-static int make_target_inside(int user, int mounts, const char *target, int is_file)
+/* Remove what `mount` made: an empty file, nothing that somebody else put there. */
+static int remove_target(const char *target)
+{
+	struct stat info;
+	if (lstat(target, &info) != 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : -1;
+	if (!S_ISREG(info.st_mode) || info.st_size != 0)
+		return 0;
+	return unlink(target) != 0 && errno != ENOENT ? -1 : 0;
+}
+
+enum inside { MAKE_DIRECTORY, MAKE_FILE, REMOVE };
+
+/* As root of the container: what is made belongs to it, and it could have done all of this itself. */
+static int run_inside(int user, int mounts, const char *target, enum inside what)
 {
 	int status;
 	pid_t child = fork();
@@ -72,7 +86,9 @@ static int make_target_inside(int user, int mounts, const char *target, int is_f
 			_exit(failed("enter container"));
 		if (setgroups(0, NULL) != 0 || setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0)
 			_exit(failed("become root of the container"));
-		_exit(make_target(target, is_file) != 0 ? failed("make mount point") : 0);
+		if (what == REMOVE)
+			_exit(remove_target(target) != 0 ? failed("remove mount point") : 0);
+		_exit(make_target(target, what == MAKE_FILE) != 0 ? failed("make mount point") : 0);
 	}
 	while (waitpid(child, &status, 0) < 0)
 		if (errno != EINTR)
@@ -128,7 +144,7 @@ int verb_mount(int argc, char **argv)
 	if ((attr.attr_set != 0 || attr.propagation != 0) &&
 	    syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | recursive, &attr, sizeof attr) != 0)
 		return failed("set mount options");
-	if (make_target_inside(user, mounts, argv[2], is_file) != 0)
+	if (run_inside(user, mounts, argv[2], is_file ? MAKE_FILE : MAKE_DIRECTORY) != 0)
 		return 1;
 	if (setns(mounts, CLONE_NEWNS) != 0)
 		return failed("enter container");
@@ -144,17 +160,30 @@ usage:
 
 int verb_umount(int argc, char **argv)
 {
-	int pid = argc != 2 ? -1 : parse_number(argv[0]);
-	if (pid < 2 || argv[1][0] != '/') {
-		fprintf(stderr, "usage: umount <pid> <target>\n");
+	int pid = argc < 2 || argc > 3 ? -1 : parse_number(argv[0]);
+	int removes = argc == 3 && strcmp(argv[2], "remove") == 0;
+	if (pid < 2 || argv[1][0] != '/' || (argc == 3 && !removes)) {
+		fprintf(stderr, "usage: umount <pid> <target> [remove]\n");
 		return USAGE;
 	}
-	int mounts = open_namespace(pid, "mnt");
+	int user = foreign_user_namespace(pid), mounts = open_namespace(pid, "mnt");
 	if (mounts < 0)
 		return failed("open mount namespace");
-	if (setns(mounts, CLONE_NEWNS) != 0)
-		return failed("enter container");
-	if (umount2(argv[1], MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && errno != EINVAL && errno != ENOENT)
-		return failed("unmount");
-	return 0;
+	pid_t child = fork();
+	if (child < 0)
+		return failed("fork");
+	if (child == 0) {
+		if (setns(mounts, CLONE_NEWNS) != 0)
+			_exit(failed("enter container"));
+		int done = umount2(argv[1], MNT_DETACH | UMOUNT_NOFOLLOW) == 0 || errno == EINVAL ||
+			   errno == ENOENT || errno == ENOTDIR;
+		_exit(done ? 0 : failed("unmount"));
+	}
+	int status;
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			return 1;
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		return 1;
+	return removes && run_inside(user, mounts, argv[1], REMOVE) != 0 ? 1 : 0;
 }
