@@ -25,11 +25,21 @@ export async function editYaml(context: Context, options: EditOptions): Promise<
       await options.apply(coerce(parseYaml(text)), text);
       return;
     } catch (error) {
-      context.out.error(`Config parsing error: ${error instanceof Error ? error.message : error}`);
+      const reason = `Config parsing error: ${error instanceof Error ? error.message : error}`;
+      context.out.error(reason);
       context.out.ask("Press enter to open the editor again or ctrl+c to abort change\n");
       if (readLine() === undefined) throw error;
+      text = withError(text, reason);
     }
   }
+}
+
+const ERROR_MARK = "##! ";
+
+/** The text below what is wrong with it, in place of what was wrong before. Pure. */
+export function withError(text: string, reason: string): string {
+  const rest = text.split("\n").filter((line) => !line.startsWith(ERROR_MARK));
+  return [...reason.split("\n").map((line) => ERROR_MARK + line), ...rest].join("\n");
 }
 
 /** Let the user change a text. @throws if no editor is found or it fails. */

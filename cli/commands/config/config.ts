@@ -3,7 +3,7 @@ import type { Client } from "#api/client.ts";
 import { type Command, command, group, TARGET_FLAG, UsageError } from "#cli/command.ts";
 import { type Context, path } from "#cli/context.ts";
 import { editYaml } from "#cli/edit.ts";
-import { type Configured, parseKeyValues, setKeys, unsetKey, update } from "#cli/keys.ts";
+import { type Configured, parseKeyValues, setKeys, unsetKey } from "#cli/keys.ts";
 import { shape } from "#cli/output/shape.ts";
 import { toYaml } from "#cli/output/yaml.ts";
 import { INSTANCE_HELP, SERVER_HELP, SNAPSHOT_HELP } from "./help.ts";
@@ -167,10 +167,15 @@ async function editServer(context: Context, client: Client): Promise<void> {
   });
 }
 
-const INSTANCE_FIELDS = "architecture config devices ephemeral profiles stateful description"
-  .split(" ");
+/** All of an instance but what its profiles add; `config show` leaves out the rest too. */
+function instanceFields(found: Instance): Record<string, unknown> {
+  const { expanded_config: _, expanded_devices: __, ...own } = found;
+  return own;
+}
 
-async function instanceYaml(client: Client, name: string, expanded = false): Promise<string> {
+const SHOWN = "architecture config devices ephemeral profiles stateful description".split(" ");
+
+async function instanceYaml(client: Client, name: string, expanded: boolean): Promise<string> {
   const [instance = "", snapshot] = name.split("/");
   if (snapshot !== undefined) {
     const url = path("instances", instance, "snapshots", snapshot);
@@ -181,7 +186,7 @@ async function instanceYaml(client: Client, name: string, expanded = false): Pro
   const found = await client.get<Instance>(path("instances", instance));
   const { expanded_config: config, expanded_devices: devices } = found;
   const shown: Record<string, unknown> = expanded ? { ...found, config, devices } : found;
-  const fields = INSTANCE_FIELDS.filter((field) => field in shown);
+  const fields = SHOWN.filter((field) => field in shown);
   return toYaml(
     Object.fromEntries(fields.map((field) => [field, shown[field]])),
     shape("instancePut"),
@@ -190,22 +195,26 @@ async function instanceYaml(client: Client, name: string, expanded = false): Pro
 
 async function editInstance(context: Context, client: Client, name: string): Promise<void> {
   const [instance = "", snapshot] = name.split("/");
-  if (snapshot !== undefined) {
-    const url = path("instances", instance, "snapshots", snapshot);
-    return await editYaml(context, {
-      help: SNAPSHOT_HELP,
-      text: async () => {
-        const { expires_at } = await client.get<{ expires_at: string }>(url);
-        return toYaml({ expires_at }, shape("snapshot"));
-      },
-      apply: (value) => context.operate(client, "PUT", url, { json: value }),
-    });
-  }
-  const url = path("instances", instance);
+  const url = snapshot === undefined
+    ? path("instances", instance)
+    : path("instances", instance, "snapshots", snapshot);
+  let etag: string | undefined;
+  const text = async () => {
+    const reply = await client.send<Instance>("GET", url);
+    etag = reply.etag;
+    return toYaml(
+      instanceFields(reply.metadata),
+      shape(snapshot === undefined ? "instance" : "snapshot"),
+    );
+  };
   if (!Deno.stdin.isTerminal()) await client.get(url);
   await editYaml(context, {
-    help: INSTANCE_HELP,
-    text: () => instanceYaml(client, name),
-    apply: (value) => update(client, url, () => value as Record<string, unknown>),
+    help: snapshot === undefined ? INSTANCE_HELP : SNAPSHOT_HELP,
+    text,
+    apply: (value) => {
+      const { expires_at } = value as { expires_at?: string };
+      const json = snapshot === undefined ? value : { expires_at };
+      return context.operate(client, "PUT", url, { json, etag });
+    },
   });
 }

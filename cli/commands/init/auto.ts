@@ -27,6 +27,8 @@ export interface ServerFacts {
   readonly pools: readonly string[];
   /** Names of the networks that the server manages. */
   readonly networks: readonly string[];
+  /** Does the default profile have a network interface already? */
+  readonly defaultHasNic: boolean;
   /** Is there an interface of that name on this host? */
   readonly hasInterface: (name: string) => boolean;
   /** The file system of the state directory. */
@@ -42,7 +44,7 @@ export function autoPreseed(flags: AutoFlags, facts: ServerFacts): Preseed {
   checkFlags(flags, facts);
   const pools = facts.pools.length > 0 ? [] : [poolOf(flags)];
   const networks: PreseedNetwork[] = [];
-  if (facts.networks.length === 0) {
+  if (facts.networks.length === 0 && !facts.defaultHasNic) {
     let number = 0;
     while (facts.hasInterface(`lxdbr${number}`)) number++;
     const name = `lxdbr${number}`;

@@ -111,6 +111,10 @@ interface Network extends Named {
   readonly type: string;
 }
 
+interface Profile extends Named {
+  readonly devices?: Record<string, Record<string, string>>;
+}
+
 interface Server {
   readonly config: Record<string, string>;
   readonly environment: {
@@ -122,11 +126,13 @@ async function readFacts(client: Client): Promise<ServerFacts> {
   const server = await client.get<Server>("/1.0");
   const networks = await client.get<Network[]>("/1.0/networks", { query: { recursion: 1 } });
   const pools = await client.get<Named[]>("/1.0/storage-pools", { query: { recursion: 1 } });
+  const { devices } = await client.get<Profile>(path("profiles", "default"));
   const state = Deno.env.get("LXD_DIR") || "/var/lib/lxd";
   return {
     drivers: server.environment.storage_supported_drivers.map(({ Name }) => Name),
     pools: pools.map(({ name }) => name),
     networks: networks.filter(({ managed }) => managed).map(({ name }) => name),
+    defaultHasNic: Object.values(devices ?? {}).some(({ type }) => type === "nic"),
     hasInterface,
     ...fileSystemOf(state),
   };
@@ -167,7 +173,7 @@ async function dump(client: Client): Promise<Preseed> {
   }
   const [pools, profiles] = await Promise.all([
     all<Named & { driver: string }>("storage-pools"),
-    all<Named & { devices: Record<string, Record<string, string>> }>("profiles"),
+    all<Profile>("profiles"),
   ]);
   return {
     config,

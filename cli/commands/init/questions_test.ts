@@ -7,6 +7,7 @@ const FACTS: ServerFacts = {
   drivers: ["dir"],
   pools: [],
   networks: [],
+  defaultHasNic: false,
   hasInterface: () => false,
   isOnBtrfs: false,
   diskBytes: 100 * 1024 ** 3,
@@ -126,6 +127,13 @@ Deno.test("autoPreseed() leaves alone what is there", () => {
     profiles: [],
     projects: [],
   });
+});
+
+Deno.test("autoPreseed() makes no bridge beside an interface of the default profile", () => {
+  const { networks, profiles } = autoPreseed(FLAGS, { ...FACTS, defaultHasNic: true });
+
+  assert.deepEqual(networks, []);
+  assert.deepEqual(Object.keys(profiles[0]?.devices ?? {}), ["root"]);
 });
 
 Deno.test("autoPreseed() takes the first bridge name that is free on the host", () => {
