@@ -23,6 +23,7 @@ import { createInstances } from "./instances/create.ts";
 import { createNetworks } from "./networks/create.ts";
 import { createEvents } from "./operations/event_bus.ts";
 import { createOperations } from "./operations/registry.ts";
+import { Scheduler } from "./operations/scheduler.ts";
 import { type DaemonOptions, parseOptions } from "./options.ts";
 import { paths as pathsOf } from "./paths.ts";
 import { allRoutes } from "./routes/all.ts";
@@ -88,6 +89,9 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
     instances,
   };
 
+  const scheduler = new Scheduler({ chores: instances.chores, onError });
+  events.onChange(() => scheduler.touch());
+
   let phase: "starting" | "ready" | "stopping" = "starting";
   const ready = Promise.withResolvers<void>();
   const end = Promise.withResolvers<number>();
@@ -105,6 +109,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
   const stopInstancesToo = async (force: boolean) => {
     phase = "stopping";
     log.info("shutting down, instances too");
+    await scheduler.close();
     await operations.drain(force ? 0 : 30_000);
     await instances.stopAll();
     await networks.stopAll();
@@ -156,6 +161,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
   await instances.recover();
   phase = "ready";
   ready.resolve();
+  scheduler.start();
   log.info("ready", { pid: Deno.pid });
 
   onSignals(["SIGTERM", "SIGINT", "SIGQUIT"], () => end.resolve(0));
@@ -163,6 +169,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
   const status = await end.promise;
 
   phase = "stopping";
+  await scheduler.close();
   events.close();
   await Promise.all([local.close(), https.close()]);
   await Deno.remove(paths.at("unix.socket")).catch(() => undefined);

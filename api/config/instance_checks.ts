@@ -1,5 +1,6 @@
 /** Validators for the values of instance keys. Each throws a Fault that says what is allowed. Pure. */
-import { Fault } from "#base/errors.ts";
+import { parseSchedule } from "#base/cron.ts";
+import { Fault, messageOf } from "#base/errors.ts";
 import { isFalse, isTrue, parseBytes } from "#base/units.ts";
 
 export type Check = (value: string) => void;
@@ -91,45 +92,14 @@ function rangeSize(text: string): number {
   return size;
 }
 
-const CRON_ALIASES = [
-  "@hourly",
-  "@daily",
-  "@midnight",
-  "@weekly",
-  "@monthly",
-  "@annually",
-  "@yearly",
-  "@startup",
-  "@never",
-];
-const CRON_BOUNDS = [[0, 59], [0, 23], [1, 31], [1, 12], [0, 7]] as const;
-
-/** A cron expression of five fields, or a comma-separated list of aliases (@daily ...). */
+/** Cron expressions of five fields and aliases (@daily ...), separated by ", ". */
 export const schedule: Check = (value) => {
-  if (value === "") return;
-  if (value.startsWith("@")) {
-    for (const alias of value.split(",")) {
-      if (!CRON_ALIASES.includes(alias.trim())) {
-        refuse(value, `five cron fields or aliases of ${CRON_ALIASES.join(", ")}`);
-      }
-    }
-    return;
-  }
-  const fields = value.trim().split(/\s+/);
-  if (fields.length !== 5 || !fields.every((field, index) => isCronField(field, index))) {
-    refuse(value, "a cron expression of five fields (minute hour day month weekday)");
+  try {
+    parseSchedule(value);
+  } catch (error) {
+    refuse(value, `five cron fields or aliases such as @daily (${messageOf(error)})`);
   }
 };
-
-function isCronField(field: string, index: number): boolean {
-  const [min, max] = CRON_BOUNDS[index] ?? [0, 0];
-  return field.split(",").every((part) => {
-    const match = /^(?:\*|(\d+)(?:-(\d+))?|[a-z]{3}(?:-[a-z]{3})?)(?:\/(\d+))?$/i.exec(part);
-    if (match === null || match[3] === "0") return false;
-    const numbers = [match[1], match[2]].filter((n) => n !== undefined).map(Number);
-    return numbers.every((n) => n >= min && n <= max);
-  });
-}
 
 /** Time to live of a snapshot: "1M 2H 3d 4w 5m 6y". */
 export const expiry: Check = (value) => {

@@ -13,6 +13,7 @@ const OWNER = {
   networks: { column: "network_id", device: "" },
   storage_pools: { column: "storage_pool_id", device: "" },
   storage_volumes: { column: "storage_volume_id", device: "" },
+  storage_volumes_snapshots: { column: "storage_volume_snapshot_id", device: "" },
 } as const;
 export type ConfigOwner = keyof typeof OWNER;
 export type DeviceOwner = "instances" | "instances_snapshots" | "profiles";

@@ -11,7 +11,8 @@ export interface SqlResult {
 
 /** Run the statements of a text one by one. @throws {Fault} bad_request with SQLite's words */
 export function runStatements(path: string, sql: string): SqlResult[] {
-  const db = new DatabaseSync(path);
+  // "text" in double quotes is what scripts write.
+  const db = new DatabaseSync(path, { enableDoubleQuotedStringLiterals: true });
   try {
     db.exec("PRAGMA foreign_keys=ON; PRAGMA busy_timeout=5000;");
     return splitStatements(sql).map((one) => runOne(db, one));

@@ -61,6 +61,10 @@ export function instanceUrl(instance: Named): string {
   return `/1.0/instances/${instance.name}${projectSuffix(instance.project)}`;
 }
 
+export function snapshotUrl(instance: Named, snapshot: string): string {
+  return `/1.0/instances/${instance.name}/snapshots/${snapshot}${projectSuffix(instance.project)}`;
+}
+
 /** Send a lifecycle event of an instance. */
 export function announce(
   ctx: InstanceContext,

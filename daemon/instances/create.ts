@@ -28,14 +28,14 @@ import { assertRenamable, renameTo } from "./rename.ts";
 import { runningLookup } from "./running.ts";
 import { Runtime } from "./runtime.ts";
 import type { InstanceActions, Instances } from "./service.ts";
+import { snapshotChores } from "./snapshot_chores.ts";
 import {
   changeSnapshotExpiry,
   deleteSnapshot,
-  planSnapshotName,
   renameSnapshot,
   restoreSnapshot,
-  takeSnapshot,
 } from "./snapshots.ts";
+import { planSnapshotName, takeSnapshot } from "./take_snapshot.ts";
 import { startInstance } from "./start.ts";
 import { instanceState, UsageCache } from "./state.ts";
 import { handleEnd, stopInstance } from "./stop.ts";
@@ -100,6 +100,7 @@ export function createInstances(deps: InstanceDeps): Instances {
     pidOf: (ref) => Promise.resolve(pidOf(ctx.runtime.state(ref.id))),
     running: runningLookup(ctx),
     actions: actions(ctx),
+    chores: snapshotChores(ctx),
     async recover() {
       const wanted = (await ctx.db.read((tx) => listInstances(tx))).filter(shouldAutostart);
       await recoverInstances(ctx);

@@ -4,6 +4,8 @@ import type { InstanceSource, InstancesPost } from "#api/routes/instances.ts";
 import { Fault } from "#base/errors.ts";
 import { Undo } from "#base/undo.ts";
 import { parseBytes } from "#base/units.ts";
+import { readConfig, writeConfig } from "#daemon/db/config.ts";
+import type { Tx } from "#daemon/db/db.ts";
 import { getSnapshot, insertSnapshot, listSnapshots } from "#daemon/db/instances_snapshots.ts";
 import {
   deleteInstanceRow,
@@ -15,6 +17,11 @@ import {
   patchInstanceConfig,
   profileLayers,
 } from "#daemon/db/instances.ts";
+import {
+  insertVolumeSnapshot,
+  listVolumeSnapshots,
+  volumeId,
+} from "#daemon/db/volume_snapshots.ts";
 import { requireType, validateDevices } from "#daemon/devices/registry.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import type { VolumeSource } from "#daemon/storage/service.ts";
@@ -284,7 +291,7 @@ export async function createInstance(
   });
   await addDevices(ctx, record, undo);
   await ctx.db.write(async (tx) => {
-    await copySnapshotRows(tx, plan, id);
+    await copySnapshotRows(tx, plan, record);
     await markMade(tx, id);
   });
   undo.keep();
@@ -344,14 +351,26 @@ async function addDevices(ctx: InstanceContext, record: InstanceRecord, undo: Un
   await ctx.db.write((tx) => patchInstanceConfig(tx, record.id, volatile.changes));
 }
 
+/** Snapshots of the source, and the configuration of its volume and theirs. */
 async function copySnapshotRows(
-  tx: Parameters<typeof insertSnapshot>[0],
+  tx: Tx,
   plan: CreationPlan,
-  id: number,
+  { id, ...target }: InstanceRecord,
 ): Promise<void> {
-  if (plan.source.kind !== "copy" || !plan.source.withSnapshots) return;
-  const { instance } = plan.source;
-  for (const snapshot of (await listSnapshots(tx, [instance])).get(instance.id) ?? []) {
-    await insertSnapshot(tx, { id }, snapshot);
+  if (plan.source.kind !== "copy") return;
+  const { instance, snapshot, withSnapshots } = plan.source;
+  const from = await volumeId(tx, { ...volumeOf(instance), type: "container" });
+  const to = await volumeId(tx, { ...volumeOf(target), type: "container" });
+  const saved = await listVolumeSnapshots(tx, from);
+  const config = snapshot === undefined
+    ? await readConfig(tx, "storage_volumes", from)
+    : saved.find((one) => one.name === snapshot.name)?.config ?? {};
+  await writeConfig(tx, "storage_volumes", to, config);
+  if (!withSnapshots) return;
+  for (const one of (await listSnapshots(tx, [instance])).get(instance.id) ?? []) {
+    await insertSnapshot(tx, { id }, one);
+    const row = saved.find(({ name }) => name === one.name);
+    const { description, config } = row ?? { description: "", config: {} };
+    await insertVolumeSnapshot(tx, to, { ...one, description, config });
   }
 }

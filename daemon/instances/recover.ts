@@ -6,6 +6,7 @@ import type { Pid } from "#base/brand.ts";
 import { messageOf } from "#base/errors.ts";
 import { isFalse, isTrue } from "#base/units.ts";
 import { deleteInstanceRow, listInstances, patchInstanceConfig } from "#daemon/db/instances.ts";
+import { repairVolumeSnapshots } from "#daemon/db/volume_snapshots.ts";
 import { isFrozen, thaw } from "#daemon/cgroup/freezer.ts";
 import { requireType, startOrder } from "#daemon/devices/registry.ts";
 import { parseIdmapJson } from "#daemon/idmap/format.ts";
@@ -19,6 +20,11 @@ import { findRunning, startInstance } from "./start.ts";
 import { cleanUp, stopInstance } from "./stop.ts";
 
 export async function recoverInstances(ctx: InstanceContext): Promise<void> {
+  await attempt(
+    ctx,
+    "repair records of volume snapshots",
+    () => ctx.db.write((tx) => repairVolumeSnapshots(tx)),
+  );
   const all = await ctx.db.read((tx) => listInstances(tx));
   const whole: InstanceRecord[] = [];
   for (const record of all) {

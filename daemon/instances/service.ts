@@ -2,12 +2,13 @@
 import type { InstancesPost, InstanceState } from "#api/routes/instances.ts";
 import type { Pid } from "#base/brand.ts";
 import type { Caller } from "#daemon/http/caller.ts";
+import type { Chore } from "#daemon/operations/scheduler.ts";
 import type { InstanceVolume } from "#daemon/storage/service.ts";
 import type { RunState } from "./machine.ts";
 import type { CreationPlan } from "./make.ts";
 import type { InstanceRecord, SnapshotRecord } from "./record.ts";
 import type { RunningLookup } from "./running.ts";
-import type { SnapshotWish } from "./snapshots.ts";
+import type { SnapshotWish } from "./take_snapshot.ts";
 import type { StopOptions } from "./stop.ts";
 import type { InstanceWish } from "./update.ts";
 
@@ -47,6 +48,8 @@ export interface Instances {
   readonly running: RunningLookup;
   /** What the routes of instances need. */
   readonly actions: InstanceActions;
+  /** What the clock does with instances. */
+  readonly chores: readonly Chore[];
   /** Daemon start: adopt running ones, repair half-made ones, then autostart. */
   recover(): Promise<void>;
   /** Stop all cleanly (boot.stop.priority, boot.host_shutdown_timeout), remembering their power state. */

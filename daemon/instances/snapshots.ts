@@ -1,92 +1,39 @@
-/** Snapshots of instances: take, restore, rename, delete. */
+/** Snapshots of instances: restore, rename, delete, expiry. take_snapshot.ts takes them. */
 import { Fault } from "#base/errors.ts";
 import { Undo } from "#base/undo.ts";
+import { writeConfig } from "#daemon/db/config.ts";
+import type { Tx } from "#daemon/db/db.ts";
 import { findInstanceById, profileLayers, updateInstance } from "#daemon/db/instances.ts";
 import {
   deleteSnapshotRow,
   getSnapshot,
-  insertSnapshot,
-  listSnapshots,
   renameSnapshotRow,
   setSnapshotExpiry,
 } from "#daemon/db/instances_snapshots.ts";
-import type { Caller } from "#daemon/http/caller.ts";
-import { projectSuffix } from "#daemon/http/list.ts";
+import {
+  deleteVolumeSnapshotRow,
+  listVolumeSnapshots,
+  renameVolumeSnapshotRow,
+  updateVolumeSnapshot,
+  type VolumeSnapshotRow,
+} from "#daemon/db/volume_snapshots.ts";
 import { saveBackupYaml } from "./backup_yaml.ts";
-import { type InstanceContext, lockInstance, volumeOf } from "./context.ts";
-import { expiryAfter, snapshotName } from "./snapshot_name.ts";
-import { whileFrozen } from "./freeze.ts";
-import { assertAllowed, isRunning } from "./machine.ts";
+import { announce, type InstanceContext, lockInstance, volumeOf } from "./context.ts";
+import { isRunning } from "./machine.ts";
 import { checkSnapshotName } from "./name.ts";
 import type { InstanceRecord } from "./record.ts";
 import { startLocked } from "./start.ts";
 import { stopInstance } from "./stop.ts";
+import { rootVolumeId, snapshotEvent, type SnapshotOptions } from "./take_snapshot.ts";
 
-export interface SnapshotOptions {
-  readonly caller?: Caller;
-  readonly signal?: AbortSignal;
-}
-
-export interface SnapshotWish {
-  /** "": the next name of snapshots.pattern. */
-  readonly name: string;
-  /** undefined: by snapshots.expiry; "": never. */
-  readonly expiresAt: string | undefined;
-}
-
-/** The name a snapshot would get. @throws {Fault} conflict, bad_request */
-export async function planSnapshotName(
-  ctx: InstanceContext,
-  instance: InstanceRecord,
+/** undefined only in a damaged database. */
+async function findVolumeSnapshot(
+  tx: Tx,
+  record: InstanceRecord,
   name: string,
-): Promise<string> {
-  const snapshots = await ctx.db.read((tx) => listSnapshots(tx, [instance]));
-  const taken = (snapshots.get(instance.id) ?? []).map((one) => one.name);
-  if (name === "") {
-    const pattern = instance.expandedConfig["snapshots.pattern"] ?? "";
-    return snapshotName(pattern === "" ? "snap%d" : pattern, taken, new Date());
-  }
-  checkSnapshotName(name);
-  if (taken.includes(name)) throw new Fault("conflict", `Snapshot "${name}" already exists`);
-  return name;
-}
-
-/** Take a snapshot; a running instance is frozen for the last pass of the copy. */
-export async function takeSnapshot(
-  ctx: InstanceContext,
-  instance: InstanceRecord,
-  wish: SnapshotWish,
-  options: SnapshotOptions,
-): Promise<void> {
-  using _held = await lockInstance(ctx, instance, options.signal);
-  const record = await ctx.db.read((tx) => findInstanceById(tx, instance.id));
-  if (record === undefined) throw new Fault("not_found", "Instance not found");
-  const state = ctx.runtime.state(record.id);
-  assertAllowed(state, "snapshot");
-  const createdAt = new Date();
-  const byKey = expiryAfter(createdAt, record.expandedConfig["snapshots.expiry"] ?? "");
-  await using undo = new Undo((step, error) => ctx.onError(`undo of snapshot: ${step}`, error));
-  const id = await ctx.db.write((tx) =>
-    insertSnapshot(tx, record, {
-      name: wish.name,
-      createdAt: createdAt.toISOString(),
-      expiresAt: wish.expiresAt ?? byKey,
-      config: record.config,
-      devices: record.devices,
-      profiles: record.profiles.map((layer) => layer.name),
-      isEphemeral: record.isEphemeral,
-    })
-  );
-  undo.add("delete the row", () => ctx.db.write((tx) => deleteSnapshotRow(tx, id)));
-  await ctx.storage.instances.snapshot(volumeOf(record), wish.name, {
-    ...(isRunning(state) && {
-      running: { freeze: (copy) => whileFrozen(ctx, record, copy) },
-    }),
-    ...(options.signal !== undefined && { signal: options.signal }),
-  });
-  undo.keep();
-  snapshotEvent(ctx, "created", record, wish.name, options);
-  await saveBackupYaml(ctx, record.id);
+): Promise<VolumeSnapshotRow | undefined> {
+  const rows = await listVolumeSnapshots(tx, await rootVolumeId(tx, record));
+  return rows.find((one) => one.name === name);
 }
 
 /** Put an instance back; a running one is stopped for it and started again. */
@@ -117,14 +64,11 @@ export async function restoreSnapshot(
         profiles,
         isEphemeral: snapshot.isEphemeral || instance.isEphemeral,
       });
+      const saved = await findVolumeSnapshot(tx, record, name);
+      if (saved === undefined) return;
+      await writeConfig(tx, "storage_volumes", await rootVolumeId(tx, record), saved.config);
     });
-    ctx.events.lifecycle({
-      action: "instance-restored",
-      source: `/1.0/instances/${record.name}${projectSuffix(record.project)}`,
-      project: record.project,
-      context: { snapshot: name },
-      ...(options.caller !== undefined && { caller: options.caller }),
-    });
+    announce(ctx, "restored", record, { ...options, context: { snapshot: name } });
     if (wasRunning) await startLocked(ctx, record.id, options);
   }
   await saveBackupYaml(ctx, instance.id);
@@ -160,8 +104,14 @@ export async function renameSnapshot(
   checkSnapshotName(to);
   const snapshot = await ctx.db.read((tx) => getSnapshot(tx, instance, from));
   await using undo = new Undo((step, error) => ctx.onError(`undo of rename: ${step}`, error));
-  await ctx.db.write((tx) => renameSnapshotRow(tx, snapshot, to));
-  undo.add("old name", () => ctx.db.write((tx) => renameSnapshotRow(tx, snapshot, from)));
+  const renameRows = async (name: string, newName: string) =>
+    await ctx.db.write(async (tx) => {
+      await renameSnapshotRow(tx, snapshot, newName);
+      const row = await findVolumeSnapshot(tx, instance, name);
+      if (row !== undefined) await renameVolumeSnapshotRow(tx, row, newName);
+    });
+  await renameRows(from, to);
+  undo.add("old name", () => renameRows(to, from));
   await ctx.storage.instances.renameSnapshot(volumeOf(instance), from, to);
   undo.keep();
   snapshotEvent(ctx, "renamed", instance, to, options, { old_name: from });
@@ -177,7 +127,11 @@ export async function deleteSnapshot(
   using _held = await lockInstance(ctx, instance);
   const snapshot = await ctx.db.read((tx) => getSnapshot(tx, instance, name));
   await ctx.storage.instances.deleteSnapshot(volumeOf(instance), name);
-  await ctx.db.write((tx) => deleteSnapshotRow(tx, snapshot.id));
+  await ctx.db.write(async (tx) => {
+    const row = await findVolumeSnapshot(tx, instance, name);
+    if (row !== undefined) await deleteVolumeSnapshotRow(tx, row.id);
+    await deleteSnapshotRow(tx, snapshot.id);
+  });
   snapshotEvent(ctx, "deleted", instance, name, options);
   await saveBackupYaml(ctx, instance.id);
 }
@@ -190,7 +144,11 @@ export async function changeSnapshotExpiry(
   options: SnapshotOptions,
 ): Promise<void> {
   const snapshot = await ctx.db.read((tx) => getSnapshot(tx, instance, change.name));
-  await ctx.db.write((tx) => setSnapshotExpiry(tx, snapshot.id, change.expiresAt));
+  await ctx.db.write(async (tx) => {
+    await setSnapshotExpiry(tx, snapshot.id, change.expiresAt);
+    const row = await findVolumeSnapshot(tx, instance, change.name);
+    if (row !== undefined) await updateVolumeSnapshot(tx, row.id, { expiresAt: change.expiresAt });
+  });
   snapshotEvent(ctx, "updated", instance, change.name, options);
   await saveBackupYaml(ctx, instance.id);
 }
@@ -206,22 +164,4 @@ export function parseExpiry(text: string | undefined): string | undefined {
     });
   }
   return new Date(time).toISOString();
-}
-
-function snapshotEvent(
-  ctx: InstanceContext,
-  action: string,
-  instance: InstanceRecord,
-  name: string,
-  options: SnapshotOptions,
-  context?: Readonly<Record<string, unknown>>,
-): void {
-  const suffix = projectSuffix(instance.project);
-  ctx.events.lifecycle({
-    action: `instance-snapshot-${action}`,
-    source: `/1.0/instances/${instance.name}/snapshots/${name}${suffix}`,
-    project: instance.project,
-    ...(context !== undefined && { context }),
-    ...(options.caller !== undefined && { caller: options.caller }),
-  });
 }

@@ -12,6 +12,7 @@ import {
 } from "#daemon/db/instances.ts";
 import type { DeviceStart } from "#daemon/devices/device.ts";
 import { requireType, startOrder } from "#daemon/devices/registry.ts";
+import { missingVolumeSnapshots } from "#daemon/db/volume_snapshots.ts";
 import { runHelper } from "#daemon/host/helper.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import { chooseIdmap, type TakenMap } from "#daemon/idmap/choose.ts";
@@ -35,6 +36,7 @@ import { assertAllowed } from "./machine.ts";
 import { lxcConfig } from "./plan.ts";
 import type { InstanceRecord } from "./record.ts";
 import { parentOf, type Running } from "./runtime.ts";
+import { scheduleOf, snapshotAtStartup } from "./take_snapshot.ts";
 import { applyTemplates, type Trigger } from "./templates.ts";
 
 export interface StartOptions {
@@ -63,6 +65,8 @@ export async function startLocked(
   const record = await ctx.db.read((tx) => findInstanceById(tx, id));
   if (record === undefined || record.isHalfMade) throw new Fault("not_found", "Instance not found");
   assertAllowed(ctx.runtime.state(id), "start");
+  await assertVolumeRecords(ctx, record);
+  if (scheduleOf(record).atStartup) await snapshotAtStartup(ctx, record);
   ctx.runtime.set(id, { status: "starting" });
   await using undo = new Undo((step, error) => ctx.onError(`undo of start: ${step}`, error));
   undo.add("forget the state", () => ctx.runtime.stopped(id));
@@ -111,6 +115,18 @@ async function afterwards(ctx: InstanceContext, id: number): Promise<void> {
   } catch (error) {
     ctx.onError("after the start of an instance", error);
   }
+}
+
+/** backup.yaml describes each snapshot twice; with half of it gone a recovery would go wrong. */
+async function assertVolumeRecords(ctx: InstanceContext, record: InstanceRecord): Promise<void> {
+  const missing = (await ctx.db.read((tx) => missingVolumeSnapshots(tx, record.id)))[0];
+  if (missing === undefined) return;
+  throw new Fault(
+    "internal",
+    `cannot start instance "${record.name}": the database has no volume records of its snapshots ` +
+      missing.names.join(", "),
+    { hint: "The daemon repairs them at its next start." },
+  );
 }
 
 function triggersOf(record: InstanceRecord): Trigger[] {

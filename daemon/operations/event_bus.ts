@@ -15,11 +15,14 @@ export interface Listener {
 
 export interface EventBus extends Events {
   listen(listener: Listener): void;
+  /** Call `run` after each change of anything (lifecycle event). */
+  onChange(run: () => void): void;
   close(): void;
 }
 
 export function createEvents(): EventBus {
   const listeners = new Set<Listener>();
+  const observers: (() => void)[] = [];
   const send = (event: EventObject) => {
     if (listeners.size === 0) return;
     const frame = JSON.stringify(event);
@@ -39,10 +42,12 @@ export function createEvents(): EventBus {
       listeners.add(listener);
       listener.socket.on("close", () => listeners.delete(listener));
     },
+    onChange: (run) => void observers.push(run),
     lifecycle({ action, source, project, context, caller }) {
       const requestor = caller === undefined ? undefined : requestorOf(caller);
       const metadata = { action, source, context: context ?? {}, requestor };
       send({ type: "lifecycle", timestamp: stamp(), metadata, location: "none", project });
+      for (const observe of observers) observe();
     },
     operation(project, metadata) {
       send({ type: "operation", timestamp: stamp(), metadata, location: "none", project });

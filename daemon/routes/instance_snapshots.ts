@@ -9,6 +9,7 @@ import {
   putSnapshot,
 } from "#api/routes/instances.ts";
 import { Fault } from "#base/errors.ts";
+import { criuRefusal } from "#daemon/host/criu.ts";
 import { background, type BoundRoute, type Call, handle, sync } from "#daemon/http/handle.ts";
 import { list, projectSuffix } from "#daemon/http/list.ts";
 import { volumeOf } from "#daemon/instances/context.ts";
@@ -53,7 +54,11 @@ export default [
     const { actions } = services.instances;
     const record = await actions.get(query.project, params.name);
     if (body.stateful === true) {
-      throw new Fault("not_implemented", "stateful snapshots are not supported yet");
+      throw new Fault(
+        "bad_request",
+        `Unable to create a stateful snapshot. ${await criuRefusal()}`,
+        { hint: "Take it without --stateful: files, configuration and devices are saved." },
+      );
     }
     const name = await actions.planSnapshotName(record, body.name ?? "");
     const expiresAt = parseExpiry(body.expires_at);

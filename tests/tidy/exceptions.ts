@@ -29,7 +29,6 @@ export const IMPORTS: Readonly<Record<string, string>> = {
   "daemon/devices/nic.ts -> daemon/networks/host.ts": "asks the kernel whether a link exists",
   "daemon/images/import.ts -> daemon/http/list.ts": "the project in an URL of the API",
   "daemon/instances/context.ts -> daemon/http/list.ts": "the project in an URL of the API",
-  "daemon/instances/snapshots.ts -> daemon/http/list.ts": "the project in an URL of the API",
   "daemon/operations/event_bus.ts -> daemon/http/caller.ts": "who may see an event",
   "daemon/operations/registry.ts -> daemon/http/caller.ts": "who may see an operation",
   "daemon/operations/registry.ts -> daemon/http/render.ts":

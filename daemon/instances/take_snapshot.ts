@@ -1,0 +1,161 @@
+/** Take a snapshot of an instance: its tree, configuration and devices, and a row for its volume. */
+import { parseSchedule, type Schedule } from "#base/cron.ts";
+import { Fault } from "#base/errors.ts";
+import { Undo } from "#base/undo.ts";
+import { readConfig } from "#daemon/db/config.ts";
+import type { Tx } from "#daemon/db/db.ts";
+import { findInstanceById } from "#daemon/db/instances.ts";
+import {
+  deleteSnapshotRow,
+  insertSnapshot,
+  listSnapshots,
+} from "#daemon/db/instances_snapshots.ts";
+import {
+  deleteVolumeSnapshotRow,
+  insertVolumeSnapshot,
+  volumeId,
+} from "#daemon/db/volume_snapshots.ts";
+import type { Caller } from "#daemon/http/caller.ts";
+import { saveBackupYaml } from "./backup_yaml.ts";
+import { type InstanceContext, lockInstance, snapshotUrl, volumeOf } from "./context.ts";
+import { whileFrozen } from "./freeze.ts";
+import { assertAllowed, isRunning } from "./machine.ts";
+import { checkSnapshotName } from "./name.ts";
+import type { InstanceRecord } from "./record.ts";
+import { expiryAfter, snapshotName } from "./snapshot_name.ts";
+
+export interface SnapshotOptions {
+  readonly caller?: Caller;
+  readonly signal?: AbortSignal;
+}
+
+export interface SnapshotWish {
+  /** "": the next name of snapshots.pattern. */
+  readonly name: string;
+  /** undefined: by snapshots.expiry; "": never. */
+  readonly expiresAt: string | undefined;
+}
+
+/** The name a snapshot would get. @throws {Fault} conflict, bad_request */
+export async function planSnapshotName(
+  ctx: InstanceContext,
+  instance: InstanceRecord,
+  name: string,
+): Promise<string> {
+  const snapshots = await ctx.db.read((tx) => listSnapshots(tx, [instance]));
+  const taken = (snapshots.get(instance.id) ?? []).map((one) => one.name);
+  if (name === "") {
+    const pattern = instance.expandedConfig["snapshots.pattern"] ?? "";
+    return snapshotName(pattern === "" ? "snap%d" : pattern, taken, new Date());
+  }
+  checkSnapshotName(name);
+  if (taken.includes(name)) throw new Fault("conflict", `Snapshot "${name}" already exists`);
+  return name;
+}
+
+/** Take a snapshot; a running instance is frozen for the last pass of the copy. */
+export async function takeSnapshot(
+  ctx: InstanceContext,
+  instance: InstanceRecord,
+  wish: SnapshotWish,
+  options: SnapshotOptions,
+): Promise<void> {
+  using _held = await lockInstance(ctx, instance, options.signal);
+  const record = await ctx.db.read((tx) => findInstanceById(tx, instance.id));
+  if (record === undefined) throw new Fault("not_found", "Instance not found");
+  await takeLocked(ctx, record, wish, options);
+  await saveBackupYaml(ctx, record.id);
+}
+
+/** The same with the instance's lock held; backup.yaml is the caller's. */
+export async function takeLocked(
+  ctx: InstanceContext,
+  record: InstanceRecord,
+  wish: SnapshotWish,
+  options: SnapshotOptions,
+): Promise<void> {
+  const state = ctx.runtime.state(record.id);
+  assertAllowed(state, "snapshot");
+  const createdAt = new Date();
+  const byKey = expiryAfter(createdAt, record.expandedConfig["snapshots.expiry"] ?? "");
+  await using undo = new Undo((step, error) => ctx.onError(`undo of snapshot: ${step}`, error));
+  const expiresAt = wish.expiresAt ?? byKey;
+  const ids = await ctx.db.write(async (tx) => {
+    const id = await insertSnapshot(tx, record, {
+      name: wish.name,
+      createdAt: createdAt.toISOString(),
+      expiresAt,
+      config: record.config,
+      devices: record.devices,
+      profiles: record.profiles.map((layer) => layer.name),
+      isEphemeral: record.isEphemeral,
+    });
+    return { id, volume: await recordOfVolume(tx, record, { name: wish.name, expiresAt }) };
+  });
+  undo.add("delete the rows", () =>
+    ctx.db.write(async (tx) => {
+      await deleteSnapshotRow(tx, ids.id);
+      await deleteVolumeSnapshotRow(tx, ids.volume);
+    }));
+  await ctx.storage.instances.snapshot(volumeOf(record), wish.name, {
+    ...(isRunning(state) && {
+      running: { freeze: (copy) => whileFrozen(ctx, record, copy) },
+    }),
+    ...(options.signal !== undefined && { signal: options.signal }),
+  });
+  undo.keep();
+  snapshotEvent(ctx, "created", record, wish.name, options);
+}
+
+/** The root volume has a snapshot of the same name, with the configuration of the volume. */
+async function recordOfVolume(
+  tx: Tx,
+  record: InstanceRecord,
+  { name, expiresAt }: { name: string; expiresAt: string },
+): Promise<number> {
+  const volume = await rootVolumeId(tx, record);
+  const config = await readConfig(tx, "storage_volumes", volume);
+  return await insertVolumeSnapshot(tx, volume, { name, description: "", expiresAt, config });
+}
+
+export async function rootVolumeId(tx: Tx, record: InstanceRecord): Promise<number> {
+  return await volumeId(tx, { ...volumeOf(record), type: "container" });
+}
+
+export function snapshotEvent(
+  ctx: InstanceContext,
+  action: string,
+  instance: InstanceRecord,
+  name: string,
+  options: SnapshotOptions,
+  context?: Readonly<Record<string, unknown>>,
+): void {
+  ctx.events.lifecycle({
+    action: `instance-snapshot-${action}`,
+    source: snapshotUrl(instance, name),
+    project: instance.project,
+    ...(context !== undefined && { context }),
+    ...(options.caller !== undefined && { caller: options.caller }),
+  });
+}
+
+export function scheduleOf(instance: InstanceRecord): Schedule {
+  try {
+    return parseSchedule(instance.expandedConfig["snapshots.schedule"] ?? "");
+  } catch {
+    return parseSchedule(""); // Ignored: the checks of keys let no such text in.
+  }
+}
+
+/** @startup: the state before the instance starts, with the lock held. A failure does not stop the start. */
+export async function snapshotAtStartup(
+  ctx: InstanceContext,
+  record: InstanceRecord,
+): Promise<void> {
+  try {
+    const name = await planSnapshotName(ctx, record, "");
+    await takeLocked(ctx, record, { name, expiresAt: undefined }, {});
+  } catch (error) {
+    ctx.onError(`take the snapshot of "${record.name}" at its start`, error);
+  }
+}
