@@ -5,9 +5,16 @@ export interface Program {
   readonly argv0: string;
   readonly args: readonly string[];
   /** Load the part that runs the daemon (in the binary: compiled code kept beside the client). */
-  load(part: "daemon"): Promise<{ main(program: Program): Promise<number> }>;
+  load(part: "daemon"): Promise<DaemonPart>;
   /** The C helper as bytes. @see ffi/native/README.md */
   helper(): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+export interface DaemonPart {
+  /** Run the daemon until its end. @returns the exit status. */
+  main(program: Program): Promise<number>;
+  /** The routes as an OpenAPI document. */
+  openapi(): string;
 }
 
 /** Commands that only the daemon's part can run. */

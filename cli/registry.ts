@@ -17,6 +17,7 @@ import { INFO_COMMANDS } from "./commands/info/info.ts";
 import { SERVER_INIT_COMMANDS } from "./commands/init/init.ts";
 import { LIST_COMMANDS } from "./commands/list/list.ts";
 import { NETWORK_COMMANDS } from "./commands/network/network.ts";
+import { OPENAPI_COMMANDS } from "./commands/openapi.ts";
 import { PROFILE_COMMANDS } from "./commands/profile.ts";
 import { PROJECT_COMMANDS } from "./commands/project.ts";
 import { PUBLISH_COMMANDS } from "./commands/publish.ts";
@@ -47,6 +48,7 @@ export const COMMANDS: readonly Command[] = [
   ...LIST_COMMANDS,
   ...METADATA_COMMANDS,
   ...NETWORK_COMMANDS,
+  ...OPENAPI_COMMANDS,
   ...PROFILE_COMMANDS,
   ...PROJECT_COMMANDS,
   ...PUBLISH_COMMANDS,

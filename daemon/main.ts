@@ -1,4 +1,5 @@
 /** The daemon: built, started, drained, unwound. README.md tells the order and why it is that one. */
+import { openapiText } from "#api/openapi.ts";
 import { Fault, messageOf } from "#base/errors.ts";
 import { Logger } from "#base/log.ts";
 import type { Program } from "#base/program.ts";
@@ -47,6 +48,12 @@ export async function main(program: Program): Promise<number> {
     writeError(`Error: ${messageOf(error)}${hint}\n`);
     return 1;
   }
+}
+
+/** The routes that are served, as an OpenAPI document. */
+export function openapi(): string {
+  // Handlers look at what they depend on when they are called, not when they are listed.
+  return openapiText(allRoutes({} as never).map(({ row }) => row));
 }
 
 async function serve(program: Program, options: DaemonOptions): Promise<number> {

@@ -1,6 +1,5 @@
 /** The two bundles: the client (evaluated at every start) and the daemon (loaded when asked for). */
 import * as esbuild from "esbuild";
-import { NODE_STUBS } from "./stubs.ts";
 
 const FOLDERS = ["base", "api", "ffi", "cli", "daemon", "tests", "tools"];
 
@@ -11,26 +10,6 @@ function folderImports(root: string): esbuild.Plugin {
     setup(build) {
       const filter = new RegExp(`^#(${FOLDERS.join("|")})/`);
       build.onResolve({ filter }, ({ path }) => ({ path: `${root}/${path.slice(1)}` }));
-    },
-  };
-}
-
-/** node: imports of commander become stubs; those of our own lazy parts stay. */
-function clientStubs(): esbuild.Plugin {
-  return {
-    name: "client-stubs",
-    setup(build) {
-      build.onResolve(
-        { filter: /^(node:)?(events|child_process|path|fs|process|util)$/ },
-        (args) => {
-          if (!args.importer.includes("/commander/")) return undefined;
-          return { path: args.path.replace("node:", ""), namespace: "stub" };
-        },
-      );
-      build.onLoad({ filter: /.*/, namespace: "stub" }, ({ path }) => ({
-        contents: NODE_STUBS[path] ?? "",
-        loader: "js",
-      }));
     },
   };
 }
@@ -91,13 +70,12 @@ export function bundleClient(root: string): Promise<Bundle> {
     mainFields: ["module", "main"],
     conditions: ["import", "module", "default"],
     external: ["node:*", "ws"],
-    plugins: [clientStubs()],
   });
 }
 
 /** A function expression that the boot text calls with require, module, exports ... */
 export async function bundleDaemon(root: string): Promise<Bundle> {
-  const { code, meta } = await bundle(root, `export { main } from "#daemon/main.ts";`, {
+  const { code, meta } = await bundle(root, `export { main, openapi } from "#daemon/main.ts";`, {
     format: "cjs",
     platform: "node",
     define: { "import.meta.url": '"file:///lxd-daemon.js"' },

@@ -31,7 +31,7 @@ export function wholeRun(all: boolean): readonly Step[] {
     { name: "format", argv: ["deno", "fmt", "--check"], count: "step", limitSeconds: 60 },
     { name: "lint", argv: ["deno", "lint"], count: "step", limitSeconds: 60 },
     { name: "types", argv: ["deno", "check", ...CHECKED], count: "step", limitSeconds: 300 },
-    unitTests([...UNIT_FOLDERS, "tests/tidy_test.ts"]),
+    unitTests([...UNIT_FOLDERS, "tests/tidy_test.ts", "tests/docs_test.ts"]),
     kernelTests("kernel", ["tests/kernel"], 300),
     kernelTests("clients", ["tests/compat"], 300),
     ...all ? [conformance] : [],
