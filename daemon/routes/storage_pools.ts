@@ -30,10 +30,10 @@ import {
   sync,
 } from "#daemon/http/handle.ts";
 import { list, projectSuffix } from "#daemon/http/list.ts";
-import { inProject } from "#daemon/paths.ts";
 import type { Services } from "#daemon/services.ts";
 import type { StorageService } from "#daemon/storage/create.ts";
 import { checkSource } from "#daemon/storage/pools.ts";
+import { containerVolume, POOL_FOLDERS } from "#daemon/storage/volume.ts";
 import { statfs } from "node:fs/promises";
 
 /** Drivers of LXD and what it takes to use them. */
@@ -195,9 +195,7 @@ export function storagePoolRoutes(storage: StorageService): BoundRoute[] {
       await services.db.write((tx) => tx.run("DELETE FROM storage_pools WHERE id = ?", pool.id));
       const root = storage.pools.path(pool.name);
       const source = pool.config["source"] ?? root;
-      for (
-        const part of ["containers", "containers-snapshots", "images", "layers", "custom", "trash"]
-      ) {
+      for (const part of [...POOL_FOLDERS, "layers", "trash"]) {
         await Deno.remove(`${source}/${part}`, { recursive: true }).catch(() => undefined);
       }
       await Deno.remove(root).catch(() => undefined);
@@ -240,8 +238,9 @@ export function storagePoolRoutes(storage: StorageService): BoundRoute[] {
               continue;
             }
             progress({ flatten_progress: use.name });
-            await driver.flatten(inProject(use.project, use.name));
-            await driver.presentStopped(inProject(use.project, use.name));
+            const volume = containerVolume(use.project, use.name);
+            await driver.flatten(volume);
+            await driver.settle(volume);
           }
           return { skipped_running: skipped.join(", ") };
         },

@@ -11,10 +11,11 @@ import {
 } from "#daemon/db/storage_pools.ts";
 import type { Images } from "#daemon/images/service.ts";
 import { inProject, type Paths } from "#daemon/paths.ts";
-import type { DirDriver } from "./dir.ts";
+import type { StorageDriver } from "./driver.ts";
 import { Pools } from "./pools.ts";
 import type { InstanceStorage, InstanceVolume, Storage, VolumeSource } from "./service.ts";
 import { UserNamespaces } from "./user_namespaces.ts";
+import { containerVolume, customVolume, FOLDERS, type Volume } from "./volume.ts";
 
 export interface StorageDeps {
   readonly paths: Paths;
@@ -47,8 +48,8 @@ export function createStorage(deps: StorageDeps): StorageService {
       if (found === undefined) {
         throw new Fault("not_found", `Storage volume "${name}" not found on pool "${pool}"`);
       }
-      await pools.driver(pool);
-      return hostPath(`${pools.path(pool)}/custom/${project}_${name}`);
+      const driver = await pools.driver(pool);
+      return await driver.mount(customVolume(project, name, { content: found.contentType }));
     },
     async imageDeleted(fingerprint) {
       for (const { driver } of await pools.all()) await driver.dropImage(fingerprint);
@@ -58,11 +59,11 @@ export function createStorage(deps: StorageDeps): StorageService {
       for (const { volume, running } of instances) {
         try {
           const driver = await pools.driver(volume.pool);
-          const name = diskName(volume);
+          const tree = treeOf(volume);
           await link(deps.paths, pools, volume);
-          if (running) driver.adopt(name);
-          else await driver.presentStopped(name);
-          await driver.presentSnapshots(name);
+          if (running) driver.adopt(tree);
+          else await driver.settle(tree);
+          for (const one of await driver.listSnapshots(tree)) await driver.mount(tree, one);
         } catch (error) {
           deps.onError(`show volume "${volume.name}"`, error);
         }
@@ -77,11 +78,12 @@ export function createStorage(deps: StorageDeps): StorageService {
 }
 
 const diskName = ({ project, name }: InstanceVolume) => inProject(project, name);
+const treeOf = ({ project, name }: InstanceVolume) => containerVolume(project, name);
 
 function instanceStorage(deps: StorageDeps, pools: Pools): InstanceStorage {
-  const on = async (volume: InstanceVolume): Promise<[DirDriver, string]> => [
+  const on = async (volume: InstanceVolume): Promise<[StorageDriver, Volume]> => [
     await pools.driver(volume.pool),
-    diskName(volume),
+    treeOf(volume),
   ];
   const row = (volume: InstanceVolume) => ({
     pool: volume.pool,
@@ -93,86 +95,91 @@ function instanceStorage(deps: StorageDeps, pools: Pools): InstanceStorage {
   });
   return {
     async create(volume, source, options = {}) {
-      if (options.sizeBytes !== undefined) throw noQuota();
-      const [driver, name] = await on(volume);
-      await fill(deps, driver, name, source, options.signal);
+      const [driver, tree] = await on(volume);
+      await fill({ deps, driver, tree, source, ...options });
       try {
         await link(deps.paths, pools, volume);
         await deps.db.write((tx) => insertVolume(tx, row(volume)));
       } catch (error) {
         await unlink(deps.paths, volume);
-        await driver.remove(name);
+        await driver.remove(tree);
         throw error;
       }
     },
     async delete(volume) {
-      const [driver, name] = await on(volume);
+      const [driver, tree] = await on(volume);
       await unlink(deps.paths, volume);
-      await driver.remove(name);
+      await driver.remove(tree);
       await deps.db.write((tx) => deleteVolumeRow(tx, row(volume)));
     },
     async rename(volume, newName) {
-      const [driver, name] = await on(volume);
+      const [driver, tree] = await on(volume);
       const next = { ...volume, name: newName };
-      await driver.rename(name, diskName(next));
+      await driver.rename(tree, diskName(next));
       await unlink(deps.paths, volume);
       await link(deps.paths, pools, next);
       await deps.db.write((tx) => renameVolumeRow(tx, row(volume), newName));
     },
-    resize: (_volume, sizeBytes) => sizeBytes === 0 ? Promise.resolve() : Promise.reject(noQuota()),
+    async resize(volume, sizeBytes) {
+      const [driver, tree] = await on(volume);
+      await driver.resize(tree, sizeBytes);
+    },
     async present(volume, options) {
-      const [driver, name] = await on(volume);
-      return await driver.present(name, options);
+      const [driver, tree] = await on(volume);
+      return await driver.present(tree, options);
     },
     async presentStopped(volume) {
-      const [driver, name] = await on(volume);
-      await driver.presentStopped(name);
+      const [driver, tree] = await on(volume);
+      await driver.settle(tree);
     },
     async adopt(volume) {
-      const [driver, name] = await on(volume);
-      driver.adopt(name);
+      const [driver, tree] = await on(volume);
+      driver.adopt(tree);
     },
     async withdraw(volume) {
-      const [driver, name] = await on(volume);
-      await driver.withdraw(name);
+      const [driver, tree] = await on(volume);
+      await driver.unmount(tree);
     },
     async openStopped(volume, snapshot) {
-      const [driver, name] = await on(volume);
-      const path = hostPath(`${driver.directory(name, snapshot)}/rootfs`);
-      return { path, [Symbol.asyncDispose]: () => Promise.resolve() };
+      const [driver, tree] = await on(volume);
+      const view = await driver.view(tree, snapshot);
+      return {
+        path: hostPath(`${view.path}/rootfs`),
+        [Symbol.asyncDispose]: () => view[Symbol.asyncDispose](),
+      };
     },
     directory(volume, snapshot) {
-      const folder = snapshot === undefined ? "containers" : "containers-snapshots";
+      const folder = FOLDERS.container[snapshot === undefined ? "volumes" : "snapshots"];
       const tail = snapshot === undefined ? "" : `/${snapshot}`;
       return hostPath(`${pools.path(volume.pool)}/${folder}/${diskName(volume)}${tail}`);
     },
     async snapshot(volume, snapshot, { running }) {
-      const [driver, name] = await on(volume);
-      await driver.snapshot(name, snapshot, running);
+      const [driver, tree] = await on(volume);
+      await driver.snapshot(tree, snapshot, running);
       await link(deps.paths, pools, volume, "snapshots");
     },
     async restore(volume, snapshot) {
-      const [driver, name] = await on(volume);
-      await driver.restore(name, snapshot);
+      const [driver, tree] = await on(volume);
+      await driver.restore(tree, snapshot);
     },
     async deleteSnapshot(volume, snapshot) {
-      const [driver, name] = await on(volume);
-      await driver.removeSnapshot(name, snapshot);
-      if ((await driver.listSnapshots(name)).length === 0) {
+      const [driver, tree] = await on(volume);
+      await driver.removeSnapshot(tree, snapshot);
+      if ((await driver.listSnapshots(tree)).length === 0) {
         await unlink(deps.paths, volume, ["snapshots"]);
       }
     },
     async renameSnapshot(volume, snapshot, newName) {
-      const [driver, name] = await on(volume);
-      await driver.renameSnapshot(name, snapshot, newName);
+      const [driver, tree] = await on(volume);
+      await driver.renameSnapshot(tree, snapshot, newName);
     },
     async usage(volume, snapshot) {
-      const [driver, name] = await on(volume);
-      return { usedBytes: await driver.usage(name, snapshot), totalBytes: 0 };
+      const [driver, tree] = await on(volume);
+      return await driver.usage(tree, snapshot);
     },
     async writeBackupYaml(volume, content) {
-      const [driver, name] = await on(volume);
-      const path = `${driver.directory(name)}/backup.yaml`;
+      const [driver, tree] = await on(volume);
+      const path = `${driver.directory(tree)}/backup.yaml`;
       await Deno.remove(`${path}.new`).catch(() => undefined);
       await Deno.writeTextFile(`${path}.new`, content, { mode: 0o400, createNew: true });
       await Deno.rename(`${path}.new`, path);
@@ -180,38 +187,36 @@ function instanceStorage(deps: StorageDeps, pools: Pools): InstanceStorage {
   };
 }
 
-async function fill(
-  deps: StorageDeps,
-  driver: DirDriver,
-  name: string,
-  source: VolumeSource,
-  signal: AbortSignal | undefined,
-): Promise<void> {
+async function fill({ deps, driver, tree, source, signal, sizeBytes }: {
+  deps: StorageDeps;
+  driver: StorageDriver;
+  tree: Volume;
+  source: VolumeSource;
+  signal?: AbortSignal;
+  sizeBytes?: number;
+}): Promise<void> {
+  const options = {
+    ...(signal !== undefined && { signal }),
+    ...(sizeBytes !== undefined && { sizeBytes }),
+  };
   switch (source.kind) {
     case "empty":
-      return await driver.createEmpty(name);
+      return await driver.create(tree, options);
     case "image":
       await driver.ensureImage(
         source.fingerprint,
         (directory) =>
           deps.images.unpack(source.fingerprint, directory, signal === undefined ? {} : { signal }),
       );
-      return await driver.createFromImage(name, source.fingerprint);
-    case "instance": {
-      const from = diskName(source.volume);
-      await driver.createFromVolume(name, from, source.snapshot, source.running);
-      if (source.withSnapshots !== true) return;
-      for (const snapshot of await driver.listSnapshots(from)) {
-        await driver.copySnapshot(from, name, snapshot);
-      }
-    }
+      return await driver.createFromImage(tree, source.fingerprint, options);
+    case "instance":
+      return await driver.copy(tree, treeOf(source.volume), {
+        ...options,
+        ...(source.snapshot !== undefined && { snapshot: source.snapshot }),
+        ...(source.withSnapshots !== undefined && { withSnapshots: source.withSnapshots }),
+        ...(source.running !== undefined && { running: source.running }),
+      });
   }
-}
-
-function noQuota(): Fault {
-  return new Fault("bad_request", "this storage pool can't limit the size of a volume", {
-    hint: "The file system has no project quotas: leave size unset, or use another pool.",
-  });
 }
 
 const LINKS = { containers: "containers", snapshots: "containers-snapshots" } as const;

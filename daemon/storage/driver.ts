@@ -1,16 +1,32 @@
 /**
- * The contract of a storage driver. A pool is a directory tree; the driver decides what volumes are.
- * Generic code asks `can`, never for a driver's name. Callers hold the instance's lock.
+ * The contract of a storage driver. A driver serves one open pool; generic code asks `can`, never for a
+ * driver's name. Volumes are named as on disk. Callers hold the volume's lock (the instance's, or that
+ * of the custom volume): no two methods run on one volume at a time, but many on different volumes.
+ *
+ * Every method that makes something removes what it made if it fails. What a crash leaves is removed
+ * or finished by `open` (the next start), so that a name is either whole or free.
+ *
+ *     const driver = await pools.driver("default");
+ *     const volume = customVolume("default", "data", { content: "filesystem" });
+ *     await driver.create(volume, { sizeBytes: 1 << 30 });
+ *     const path = await driver.mount(volume);         // the data itself, ids unshifted
+ *     await driver.snapshot(volume, "snap0");
+ *     await driver.copy(customVolume("default", "data2"), volume, { withSnapshots: true });
  */
 import type { HostPath } from "#base/brand.ts";
 import type { RunningRoot, RunOptions } from "./service.ts";
+import type { Volume } from "./volume.ts";
 
 export interface Capabilities {
-  /** Does a clone cost nothing, or a copy of the data? */
+  /** Does a clone of an image or instance cost nothing, or a copy of the data? */
   readonly clone: "instant" | "copy";
   readonly snapshot: "instant" | "copy";
-  /** Can a size be enforced? */
+  /** Can a size be enforced? If not, `resize` and `sizeBytes` are refused with the reason. */
   readonly quota: boolean;
+  /** May a snapshot that is not the newest be restored without losing those after it? */
+  readonly restoreOlder: boolean;
+  /** Custom volumes that are disks (content "block"). */
+  readonly block: boolean;
 }
 
 /** Freezes an instance around a copy. */
@@ -18,51 +34,114 @@ export interface Freezer {
   freeze<T>(copy: () => Promise<T>): Promise<T>;
 }
 
-/** A volume of a pool by its name on disk ("web", "project_web"). */
+export interface CreateOptions {
+  /** undefined or 0: no limit (a block volume and lvm then get their default size). */
+  readonly sizeBytes?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface CopyOptions extends CreateOptions {
+  /** Copy this snapshot; undefined: the present state. */
+  readonly snapshot?: string;
+  /** All snapshots too (only with the present state). */
+  readonly withSnapshots?: boolean;
+  /** Only these snapshots too, oldest first; wins over `withSnapshots`. */
+  readonly snapshots?: readonly string[];
+  /** The source runs: copy while it is frozen. */
+  readonly running?: Freezer;
+}
+
+export interface Usage {
+  readonly usedBytes: number;
+  /** 0: no limit. */
+  readonly totalBytes: number;
+}
+
+export interface PoolSpace {
+  readonly usedBytes: number;
+  readonly totalBytes: number;
+  /** 0 where inodes are made as needed. */
+  readonly inodesUsed: number;
+  readonly inodesTotal: number;
+}
+
 export interface StorageDriver {
   readonly can: Capabilities;
-  /** Once per image and pool; a second call does nothing. `unpack` fills an empty directory. */
+
+  // --- images: unpacked once per pool, cloned by instances ---
+
+  /** A second call does nothing. `unpack` fills an empty directory with rootfs, metadata.yaml, templates/. */
   ensureImage(fingerprint: string, unpack: (directory: HostPath) => Promise<void>): Promise<void>;
-  /** The image is gone: forget its tree as soon as nothing uses it. */
+  /** The image is gone: forget its tree as soon as nothing uses it. Absent is no error. */
   dropImage(fingerprint: string): Promise<void>;
 
-  /** Directory of a volume: metadata.yaml, templates/, backup.yaml, rootfs. Cost: none. */
-  directory(name: string, snapshot?: string): HostPath;
-  createEmpty(name: string): Promise<void>;
-  createFromImage(name: string, fingerprint: string): Promise<void>;
-  /** Independent copy of a volume or of one of its snapshots. */
-  createFromVolume(
-    name: string,
-    source: string,
-    snapshot?: string,
-    running?: Freezer,
-  ): Promise<void>;
-  /** Two-phase: out of sight at once, removed in the background. Absent is no error. */
-  remove(name: string): Promise<void>;
-  rename(name: string, newName: string): Promise<void>;
+  // --- volumes ---
 
-  /** Ready to run: mounted with the container's ids. Idempotent. */
-  present(name: string, options: RunOptions): Promise<RunningRoot>;
-  /** Visible with plain ids. Idempotent. */
-  presentStopped(name: string): Promise<void>;
-  /** It runs already: its mounts are right. */
-  adopt(name: string): void;
-  /** Unmount everything of the volume. */
-  withdraw(name: string): Promise<void>;
+  /** An empty volume; a container gets an empty rootfs. @throws {Fault} conflict, no_space, bad_request */
+  create(volume: Volume, options?: CreateOptions): Promise<void>;
+  createFromImage(volume: Volume, fingerprint: string, options?: CreateOptions): Promise<void>;
+  /** An independent copy within the pool, as cheap as the driver can. Kinds and contents must be the same. */
+  copy(target: Volume, source: Volume, options?: CopyOptions): Promise<void>;
+  /** With its snapshots. Two-phase: out of sight at once. Absent is no error. */
+  remove(volume: Volume): Promise<void>;
+  /** With its snapshots; not in use. */
+  rename(volume: Volume, newName: string): Promise<void>;
+  /** Change the limit now; 0: none. In use or not, where the driver can. @throws {Fault} bad_request */
+  resize(volume: Volume, sizeBytes: number): Promise<void>;
+  /** Bytes that belong to this volume (or snapshot) alone. Cost: up to a walk. */
+  usage(volume: Volume, snapshot?: string): Promise<Usage>;
+  /** Names on disk of this kind: for recovery. Cost: a listing. */
+  list(kind: Volume["kind"]): Promise<readonly Volume[]>;
 
-  snapshot(name: string, snapshot: string, running?: Freezer): Promise<void>;
-  restore(name: string, snapshot: string): Promise<void>;
-  removeSnapshot(name: string, snapshot: string): Promise<void>;
-  renameSnapshot(name: string, snapshot: string, newName: string): Promise<void>;
-  /** Names of the snapshots on disk. */
-  listSnapshots(name: string): Promise<string[]>;
-  /** Bytes that belong to this volume alone. Cost: a walk. */
-  usage(name: string, snapshot?: string): Promise<number>;
+  // --- where the content is ---
+
+  /**
+   * Where a volume is or will be seen: for a container the directory of metadata.yaml, templates/,
+   * backup.yaml and rootfs; for a custom file system the data; for a disk the directory of `root.img`.
+   * Cost: none; nothing is mounted.
+   */
+  directory(volume: Volume, snapshot?: string): HostPath;
+  /**
+   * Make it visible at `directory`: with plain ids, but a container that runs keeps its own; snapshots
+   * read-only. Idempotent. @returns `directory`.
+   */
+  mount(volume: Volume, snapshot?: string): Promise<HostPath>;
+  /**
+   * The content with plain ids whether it runs or not, for copies and exports: a directory as `mount`
+   * returns it, of a container that runs perhaps only `rootfs`. Freeze it while its view is read.
+   * Dispose the view after use.
+   */
+  view(volume: Volume, snapshot?: string): Promise<{ readonly path: HostPath } & AsyncDisposable>;
+  /** Unmount everything of the volume, snapshots too. Idempotent. */
+  unmount(volume: Volume): Promise<void>;
+  /** A container, ready to run: mounted with its ids. Idempotent. */
+  present(volume: Volume, options: RunOptions): Promise<RunningRoot>;
+  /** A container runs already, presented by the daemon before this one: its mounts are right. */
+  adopt(volume: Volume): void;
+  /** A container runs no more: show it with plain ids again. Idempotent. */
+  settle(volume: Volume): Promise<void>;
+  /** The file or device that holds the bytes of a block volume. Mount it first. */
+  diskPath(volume: Volume, snapshot?: string): HostPath;
+
+  // --- snapshots ---
+
+  /** @throws {Fault} conflict if the name is taken. */
+  snapshot(volume: Volume, snapshot: string, running?: Freezer): Promise<void>;
+  /** The volume is not in use. `can.restoreOlder` false: later snapshots must be gone. */
+  restore(volume: Volume, snapshot: string): Promise<void>;
+  /** Absent is no error. */
+  removeSnapshot(volume: Volume, snapshot: string): Promise<void>;
+  renameSnapshot(volume: Volume, snapshot: string, newName: string): Promise<void>;
+  /** Names on disk, oldest first where the driver knows, else sorted. */
+  listSnapshots(volume: Volume): Promise<readonly string[]>;
+
+  // --- the pool ---
+
   /** Turn a clone into a tree of its own; nothing to do for one that is. */
-  flatten(name: string): Promise<void>;
-
-  /** Daemon start: finish or undo half-done steps, collect garbage. */
-  recover(): Promise<void>;
-  /** Unmount all volumes of the pool. */
+  flatten(volume: Volume): Promise<void>;
+  space(): Promise<PoolSpace>;
+  /** Called once before all else: finish or undo half-done steps, collect garbage. */
+  open(): Promise<void>;
+  /** Unmount all volumes of the pool and wait for the background. */
   close(): Promise<void>;
 }

@@ -5,8 +5,9 @@ import type { Database } from "#daemon/db/db.ts";
 import { getPool, listPools, type Pool } from "#daemon/db/storage_pools.ts";
 import type { Paths } from "#daemon/paths.ts";
 import { bindMount, detach } from "#ffi/libc/mount.ts";
-import { DirDriver } from "./dir.ts";
-import { probePool } from "./probe.ts";
+import { DirDriver } from "./dir/driver.ts";
+import { probePool } from "./dir/probe.ts";
+import type { StorageDriver } from "./driver.ts";
 import type { UserNamespaces } from "./user_namespaces.ts";
 
 export interface PoolDeps {
@@ -19,7 +20,7 @@ export interface PoolDeps {
 
 export class Pools {
   readonly #deps: PoolDeps;
-  readonly #open = new Map<string, Promise<DirDriver>>();
+  readonly #open = new Map<string, Promise<StorageDriver>>();
 
   constructor(deps: PoolDeps) {
     this.#deps = deps;
@@ -31,7 +32,7 @@ export class Pools {
   }
 
   /** @throws {Fault} not_found */
-  async driver(name: string): Promise<DirDriver> {
+  async driver(name: string): Promise<StorageDriver> {
     let opened = this.#open.get(name);
     if (opened === undefined) {
       const pool = await this.#deps.db.read((tx) => getPool(tx, name));
@@ -43,7 +44,7 @@ export class Pools {
   }
 
   /** Mount the pool and clean up what a crash left. */
-  async start(pool: Pick<Pool, "name" | "config">): Promise<DirDriver> {
+  async start(pool: Pick<Pool, "name" | "config">): Promise<StorageDriver> {
     const root = this.path(pool.name);
     await Deno.mkdir(root, { recursive: true, mode: 0o711 });
     const source = pool.config["source"] ?? root;
@@ -56,7 +57,7 @@ export class Pools {
       imageExists: this.#deps.imageExists,
       onError: this.#deps.onError,
     });
-    await driver.recover();
+    await driver.open();
     return driver;
   }
 
@@ -73,9 +74,9 @@ export class Pools {
   }
 
   /** Drivers of all pools in the database. A pool that can't be opened is reported, not fatal. */
-  async all(): Promise<{ name: string; driver: DirDriver }[]> {
+  async all(): Promise<{ name: string; driver: StorageDriver }[]> {
     const pools = await this.#deps.db.read((tx) => listPools(tx));
-    const opened: { name: string; driver: DirDriver }[] = [];
+    const opened: { name: string; driver: StorageDriver }[] = [];
     for (const { name } of pools) {
       try {
         opened.push({ name, driver: await this.driver(name) });

@@ -40,6 +40,8 @@ export const LIBC = {
   symlinkat: { parameters: ["buffer", "i32", "buffer"], result: "i32" },
   // ssize_t readlinkat(int dirfd, const char *path, char *buf, size_t size)
   readlinkat: { parameters: ["i32", "buffer", "buffer", "usize"], result: "isize" },
+  // int renameat2(int dirfd, const char *path, int newdirfd, const char *newpath, unsigned flags)
+  renameat2: { parameters: ["i32", "buffer", "i32", "buffer", "u32"], result: "i32" },
   // int fchownat(int dirfd, const char *path, uid_t uid, gid_t gid, int flags)
   fchownat: { parameters: ["i32", "buffer", "u32", "u32", "i32"], result: "i32" },
   // int fchmod(int fd, mode_t mode)

@@ -5,6 +5,7 @@
  */
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
+import { exists } from "#daemon/storage/files.ts";
 
 export interface Manifest {
   /** `overlay`: layers under an upper. `plain`: rootfs is a directory of its own. */
@@ -28,14 +29,24 @@ export function manifestPath(directory: HostPath): HostPath {
 
 /** @throws {Fault} not_found if there is no volume, internal if the file is damaged. */
 export async function readManifest(directory: HostPath): Promise<Manifest> {
+  const found = await findManifest(directory);
+  if (found !== undefined) return found;
+  throw new Fault("not_found", `there is no volume at "${directory}"`);
+}
+
+/**
+ * A tree without a manifest is plain: LXD made it, or this program where it copies. undefined: no tree.
+ *
+ * @throws {Fault} internal if the file is damaged.
+ */
+export async function findManifest(directory: HostPath): Promise<Manifest | undefined> {
   let text: string;
   try {
     text = await Deno.readTextFile(manifestPath(directory));
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) {
-      throw new Fault("not_found", `there is no volume at "${directory}"`, { cause: error });
-    }
-    throw error;
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    const isTree = await exists(`${directory}/rootfs`) && !await exists(`${directory}/overlay`);
+    return isTree ? { kind: "plain", lowers: [] } : undefined;
   }
   try {
     return parseManifest(JSON.parse(text));

@@ -1,7 +1,7 @@
 /** What the file system of a pool can do, found out by doing it once. */
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { attachTree, cloneTree, detach, idmapTree, mountOverlay } from "#ffi/libc/mount.ts";
-import type { UserNamespaces } from "./user_namespaces.ts";
+import type { UserNamespaces } from "#daemon/storage/user_namespaces.ts";
 
 export interface PoolAbilities {
   /** Idmapped mounts of plain directories. */

@@ -1,0 +1,227 @@
+/**
+ * Driver `dir`. Layout of a pool, as LXD's where it has such folders:
+ *
+ *     images/<fingerprint>/           unpacked image: rootfs, metadata.yaml, templates
+ *     layers/<id>/upper               sealed uppers, shared by snapshots and copies
+ *     containers/<name>/              rootfs (mount point or tree), overlay/{upper,work}, layers.json
+ *     containers-snapshots/<name>/<snapshot>/
+ *     custom/<project>_<name>/        the data, or root.img
+ *     custom-snapshots/<project>_<name>/<snapshot>/
+ *     trash/                          made or removed in the background, emptied at start
+ */
+import { type HostPath, hostPath } from "#base/brand.ts";
+import { Fault } from "#base/errors.ts";
+import { DISK_FILE } from "#daemon/storage/disk_file.ts";
+import type {
+  CopyOptions,
+  CreateOptions,
+  Freezer,
+  PoolSpace,
+  StorageDriver,
+  Usage,
+} from "#daemon/storage/driver.ts";
+import type { RunOptions } from "#daemon/storage/service.ts";
+import { fileSystemSpace } from "#daemon/storage/space.ts";
+import { Trash } from "#daemon/storage/trash.ts";
+import type { UserNamespaces } from "#daemon/storage/user_namespaces.ts";
+import { POOL_FOLDERS, type Volume } from "#daemon/storage/volume.ts";
+import { detach } from "#ffi/libc/mount.ts";
+import { Clones } from "./clones.ts";
+import { PlainTrees } from "./plain.ts";
+
+export interface DirDeps {
+  readonly root: HostPath;
+  readonly namespaces: UserNamespaces;
+  /** Can this file system carry idmapped overlays (probe.ts), and does the pool want them? */
+  readonly clone: "overlay" | "copy" | "reflink";
+  readonly imageExists: (fingerprint: string) => Promise<boolean>;
+  /** What failed in the background; nothing waits for it. */
+  readonly onError: (what: string, error: unknown) => void;
+}
+
+export class DirDriver implements StorageDriver {
+  readonly can;
+  readonly #root: HostPath;
+  readonly #trash: Trash;
+  readonly #clones: Clones;
+  readonly #plain: PlainTrees;
+
+  constructor(deps: DirDeps) {
+    const isInstant = deps.clone === "overlay";
+    this.can = {
+      clone: isInstant ? "instant" : "copy",
+      snapshot: isInstant ? "instant" : "copy",
+      quota: false,
+      restoreOlder: true,
+      block: true,
+    } as const;
+    this.#root = deps.root;
+    this.#trash = new Trash(deps.root, deps);
+    this.#clones = new Clones({ ...deps, trash: this.#trash });
+    this.#plain = new PlainTrees({ root: deps.root, trash: this.#trash });
+  }
+
+  ensureImage(fingerprint: string, unpack: (directory: HostPath) => Promise<void>) {
+    return this.#clones.ensureImage(fingerprint, unpack);
+  }
+
+  dropImage(fingerprint: string) {
+    return this.#clones.dropImage(fingerprint);
+  }
+
+  async create(volume: Volume, options: CreateOptions = {}) {
+    if (volume.kind === "custom") return await this.#plain.create(volume, options);
+    requireNoSize(options);
+    await this.#clones.createEmpty(volume.name);
+  }
+
+  async createFromImage(volume: Volume, fingerprint: string, options: CreateOptions = {}) {
+    requireNoSize(options);
+    await this.#clones.createFromImage(volume.name, fingerprint);
+  }
+
+  async copy(target: Volume, source: Volume, options: CopyOptions = {}) {
+    if (target.kind === "custom") return await this.#plain.copy(target, source, options);
+    requireNoSize(options);
+    await this.#clones.copy(target.name, source.name, options);
+  }
+
+  async remove(volume: Volume) {
+    await (volume.kind === "custom"
+      ? this.#plain.remove(volume)
+      : this.#clones.remove(volume.name));
+  }
+
+  async rename(volume: Volume, newName: string) {
+    await (volume.kind === "custom"
+      ? this.#plain.rename(volume, newName)
+      : this.#clones.rename(volume.name, newName));
+  }
+
+  async resize(volume: Volume, sizeBytes: number) {
+    if (volume.kind === "custom") return await this.#plain.resize(volume, sizeBytes);
+    requireNoSize({ sizeBytes });
+  }
+
+  async usage(volume: Volume, snapshot?: string): Promise<Usage> {
+    if (volume.kind === "custom") return await this.#plain.usage(volume, snapshot);
+    return { usedBytes: await this.#clones.usage(volume.name, snapshot), totalBytes: 0 };
+  }
+
+  list(kind: Volume["kind"]) {
+    return this.#plain.list(kind);
+  }
+
+  directory(volume: Volume, snapshot?: string): HostPath {
+    return this.#plain.directory(volume, snapshot);
+  }
+
+  async mount(volume: Volume, snapshot?: string) {
+    if (volume.kind === "container") {
+      if (snapshot === undefined) await this.#clones.mount(volume.name);
+      else await this.#clones.mountSnapshot(volume.name, snapshot);
+    }
+    return this.directory(volume, snapshot);
+  }
+
+  async view(volume: Volume, snapshot?: string) {
+    if (
+      volume.kind === "custom" || snapshot !== undefined || !this.#clones.isRunning(volume.name)
+    ) {
+      return {
+        path: await this.mount(volume, snapshot),
+        [Symbol.asyncDispose]: () => Promise.resolve(),
+      };
+    }
+    const path = await this.#trash.stage();
+    const rootfs = hostPath(`${path}/rootfs`);
+    await Deno.mkdir(rootfs, { recursive: true, mode: 0o700 });
+    const close = async () => {
+      while (detach(rootfs));
+      await Deno.remove(path, { recursive: true });
+    };
+    try {
+      await this.#clones.mountView(volume.name, rootfs);
+    } catch (error) {
+      await close();
+      throw error;
+    }
+    return { path, [Symbol.asyncDispose]: close };
+  }
+
+  async unmount(volume: Volume) {
+    if (volume.kind === "container") await this.#clones.unmount(volume.name);
+  }
+
+  present(volume: Volume, options: RunOptions) {
+    return this.#clones.present(volume.name, options);
+  }
+
+  adopt(volume: Volume) {
+    this.#clones.adopt(volume.name);
+  }
+
+  settle(volume: Volume) {
+    return this.#clones.settle(volume.name);
+  }
+
+  diskPath(volume: Volume, snapshot?: string): HostPath {
+    return hostPath(`${this.directory(volume, snapshot)}/${DISK_FILE}`);
+  }
+
+  async snapshot(volume: Volume, snapshot: string, running?: Freezer) {
+    await (volume.kind === "custom"
+      ? this.#plain.snapshot(volume, snapshot)
+      : this.#clones.snapshot(volume.name, snapshot, running));
+  }
+
+  async restore(volume: Volume, snapshot: string) {
+    await (volume.kind === "custom"
+      ? this.#plain.restore(volume, snapshot)
+      : this.#clones.restore(volume.name, snapshot));
+  }
+
+  async removeSnapshot(volume: Volume, snapshot: string) {
+    await (volume.kind === "custom"
+      ? this.#plain.removeSnapshot(volume, snapshot)
+      : this.#clones.removeSnapshot(volume.name, snapshot));
+  }
+
+  async renameSnapshot(volume: Volume, snapshot: string, newName: string) {
+    await (volume.kind === "custom"
+      ? this.#plain.renameSnapshot(volume, snapshot, newName)
+      : this.#clones.renameSnapshot(volume.name, snapshot, newName));
+  }
+
+  listSnapshots(volume: Volume) {
+    return this.#plain.listSnapshots(volume);
+  }
+
+  async flatten(volume: Volume) {
+    if (volume.kind === "container") await this.#clones.flatten(volume.name);
+  }
+
+  space(): Promise<PoolSpace> {
+    return fileSystemSpace(this.#root);
+  }
+
+  async open() {
+    for (const folder of [...POOL_FOLDERS, "layers"]) {
+      await Deno.mkdir(`${this.#root}/${folder}`, { recursive: true, mode: 0o711 });
+    }
+    await this.#trash.empty();
+    await this.#clones.open();
+  }
+
+  async close() {
+    await this.#clones.close();
+    await this.#trash.idle();
+  }
+}
+
+function requireNoSize({ sizeBytes = 0 }: CreateOptions): void {
+  if (sizeBytes === 0) return;
+  throw new Fault("bad_request", "this storage pool can't limit the size of a volume", {
+    hint: "The file system has no project quotas: leave size unset, or use another pool.",
+  });
+}

@@ -1,0 +1,98 @@
+/** What the containers of a `dir` pool are made of: their manifests, and the layers that they share. */
+import { type HostPath, hostPath } from "#base/brand.ts";
+import { Fault } from "#base/errors.ts";
+import { exists } from "#daemon/storage/files.ts";
+import type { Trash } from "#daemon/storage/trash.ts";
+import { LayerUsers } from "./layer_users.ts";
+import { findManifest, type Manifest, readManifest, writeManifest } from "./manifest.ts";
+
+export interface LayersDeps {
+  readonly root: HostPath;
+  readonly trash: Trash;
+  readonly imageExists: (fingerprint: string) => Promise<boolean>;
+  readonly onError: (what: string, error: unknown) => void;
+}
+
+/** A volume or snapshot: its directory is also its key as a user of layers. */
+export class Layers {
+  readonly #deps: LayersDeps;
+  readonly users = new LayerUsers();
+
+  constructor(deps: LayersDeps) {
+    this.#deps = deps;
+  }
+
+  at(...parts: string[]): HostPath {
+    return hostPath([this.#deps.root, ...parts].join("/"));
+  }
+
+  /** Topmost first. */
+  paths(manifest: Manifest): string[] {
+    return manifest.lowers.map((lower) =>
+      this.at(lower, lower.startsWith("images/") ? "rootfs" : "upper")
+    );
+  }
+
+  /** The manifest, after finishing a step that was interrupted. @throws {Fault} not_found */
+  async load(directory: HostPath): Promise<Manifest> {
+    const manifest = await readManifest(directory);
+    const { pending, ...settled } = manifest;
+    if (pending === undefined) return manifest;
+    const { trash } = this.#deps;
+    const upper = hostPath(`${directory}/overlay/upper`);
+    switch (pending.step) {
+      case "seal": {
+        const target = this.at(pending.layer, "upper");
+        if (!await exists(target)) {
+          await Deno.mkdir(this.at(pending.layer), { recursive: true, mode: 0o711 });
+          await Deno.rename(upper, target);
+        }
+        break;
+      }
+      case "reset":
+        await trash.discard(upper);
+        break;
+      case "swap":
+        if (await exists(`${directory}/rootfs.new`)) {
+          await trash.discard(hostPath(`${directory}/rootfs`));
+          await Deno.rename(`${directory}/rootfs.new`, `${directory}/rootfs`);
+        }
+        await trash.discard(hostPath(`${directory}/overlay`));
+        break;
+    }
+    if (settled.kind === "overlay") await newUpper(directory);
+    await this.write(directory, settled);
+    return settled;
+  }
+
+  async write(directory: HostPath, manifest: Manifest): Promise<void> {
+    await writeManifest(directory, manifest);
+    this.users.set(directory, manifest.lowers);
+  }
+
+  /** Discard those layers that nobody uses any more; images only once they are deleted. */
+  async collect(lowers: readonly string[]): Promise<void> {
+    for (const lower of lowers) {
+      if (this.users.count(lower) > 0) continue;
+      const [kind = "", id = ""] = lower.split("/");
+      if (kind === "images" && await this.#deps.imageExists(id)) continue;
+      await this.#deps.trash.discard(this.at(kind, id));
+    }
+  }
+
+  /** Register what a volume uses; one whose making was interrupted has no manifest yet. */
+  async learn(directory: HostPath): Promise<void> {
+    try {
+      const manifest = await findManifest(directory);
+      if (manifest !== undefined) this.users.set(directory, manifest.lowers);
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      this.#deps.onError(`read volume "${directory}"`, error);
+    }
+  }
+}
+
+export async function newUpper(directory: HostPath): Promise<void> {
+  await Deno.mkdir(`${directory}/overlay/upper`, { recursive: true, mode: 0o755 });
+  await Deno.chmod(`${directory}/overlay/upper`, 0o755);
+}

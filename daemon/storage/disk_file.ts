@@ -1,0 +1,39 @@
+/** A block volume on a pool of directories: a sparse file. */
+import type { HostPath } from "#base/brand.ts";
+import { Fault } from "#base/errors.ts";
+import { DEFAULT_DISK_BYTES } from "./volume.ts";
+
+/** LXD's name for it. */
+export const DISK_FILE = "root.img";
+
+/** Disks are made of whole blocks of this size. */
+const BLOCK_BYTES = 8192;
+
+export async function makeDisk(directory: HostPath, sizeBytes = 0): Promise<void> {
+  using file = await Deno.open(`${directory}/${DISK_FILE}`, {
+    write: true,
+    createNew: true,
+    mode: 0o600,
+  });
+  await file.truncate(roundUp(sizeBytes === 0 ? DEFAULT_DISK_BYTES : sizeBytes));
+}
+
+/** @throws {Fault} bad_request if it would lose its end. */
+export async function growDisk(directory: HostPath, sizeBytes: number): Promise<void> {
+  const path = `${directory}/${DISK_FILE}`;
+  const wanted = roundUp(sizeBytes === 0 ? DEFAULT_DISK_BYTES : sizeBytes);
+  const { size } = await Deno.stat(path);
+  if (wanted === size) return;
+  if (wanted < size) throw cannotShrink();
+  await Deno.truncate(path, wanted);
+}
+
+export function cannotShrink(): Fault {
+  return new Fault("bad_request", "Block volumes cannot be shrunk", {
+    hint: "Make a smaller volume and copy what you need.",
+  });
+}
+
+function roundUp(bytes: number): number {
+  return Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
+}

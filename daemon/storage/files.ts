@@ -1,0 +1,43 @@
+/** Small steps on files and folders of pools. */
+import { type HostPath, hostPath } from "#base/brand.ts";
+
+export async function exists(path: string): Promise<boolean> {
+  return await Deno.lstat(path).then(() => true, () => false);
+}
+
+/** Names in a folder, sorted; none if there is no such folder. */
+export async function entries(path: HostPath): Promise<string[]> {
+  try {
+    return (await Array.fromAsync(Deno.readDir(path))).map(({ name }) => name).toSorted();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+export async function isEmptyDirectory(path: HostPath): Promise<boolean> {
+  for await (const _entry of Deno.readDir(path)) return false;
+  return true;
+}
+
+/** Absent is no error. */
+export async function removeTree(path: HostPath): Promise<void> {
+  await Deno.remove(path, { recursive: true }).catch(ifThere);
+}
+
+export async function removeIfEmpty(path: HostPath): Promise<void> {
+  await Deno.remove(path).catch(() => undefined); // Ignored: it is in use or gone.
+}
+
+/** metadata.yaml and templates/ of an image, instance or snapshot. */
+export async function copyMetadata(source: HostPath, target: HostPath): Promise<void> {
+  await Deno.copyFile(`${source}/metadata.yaml`, `${target}/metadata.yaml`).catch(ifThere);
+  for (const name of await entries(hostPath(`${source}/templates`))) {
+    await Deno.mkdir(`${target}/templates`, { recursive: true, mode: 0o700 });
+    await Deno.copyFile(`${source}/templates/${name}`, `${target}/templates/${name}`);
+  }
+}
+
+function ifThere(error: unknown): void {
+  if (!(error instanceof Deno.errors.NotFound)) throw error;
+}
