@@ -73,3 +73,12 @@ export const deleteForward = route({
   reply: "sync",
   extension,
 });
+
+/** For LXD's tests: the prefixes that a router next to this host should know. */
+export const internalBgp = route({
+  method: "GET",
+  path: "/internal/testing/bgp",
+  summary: "Show the prefixes that are reached through this host",
+  access: "local",
+  reply: "sync",
+});

@@ -3,14 +3,16 @@ import {
   deleteForward,
   getForward,
   getForwards,
+  internalBgp,
   patchForward,
   postForwards,
   putForward,
 } from "#api/routes/network_forwards.ts";
 import { checkForward, type Forward, type ForwardPort } from "#api/config/network_forward.ts";
 import { Fault } from "#base/errors.ts";
-import { formatAddress, parseAddress } from "#base/ip.ts";
+import { formatAddress, formatNetwork, parseAddress, parseSubnet } from "#base/ip.ts";
 import { Undo } from "#base/undo.ts";
+import { isTrue } from "#base/units.ts";
 import type { Tx } from "#daemon/db/db.ts";
 import {
   deleteForward as deleteRow,
@@ -20,7 +22,7 @@ import {
   listForwards,
   updateForward,
 } from "#daemon/db/network_forwards.ts";
-import { getNetwork, type NetworkRow } from "#daemon/db/networks.ts";
+import { getNetwork, listNetworks, type NetworkRow } from "#daemon/db/networks.ts";
 import { effectiveProject } from "#daemon/db/projects.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import { type BoundRoute, type Call, created, handle, sync } from "#daemon/http/handle.ts";
@@ -172,5 +174,34 @@ export function networkForwardRoutes(networks: NetworkService): BoundRoute[] {
       announce(services, network, { action: "deleted", address: old.listen_address, caller });
       return sync();
     }),
+    handle(internalBgp, async ({ db }) => {
+      const [networks, forwards] = await db.read(async (tx) => [
+        await listNetworks(tx),
+        await listForwards(tx),
+      ]);
+      return sync({ server: null, peers: [], prefixes: prefixes(networks, forwards) });
+    }),
   ];
+}
+
+/** Subnets of bridges that are not hidden behind the host, and listen addresses of forwards. */
+function prefixes(networks: readonly NetworkRow[], forwards: readonly ForwardRow[]) {
+  const subnets = networks.filter(({ type }) => type === "bridge").flatMap(({ id, config }) =>
+    ([4, 6] as const).flatMap((family) => {
+      const subnet = parseSubnet(config[`ipv${family}.address`] ?? "");
+      if (subnet === undefined || isTrue(config[`ipv${family}.nat`])) return [];
+      return [{ owner: `network_${id}`, prefix: formatNetwork(subnet), family, config }];
+    })
+  );
+  const addresses = forwards.map(({ id, networkId, listen_address }) => {
+    const family = parseAddress(listen_address)?.family ?? 4;
+    const config = networks.find((one) => one.id === networkId)?.config ?? {};
+    const prefix = `${listen_address}/${family === 4 ? 32 : 128}`;
+    return { owner: `network_${networkId}_forward_${id}`, prefix, family, config };
+  });
+  return [...subnets, ...addresses].map(({ owner, prefix, family, config }) => ({
+    owner,
+    prefix,
+    nexthop: config[`bgp.ipv${family}.nexthop`] ?? (family === 4 ? "0.0.0.0" : "::"),
+  }));
 }
