@@ -1,9 +1,11 @@
 /** Rules of the ACLs of a bridge: between its instances and everything outside of it. Pure. */
 import { type AclRow, type AclRule, subjectFamily } from "#api/config/network_acl.ts";
 import { Fault } from "#base/errors.ts";
+import { listOf } from "#base/list.ts";
 import { isTrue } from "#base/units.ts";
-import { type Bridge, listOf } from "./plan.ts";
-import { type Chain, serviceRules } from "./plan_rules.ts";
+import type { Chain } from "#daemon/host/nft.ts";
+import type { Bridge } from "./bridge.ts";
+import { serviceRules } from "./service_rules.ts";
 
 /** Refusals first, so that no order of ACLs lets through what one of them forbids. */
 const ORDER = ["drop", "reject", "allow"];

@@ -4,6 +4,7 @@ import type { Forward } from "#api/config/network_forward.ts";
 import { checkNetworkConfig } from "#api/config/network_keys.ts";
 import type { HostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
+import { listOf } from "#base/list.ts";
 import { LockTable } from "#base/lock.ts";
 import { Undo } from "#base/undo.ts";
 import type { Database } from "#daemon/db/db.ts";
@@ -11,6 +12,8 @@ import { listAcls } from "#daemon/db/network_acls.ts";
 import { listForwards } from "#daemon/db/network_forwards.ts";
 import { getNetwork, listNetworks, type NetworkRow } from "#daemon/db/networks.ts";
 import { effectiveProject } from "#daemon/db/projects.ts";
+import { linkExists } from "#daemon/host/links.ts";
+import { applyRuleset } from "#daemon/host/nft.ts";
 import { run } from "#daemon/host/run.ts";
 import { inProject, type Paths } from "#daemon/paths.ts";
 import { freeV4, freeV6, randomHwaddr } from "./auto_subnet.ts";
@@ -24,15 +27,9 @@ import {
   startDnsmasq,
   stopDnsmasq,
 } from "./dnsmasq.ts";
-import {
-  applyLinks,
-  applyRules,
-  linkExists,
-  removeBridge,
-  removeRules,
-  usedSubnets,
-} from "./host.ts";
-import { listOf, type NetworkPlan, planNetwork } from "./plan.ts";
+import type { NetworkPlan } from "./bridge.ts";
+import { applyLinks, removeBridge, removeRules, usedSubnets } from "./host.ts";
+import { planNetwork } from "./plan.ts";
 import { hostLine } from "./plan_dnsmasq.ts";
 import type { Networks } from "./service.ts";
 
@@ -92,7 +89,7 @@ export function createNetworks({ paths, db, onError }: NetworkDeps): NetworkServ
     if (network.type !== "bridge") return await requireParent(network);
     const planned = await plan(network);
     await applyLinks(planned, network.name);
-    await applyRules(planned.nft);
+    await applyRuleset(planned.nft);
     await applyDnsmasq(directory(network.name), planned, network.config["raw.dnsmasq"] ?? "");
   };
 
@@ -129,7 +126,7 @@ export function createNetworks({ paths, db, onError }: NetworkDeps): NetworkServ
     async refreshRules(network, change) {
       if (network.type !== "bridge") return;
       using _turn = await locks.acquire(network.name);
-      await applyRules((await plan(network, change)).nft);
+      await applyRuleset((await plan(network, change)).nft);
     },
     async setHost(network, host) {
       const file = hostFile(directory(network), host);

@@ -2,7 +2,7 @@
 import type { Forward } from "#api/config/network_forward.ts";
 import { parsePortPairs } from "#api/config/network_forward.ts";
 import { parseAddress } from "#base/ip.ts";
-import type { Chain } from "./plan_rules.ts";
+import type { Chain } from "#daemon/host/nft.ts";
 
 /** No chains where there are no rules. */
 export function forwardChains(network: string, forwards: readonly Forward[]): Chain[] {

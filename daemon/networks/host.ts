@@ -1,28 +1,27 @@
 /** The effects of a plan on the host: links by ip(8), rules by nft(8), sysctls. */
 import { Fault } from "#base/errors.ts";
 import { formatAddress, networkOf, parseSubnet, type Subnet } from "#base/ip.ts";
+import {
+  ipBatch,
+  ipJson,
+  type IpLink,
+  type IpRoute,
+  linkExists,
+  portsOf,
+  removeLink,
+  writeSysctl,
+} from "#daemon/host/links.ts";
+import { applyRuleset } from "#daemon/host/nft.ts";
 import { run } from "#daemon/host/run.ts";
-import type { NetworkPlan } from "./plan.ts";
+import type { NetworkPlan } from "./bridge.ts";
 import { removalRules } from "./plan_rules.ts";
-
-export async function linkExists(name: string): Promise<boolean> {
-  return await Deno.stat(`/sys/class/net/${name}`).then(() => true, () => false);
-}
-
-/** Names of the host's interfaces. */
-export async function hostLinks(): Promise<string[]> {
-  const entries = await Array.fromAsync(Deno.readDir("/sys/class/net"));
-  return entries.map(({ name }) => name).filter((name) => name !== "bonding_masters").toSorted();
-}
 
 /** Subnets in use: addresses and routes of the host. */
 export async function usedSubnets(): Promise<Subnet[]> {
   const texts: string[] = [];
   for (const family of ["-4", "-6"]) {
-    const routes = JSON.parse(
-      await run(["ip", family, "-json", "route", "show", "table", "all"]) || "[]",
-    );
-    texts.push(...routes.map((one: { dst: string }) => one.dst));
+    const routes = await ipJson<IpRoute>(family, "route", "show", "table", "all");
+    texts.push(...routes.map(({ dst }) => dst));
   }
   return texts.filter((text) => text !== "default").map(asSubnet)
     .filter((subnet) => subnet !== undefined);
@@ -46,7 +45,7 @@ export async function applyLinks(plan: NetworkPlan, name: string): Promise<void>
     ...await addressChanges(plan, name),
     ...await routeChanges(plan, name),
   ];
-  await run(["ip", "-batch", "-"], { stdin: lines.join("\n") + "\n" });
+  await ipBatch(lines);
   await applyTunnels(plan, name);
   await applyExternal(plan, name);
 }
@@ -59,15 +58,8 @@ async function enableVlanFiltering(name: string): Promise<void> {
   }
 }
 
-interface IpAddress {
-  readonly local: string;
-  readonly prefixlen: number;
-  readonly scope: string;
-}
-
 async function addressChanges(plan: NetworkPlan, name: string): Promise<string[]> {
-  const text = await run(["ip", "-json", "address", "show", "dev", name]);
-  const [link] = JSON.parse(text) as { addr_info?: IpAddress[] }[];
+  const [link] = await ipJson<IpLink>("address", "show", "dev", name);
   const canonical = (one: string) => {
     const subnet = parseSubnet(one);
     return subnet === undefined
@@ -94,10 +86,8 @@ async function routeChanges(plan: NetworkPlan, name: string): Promise<string[]> 
   });
   const lines: string[] = [];
   for (const family of ["-4", "-6"]) {
-    const text = await run(
-      ["ip", family, "-json", "route", "show", "dev", name, "proto", "static"],
-    );
-    for (const { dst } of JSON.parse(text || "[]") as { dst: string }[]) {
+    const routes = await ipJson<IpRoute>(family, "route", "show", "dev", name, "proto", "static");
+    for (const { dst } of routes) {
       const full = dst.includes("/") ? dst : `${dst}/${dst.includes(":") ? 128 : 32}`;
       if (!wanted.includes(full)) lines.push(`route del ${dst} dev ${name} proto static`);
     }
@@ -127,15 +117,8 @@ async function applyTunnels(plan: NetworkPlan, name: string): Promise<void> {
 }
 
 async function tunnelKind(link: string): Promise<boolean> {
-  const text = await run(["ip", "-json", "-details", "link", "show", "dev", link]);
-  const [one] = JSON.parse(text) as { linkinfo?: { info_kind?: string } }[];
+  const [one] = await ipJson<IpLink>("-details", "link", "show", "dev", link);
   return ["vxlan", "gretap"].includes(one?.linkinfo?.info_kind ?? "");
-}
-
-async function portsOf(bridge: string): Promise<string[]> {
-  const ports = await Array.fromAsync(Deno.readDir(`/sys/class/net/${bridge}/brif`))
-    .catch(() => []); // Ignored: it is no bridge.
-  return ports.map(({ name }) => name);
 }
 
 async function applyExternal(plan: NetworkPlan, name: string): Promise<void> {
@@ -145,8 +128,7 @@ async function applyExternal(plan: NetworkPlan, name: string): Promise<void> {
       throw new Fault("bad_request", `Failed to find external interface "${link}"`);
     }
     if (ports.includes(link)) continue;
-    const text = await run(["ip", "-json", "address", "show", "dev", link]);
-    const [one] = JSON.parse(text) as { addr_info?: IpAddress[] }[];
+    const [one] = await ipJson<IpLink>("address", "show", "dev", link);
     if ((one?.addr_info ?? []).some(({ scope }) => scope === "global")) {
       throw new Fault("bad_request", "Only unconfigured network interfaces can be bridged", {
         hint: `"${link}" has addresses: remove them first.`,
@@ -160,25 +142,8 @@ function reason(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-export async function writeSysctl(path: string, value: string): Promise<void> {
-  try {
-    await Deno.writeTextFile(`/proc/sys/${path}`, value, { create: false });
-  } catch (error) {
-    // Ignored: a kernel without IPv6 has no such file.
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-}
-
-export async function applyRules(rules: string): Promise<void> {
-  await run(["nft", "-f", "-"], { stdin: rules });
-}
-
 export async function removeRules(name: string): Promise<void> {
-  await applyRules(removalRules(name));
-}
-
-export async function removeLink(name: string): Promise<void> {
-  if (await linkExists(name)) await run(["ip", "link", "delete", "dev", name]);
+  await applyRuleset(removalRules(name));
 }
 
 /** A bridge goes with its tunnels; other ports are set free. */

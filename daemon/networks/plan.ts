@@ -1,46 +1,11 @@
 /** From the configuration of a bridge to what the host must have: links, rules, dnsmasq. Pure. */
 import { parseSubnet, type Subnet } from "#base/ip.ts";
+import { listOf } from "#base/list.ts";
 import { isFalse } from "#base/units.ts";
-import type { AclRow } from "#api/config/network_acl.ts";
-import type { Forward } from "#api/config/network_forward.ts";
+import type { Bridge, NetworkPlan, PlanInput } from "./bridge.ts";
 import { planDnsmasq } from "./plan_dnsmasq.ts";
 import { planRules } from "./plan_rules.ts";
-import { planTunnels, type Tunnel, tunnelMtu } from "./plan_tunnels.ts";
-
-export interface NetworkPlan {
-  readonly mtu: string;
-  readonly hwaddr: string | undefined;
-  /** With their prefix; whatever else of global scope is on the bridge goes. */
-  readonly addresses: readonly string[];
-  /** Subnets routed to the bridge. */
-  readonly routes: readonly string[];
-  /** Interfaces of the host that become ports. */
-  readonly external: readonly string[];
-  readonly tunnels: readonly Tunnel[];
-  /** Files below /proc/sys and what to write into them. */
-  readonly sysctls: readonly (readonly [path: string, value: string])[];
-  /** A complete nft ruleset that replaces the one of this network. */
-  readonly nft: string;
-  /** Arguments of dnsmasq; undefined: none is wanted. */
-  readonly dnsmasq: readonly string[] | undefined;
-}
-
-export interface PlanInput {
-  readonly name: string;
-  readonly config: Readonly<Record<string, string>>;
-  /** Directory networks/<name> under the state directory. */
-  readonly directory: string;
-  /** User that dnsmasq drops to. */
-  readonly user: string;
-  readonly acls: readonly AclRow[];
-  readonly forwards: readonly Forward[];
-}
-
-/** A bridge's configuration with its subnets parsed. */
-export interface Bridge extends PlanInput {
-  readonly v4: Subnet | undefined;
-  readonly v6: Subnet | undefined;
-}
+import { planTunnels, tunnelMtu } from "./plan_tunnels.ts";
 
 export function planNetwork(input: PlanInput): NetworkPlan {
   const { config } = input;
@@ -84,9 +49,4 @@ function planSysctls({ name, config, v4, v6 }: Bridge): [string, string][] {
     }
   }
   return list;
-}
-
-/** "a, b" -> ["a", "b"] */
-export function listOf(value: string | undefined): string[] {
-  return (value ?? "").split(",").map((one) => one.trim()).filter((one) => one !== "");
 }

@@ -1,7 +1,8 @@
 /** Arguments of a bridge's dnsmasq. Pure. */
 import { formatAddress, networkOf, parseAddress, type Subnet } from "#base/ip.ts";
+import { listOf } from "#base/list.ts";
 import { isFalse, isTrue } from "#base/units.ts";
-import { type Bridge, listOf } from "./plan.ts";
+import type { Bridge } from "./bridge.ts";
 
 /** undefined: the bridge has no address, so that nobody could ask. */
 export function planDnsmasq(bridge: Bridge): string[] | undefined {

@@ -4,16 +4,11 @@
  */
 import { formatNetwork } from "#base/ip.ts";
 import { isFalse, isTrue } from "#base/units.ts";
+import { type Chain, removeChains, tableText } from "#daemon/host/nft.ts";
 import { aclChains } from "./acl_rules.ts";
 import { forwardChains } from "./forward_rules.ts";
-import type { Bridge } from "./plan.ts";
-
-export interface Chain {
-  readonly name: string;
-  /** "type filter hook input priority 0; policy accept;"; undefined: only jumped to. */
-  readonly hook?: string;
-  readonly rules: readonly string[];
-}
+import type { Bridge } from "./bridge.ts";
+import { serviceRules } from "./service_rules.ts";
 
 const CHAINS = [
   ...["in", "out", "fwd", "pstrt"],
@@ -30,26 +25,9 @@ export function planRules(bridge: Bridge): string {
   return removalRules(bridge.name) + tableText("inet", chains);
 }
 
-export function tableText(family: string, chains: readonly Chain[]): string {
-  const text = chains.map(({ name, hook, rules }) =>
-    `  chain ${name} {\n${
-      [...(hook === undefined ? [] : [hook]), ...rules]
-        .map((line) => `    ${line}\n`).join("")
-    }  }\n`
-  );
-  return `table ${family} lxd {\n${text.join("")}}\n`;
-}
-
 /** Ruleset that removes the chains of a network, whether they are there or not. */
 export function removalRules(name: string): string {
   return removeChains("inet", CHAINS.map((title) => `${title}.${name}`));
-}
-
-/** First all are made (so that it can't fail), then emptied, then removed: jumps keep a chain. */
-export function removeChains(family: string, chains: readonly string[]): string {
-  return `table ${family} lxd {\n` + chains.map((chain) => `  chain ${chain} { }\n`).join("") +
-    "}\n" + chains.map((chain) => `flush chain ${family} lxd ${chain}\n`).join("") +
-    chains.map((chain) => `delete chain ${family} lxd ${chain}\n`).join("");
 }
 
 function bridgeChains({ name, config, v4, v6 }: Bridge): Chain[] {
@@ -91,29 +69,4 @@ function bridgeChains({ name, config, v4, v6 }: Bridge): Chain[] {
       rules: nat,
     },
   ];
-}
-
-/** What instances need of the host: DHCP, DNS, neighbours and routers of IPv6. */
-export function serviceRules(
-  { name, v4, v6 }: Pick<Bridge, "name" | "v4" | "v6">,
-  side: "iifname" | "oifname",
-  port: "dport" | "sport",
-): string[] {
-  const rules = [
-    `${side} "${name}" tcp ${port} 53 accept`,
-    `${side} "${name}" udp ${port} 53 accept`,
-  ];
-  if (v4 !== undefined) {
-    rules.push(
-      `${side} "${name}" icmp type { 3, 11, 12 } accept`,
-      `${side} "${name}" udp ${port} 67 accept`,
-    );
-  }
-  if (v6 !== undefined) {
-    rules.push(
-      `${side} "${name}" icmpv6 type { 1, 2, 3, 4, 133, 134, 135, 136, 143 } accept`,
-      `${side} "${name}" udp ${port} 547 accept`,
-    );
-  }
-  return rules;
 }

@@ -18,6 +18,7 @@ import {
   normalRule,
 } from "#api/config/network_acl.ts";
 import { Fault } from "#base/errors.ts";
+import { listOf } from "#base/list.ts";
 import { Undo } from "#base/undo.ts";
 import { deleteAcl, getAcl, insertAcl, listAcls, updateAcl } from "#daemon/db/network_acls.ts";
 import type { Tx } from "#daemon/db/db.ts";
@@ -27,7 +28,6 @@ import type { Caller } from "#daemon/http/caller.ts";
 import { type BoundRoute, type Call, created, handle, sync } from "#daemon/http/handle.ts";
 import { list, projectSuffix } from "#daemon/http/list.ts";
 import type { NetworkService } from "#daemon/networks/create.ts";
-import { listOf } from "#daemon/networks/plan.ts";
 import type { Services } from "#daemon/services.ts";
 
 interface Found {

@@ -20,7 +20,7 @@ import { type BoundRoute, type Call, created, handle, sync } from "#daemon/http/
 import { list, projectSuffix } from "#daemon/http/list.ts";
 import type { InstanceUse } from "#daemon/instances/service.ts";
 import { type NetworkService, refuseTakenName } from "#daemon/networks/create.ts";
-import { hostLinks, linkExists } from "#daemon/networks/host.ts";
+import { hostLinks, linkExists } from "#daemon/host/links.ts";
 import { listLeases, readLeaseFile } from "#daemon/networks/leases.ts";
 import { readInterface } from "#daemon/networks/state.ts";
 import type { Services } from "#daemon/services.ts";
