@@ -10,7 +10,9 @@ import type { StorageService } from "#daemon/storage/create.ts";
 import { certificateRoutes } from "./certificates.ts";
 import imageAliasRoutes from "./image_aliases.ts";
 import { imageRoutes } from "./images.ts";
+import { FilesPool } from "#daemon/guest/files/pool.ts";
 import instanceExecRoutes from "./instance_exec.ts";
+import { instanceFileRoutes } from "./instance_files.ts";
 import instanceRoutes from "./instances.ts";
 import instanceStateRoutes from "./instance_state.ts";
 import instanceSnapshotRoutes from "./instance_snapshots.ts";
@@ -34,6 +36,7 @@ export interface RouteDeps {
   readonly images: ImageService;
   readonly networks: NetworkService;
   readonly storage: StorageService;
+  readonly files: FilesPool;
   readonly lifetime: Lifetime;
 }
 
@@ -50,6 +53,7 @@ export function allRoutes(deps: RouteDeps): readonly BoundRoute[] {
     ...instanceStateRoutes,
     ...instanceSnapshotRoutes,
     ...instanceExecRoutes,
+    ...instanceFileRoutes(deps.files),
     ...networkRoutes(deps.networks),
     ...networkAclRoutes(deps.networks),
     ...networkForwardRoutes(deps.networks),
