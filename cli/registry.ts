@@ -31,6 +31,7 @@ import { STATE_COMMANDS } from "./commands/state.ts";
 import { STORAGE_COMMANDS } from "./commands/storage/storage.ts";
 import { TRUST_COMMANDS } from "./commands/trust/trust.ts";
 import { VERSION_COMMANDS } from "./commands/version.ts";
+import { WARNING_COMMANDS } from "./commands/warning.ts";
 
 export const COMMANDS: readonly Command[] = [
   ...ACTIVATE_COMMANDS,
@@ -64,5 +65,8 @@ export const COMMANDS: readonly Command[] = [
   ...TEMPLATE_COMMANDS,
   ...TRUST_COMMANDS,
   ...VERSION_COMMANDS,
+  ...WARNING_COMMANDS,
+  // An old place of theirs that scripts still use.
+  ...PROFILE_COMMANDS.map((row) => ({ ...row, name: `config ${row.name}`, uncommon: true })),
   ...deviceCommands({ prefix: "config device", noun: "instance" }),
 ];

@@ -27,6 +27,7 @@ export type InstanceLive =
   | "cgroup.cpuset"
   | "cgroup.processes"
   | "cgroup.hugepages"
+  | "cgroup.disk"
   | "nesting";
 
 export interface InstanceKey {
@@ -148,9 +149,8 @@ const LIMITS = {
     type: "int",
     default: "5",
     check: intBetween(0, 10),
-    live: "nothing-to-do",
+    live: "cgroup.disk",
     summary: "Priority of the instance's disk requests under load (0-10)",
-    ...LATER,
   },
   "limits.hugepages.64KB": hugepages("64 KiB"),
   "limits.hugepages.1MB": hugepages("1 MiB"),

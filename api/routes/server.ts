@@ -72,14 +72,6 @@ export const getCluster = route({
   reply: "sync",
   extension: "clustering",
 });
-export const getWarnings = route({
-  method: "GET",
-  path: "/1.0/warnings",
-  summary: "List warnings",
-  access: "admin",
-  reply: "sync",
-  extension: "warnings",
-});
 export const internalReady = route({
   method: "GET",
   path: "/internal/ready",

@@ -21,9 +21,16 @@ export interface LimitFacts {
   readonly memoryBytes: number;
   /** The v1 memory controller counts swap (swapaccount=1). */
   readonly hasMemsw: boolean;
+  /** The file with which this kernel weighs the disk requests of cgroups; undefined if it can't. */
+  readonly blockWeight: BlockWeight | undefined;
 }
 
-export type LimitGroup = "memory" | "cpu" | "processes" | "hugepages";
+export interface BlockWeight {
+  readonly version: 1 | 2;
+  readonly file: "blkio.weight" | "blkio.bfq.weight" | "io.weight" | "io.bfq.weight";
+}
+
+export type LimitGroup = "memory" | "cpu" | "processes" | "hugepages" | "disk";
 
 /**
  * @param forReset Write defaults for keys that are unset, for a running container whose limit went.
@@ -42,6 +49,7 @@ const PLANNERS = {
   cpu: planCpu,
   processes: planProcesses,
   hugepages: planHugepages,
+  disk: planDisk,
 } as const;
 export const LIMIT_GROUPS = Object.keys(PLANNERS) as LimitGroup[];
 
@@ -172,6 +180,20 @@ function planHugepages(config: Config, facts: LimitFacts, forReset: boolean): Cg
     });
   }
   return writes;
+}
+
+/** limits.disk.priority 0..10 as a weight of 10..1000; 5 is the kernel's own default of half. */
+function planDisk(config: Config, facts: LimitFacts, forReset: boolean): CgroupWrite[] {
+  const priority = config["limits.disk.priority"] ?? "";
+  const { blockWeight } = facts;
+  if (blockWeight === undefined || (priority === "" && !forReset)) return [];
+  const weight = priority === "" ? 500 : Math.max(10, Number(priority) * 100);
+  return [{
+    version: blockWeight.version,
+    controller: blockWeight.version === 2 ? "io" : "blkio",
+    file: blockWeight.file,
+    value: blockWeight.version === 2 ? `default ${weight}` : String(weight),
+  }];
 }
 
 /** A write as a line of lxc.conf. */

@@ -13,6 +13,7 @@ const facts = (layout: CgroupLayout): LimitFacts => ({
   layout,
   memoryBytes: 8 * 2 ** 30,
   hasMemsw: true,
+  blockWeight: undefined,
 });
 const lines = (...args: Parameters<typeof planLimits>) =>
   planLimits(...args).map((write) => lxcLine(write).join("="));

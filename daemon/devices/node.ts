@@ -3,7 +3,7 @@ import { type HostPath, hostPath, type Pid } from "#base/brand.ts";
 import { ExecError, Fault } from "#base/errors.ts";
 import type { Undo } from "#base/undo.ts";
 import { runHelper } from "#daemon/host/helper.ts";
-import type { IdMap } from "#daemon/idmap/idmap.ts";
+import { toHost } from "#daemon/idmap/format.ts";
 import type { Device } from "./device.ts";
 
 /** A node of the host that a container gets. */
@@ -60,17 +60,6 @@ export async function makeNode(device: Device, node: HostNode): Promise<HostPath
   const uid = toHost(host.idmap, "uid", Number(config["uid"] || 0));
   await Deno.chown(file, uid, toHost(host.idmap, "gid", Number(config["gid"] || 0)));
   return file;
-}
-
-/** Host id of an id inside; the id itself if the container is privileged or does not map it. */
-function toHost(idmap: IdMap | null, kind: "uid" | "gid", id: number): number {
-  for (const entry of idmap ?? []) {
-    const fits = kind === "uid" ? entry.isUid : entry.isGid;
-    if (fits && id >= entry.nsId && id < entry.nsId + entry.size) {
-      return entry.hostId + id - entry.nsId;
-    }
-  }
-  return id;
 }
 
 /** Nodes of a device that are there now; also those that another daemon made. */

@@ -82,26 +82,27 @@ function isolatedBase(
 
 /** Cut the ids of raw.idmap out of the map and put them where raw.idmap says. */
 function addRaw(map: IdMap, text: string): IdMap {
-  let result = map;
-  for (const line of text.split("\n")) {
-    const [kind, host, inside] = line.trim().split(/\s+/);
-    if (kind === undefined || host === undefined || inside === undefined) continue;
-    const [hostFirst, hostLast] = ends(host);
-    const [nsFirst] = ends(inside);
-    const size = hostLast - hostFirst + 1;
-    const kinds = kind === "both" ? ["uid", "gid"] : [kind];
-    for (const one of kinds) {
-      const entry: IdMapEntry = {
-        isUid: one === "uid",
-        isGid: one === "gid",
-        nsId: nsFirst,
-        hostId: hostFirst,
-        size,
-      };
-      result = insert(result, entry);
-    }
-  }
+  const result = parseRawIdmap(text).reduce(insert, map);
   return [...result].sort((a, b) => Number(a.isGid) - Number(b.isGid) || a.nsId - b.nsId);
+}
+
+/** Lines of "both|uid|gid <host ids> <ids inside>"; the checks of the key have passed. */
+export function parseRawIdmap(text: string): IdMapEntry[] {
+  return text.split("\n").flatMap((line) => {
+    const [kind, host, inside] = line.trim().split(/\s+/);
+    if (kind === undefined || host === undefined || inside === undefined) return [];
+    const [hostId, hostLast] = ends(host);
+    const [nsId] = ends(inside);
+    const size = hostLast - hostId + 1;
+    const kinds = kind === "both" ? ["uid", "gid"] : [kind];
+    return kinds.map((one) => ({
+      isUid: one === "uid",
+      isGid: one === "gid",
+      nsId,
+      hostId,
+      size,
+    }));
+  });
 }
 
 function insert(map: IdMap, entry: IdMapEntry): IdMap {

@@ -48,3 +48,14 @@ export function lxcIdmap(idmap: IdMap): string[] {
     return [...(entry.isUid ? [`u ${tail}`] : []), ...(entry.isGid ? [`g ${tail}`] : [])];
   });
 }
+
+/** Host id of an id inside; the id itself if the container is privileged or does not map it. */
+export function toHost(idmap: IdMap | null, kind: "uid" | "gid", id: number): number {
+  for (const entry of idmap ?? []) {
+    const fits = kind === "uid" ? entry.isUid : entry.isGid;
+    if (fits && id >= entry.nsId && id < entry.nsId + entry.size) {
+      return entry.hostId + id - entry.nsId;
+    }
+  }
+  return id;
+}

@@ -1,8 +1,9 @@
 /** What the host can do, read once per daemon, and what may change, read per start. */
 import { type HostRange, readHostRange } from "#daemon/idmap/host_range.ts";
+import { isTrue } from "#base/units.ts";
 import { parseCpuList } from "#daemon/cgroup/cpuset.ts";
 import { type CgroupLayout, readLayout } from "#daemon/cgroup/layout.ts";
-import type { LimitFacts } from "#daemon/cgroup/limits.ts";
+import type { BlockWeight, LimitFacts } from "#daemon/cgroup/limits.ts";
 
 export interface HostFacts {
   readonly limits: LimitFacts;
@@ -20,6 +21,8 @@ export interface HostFacts {
   readonly existing: ReadonlySet<string>;
   /** Files of lxcfs, empty if it is not mounted. */
   readonly lxcfs: readonly string[];
+  /** LXD_UNPRIVILEGED_ONLY: the administrator forbids privileged containers. */
+  readonly isUnprivilegedOnly: boolean;
 }
 
 /** Mounts of host directories and nodes that every container gets if they exist. */
@@ -45,6 +48,7 @@ export function readFacts(): HostFacts {
       layout,
       memoryBytes: memoryBytes(),
       hasMemsw: exists(`${layout.v1["memory"] ?? "/nowhere"}/memory.memsw.limit_in_bytes`),
+      blockWeight: blockWeight(layout),
     },
     idRange: readHostRange(),
     cpus: parseCpuList(Deno.readTextFileSync("/sys/devices/system/cpu/online")),
@@ -54,7 +58,28 @@ export function readFacts(): HostFacts {
     hasCompat: Deno.build.arch === "x86_64",
     existing,
     lxcfs: readLxcfs(),
+    isUnprivilegedOnly: isTrue(Deno.env.get("LXD_UNPRIVILEGED_ONLY")),
   };
+}
+
+/** Only groups below the root have the file: where there is none yet, there is nothing to look at. */
+function blockWeight(layout: CgroupLayout): BlockWeight | undefined {
+  const v1 = layout.v1["blkio"];
+  for (const file of ["blkio.weight", "blkio.bfq.weight"] as const) {
+    if (v1 !== undefined && exists(`${v1}/${file}`)) return { version: 1, file };
+  }
+  if (layout.v2 === undefined || !layout.v2Controllers.includes("io")) return undefined;
+  for (const file of ["io.weight", "io.bfq.weight"] as const) {
+    if (existsBelow(layout.v2, file)) return { version: 2, file };
+  }
+  return undefined;
+}
+
+function existsBelow(root: string, file: string): boolean {
+  for (const { name, isDirectory } of Deno.readDirSync(root)) {
+    if (isDirectory && exists(`${root}/${name}/${file}`)) return true;
+  }
+  return false;
 }
 
 function readLxcfs(): string[] {

@@ -14,6 +14,7 @@ const UPDATES: Readonly<Record<InstanceLive, Update>> = {
   "cgroup.cpu": limits("cpu"),
   "cgroup.processes": limits("processes"),
   "cgroup.hugepages": limits("hugepages"),
+  "cgroup.disk": limits("disk"),
   async "cgroup.cpuset"(ctx, id, next) {
     if ((next["limits.cpu"] ?? "") === "") await freeCpuset(ctx, id);
   },

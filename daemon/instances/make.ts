@@ -41,6 +41,7 @@ import {
   type ProfileLayer,
   type SnapshotRecord,
 } from "./record.ts";
+import { checkHostRules } from "./host_rules.ts";
 import { instanceTypeLimits } from "./instance_type.ts";
 import { startLocked } from "./start.ts";
 
@@ -100,6 +101,7 @@ export async function planCreation(
   const architecture = chooseArchitecture(body.architecture ?? base.architecture ?? "");
   checkInstanceConfig(config, "instance");
   checkInstanceConfig(expandedConfig, "instance");
+  checkHostRules(ctx.facts, expandedConfig);
   await validateDevices(ctx.types, expandedDevices, {
     project,
     instance: name,
@@ -216,7 +218,7 @@ async function resolveImage(
     source: { kind: "image", fingerprint: image.fingerprint },
     config,
     devices: {},
-    ...(image.profiles.length > 0 && { profiles: image.profiles }),
+    profiles: image.profiles,
     architecture: image.architecture,
   };
 }
@@ -289,6 +291,7 @@ export async function createInstance(
     ...(options.signal !== undefined && { signal: options.signal }),
     ...(size !== "" && { sizeBytes: parseBytes(size) }),
   });
+  await Deno.chmod(ctx.storage.instances.directory(volume), 0o100);
   await addDevices(ctx, record, undo);
   await ctx.db.write(async (tx) => {
     await copySnapshotRows(tx, plan, record);

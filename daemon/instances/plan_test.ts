@@ -10,7 +10,7 @@ const layout = {
 };
 const facts: HostFacts = {
   layout,
-  limits: { layout, memoryBytes: 2 ** 33, hasMemsw: true },
+  limits: { layout, memoryBytes: 2 ** 33, hasMemsw: true, blockWeight: undefined },
   idRange: { uid: { base: 1000000, size: 65536 }, gid: { base: 1000000, size: 65536 } },
   cpus: [0, 1],
   hasAppArmor: false,
@@ -18,6 +18,7 @@ const facts: HostFacts = {
   isInUserNamespace: false,
   hasCompat: true,
   existing: new Set(["/dev/fuse", "/proc/sys/fs/binfmt_misc", "/sys/kernel/debug"]),
+  isUnprivilegedOnly: false,
   lxcfs: [],
 };
 const input: StartInput = {

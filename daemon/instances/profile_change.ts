@@ -7,6 +7,7 @@ import { listProjects } from "#daemon/db/projects.ts";
 import { validateDevices } from "#daemon/devices/registry.ts";
 import { type InstanceContext, lockInstance } from "./context.ts";
 import { expandConfig, expandDevices } from "./expand.ts";
+import { checkHostRules } from "./host_rules.ts";
 import type { InstanceRecord } from "./record.ts";
 import type { ProfileConfig } from "./service.ts";
 import { applyChange, checkRecord, settle } from "./update.ts";
@@ -61,6 +62,7 @@ export async function checkProfileChange(
     services: ctx.devices,
     expanded: next.devices,
   });
+  checkHostRules(ctx.facts, next.config);
   const failures: string[] = [];
   for (const record of await users(ctx, project, profile)) {
     try {

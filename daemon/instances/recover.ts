@@ -8,6 +8,13 @@ import { isFalse, isTrue } from "#base/units.ts";
 import { deleteInstanceRow, listInstances, patchInstanceConfig } from "#daemon/db/instances.ts";
 import { repairVolumeSnapshots } from "#daemon/db/volume_snapshots.ts";
 import { isFrozen, thaw } from "#daemon/cgroup/freezer.ts";
+import {
+  INSTANCE_ENTITY,
+  raiseWarning,
+  resolveWarnings,
+  WARNING_TYPES,
+} from "#daemon/db/warnings.ts";
+import { type HostView, noteShortcomings } from "#daemon/host/shortcomings.ts";
 import { requireType, startOrder } from "#daemon/devices/registry.ts";
 import { parseIdmapJson } from "#daemon/idmap/format.ts";
 import { Container } from "#ffi/liblxc/container.ts";
@@ -25,6 +32,7 @@ export async function recoverInstances(ctx: InstanceContext): Promise<void> {
     "repair records of volume snapshots",
     () => ctx.db.write((tx) => repairVolumeSnapshots(tx)),
   );
+  await attempt(ctx, "note what the host lacks", () => noteShortcomings(ctx.db, hostView(ctx)));
   const all = await ctx.db.read((tx) => listInstances(tx));
   const whole: InstanceRecord[] = [];
   for (const record of all) {
@@ -57,6 +65,11 @@ export async function recoverInstances(ctx: InstanceContext): Promise<void> {
       );
     }
   }
+}
+
+function hostView({ facts }: InstanceContext): HostView {
+  const { layout, hasAppArmor, limits: { hasMemsw, blockWeight } } = facts;
+  return { layout, hasAppArmor, hasMemsw, hasBlockWeight: blockWeight !== undefined };
 }
 
 /** A half-started one may run already: nothing of it may stay. */
@@ -127,9 +140,23 @@ export async function autostart(
   );
   for (const record of order) {
     if (ctx.runtime.state(record.id).status !== "stopped") continue;
-    await attempt(ctx, `start instance "${record.name}"`, () => startInstance(ctx, record));
+    await attempt(ctx, `start instance "${record.name}"`, () => startOrWarn(ctx, record));
     const delay = Number(record.expandedConfig["boot.autostart.delay"] ?? 0);
     if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay * 1000));
+  }
+}
+
+async function startOrWarn(ctx: InstanceContext, record: InstanceRecord): Promise<void> {
+  const { code } = WARNING_TYPES.autostart;
+  const entity = { typeCode: INSTANCE_ENTITY, id: record.id };
+  try {
+    await startInstance(ctx, record);
+    await ctx.db.write((tx) => resolveWarnings(tx, code, entity));
+  } catch (error) {
+    const { project } = record;
+    const message = messageOf(error);
+    await ctx.db.write((tx) => raiseWarning(tx, { code, message, project, entity }));
+    throw error;
   }
 }
 

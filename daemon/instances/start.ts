@@ -16,7 +16,7 @@ import { missingVolumeSnapshots } from "#daemon/db/volume_snapshots.ts";
 import { runHelper } from "#daemon/host/helper.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import { chooseIdmap, type TakenMap } from "#daemon/idmap/choose.ts";
-import { idmapJson } from "#daemon/idmap/format.ts";
+import { idmapJson, toHost } from "#daemon/idmap/format.ts";
 import type { IdMap } from "#daemon/idmap/idmap.ts";
 import { seccompPolicy } from "#daemon/security/seccomp.ts";
 import { Container } from "#ffi/liblxc/container.ts";
@@ -91,6 +91,7 @@ export async function startLocked(
     ...(options.signal !== undefined && { signal: options.signal }),
   });
   undo.add("show the root as stopped", () => ctx.storage.instances.presentStopped(volume));
+  await closeDirectory(ctx.storage.instances.directory(volume), idmap);
   const starts = await startDevices(ctx, record, { volatile, idmap, undo });
   const config = await writeFiles(ctx, record, { idmap, root, starts });
   volatile.set({
@@ -130,6 +131,12 @@ async function assertVolumeRecords(ctx: InstanceContext, record: InstanceRecord)
       missing.names.join(", "),
     { hint: "The daemon repairs them at its next start." },
   );
+}
+
+/** Only the container's root may pass: a set-uid program inside is no business of users of the host. */
+async function closeDirectory(directory: HostPath, idmap: IdMap | null): Promise<void> {
+  await Deno.chown(directory, toHost(idmap, "uid", 0), toHost(idmap, "gid", 0));
+  await Deno.chmod(directory, 0o100);
 }
 
 function triggersOf(record: InstanceRecord): Trigger[] {

@@ -13,6 +13,7 @@ import { saveBackupYaml } from "./backup_yaml.ts";
 import { announce, type InstanceContext, lockInstance, volumeOf } from "./context.ts";
 import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
 import { expandConfig, expandDevices, findRootDisk } from "./expand.ts";
+import { checkHostRules } from "./host_rules.ts";
 import { afterLive, applyLive } from "./live.ts";
 import { pidOf } from "./machine.ts";
 import { requireRootDisk } from "./make.ts";
@@ -124,6 +125,7 @@ export async function checkRecord(
 ): Promise<void> {
   checkInstanceConfig(next.config, "instance");
   checkInstanceConfig(next.expandedConfig, "instance");
+  checkHostRules(ctx.facts, next.expandedConfig);
   await validateDevices(ctx.types, next.expandedDevices, {
     project: next.project,
     instance: next.name,

@@ -26,6 +26,7 @@ import projectRoutes from "./projects.ts";
 import { type ServerIdentity, serverRoutes } from "./server.ts";
 import { storagePoolRoutes } from "./storage_pools.ts";
 import { storageVolumeRoutes } from "./storage_volumes.ts";
+import warningRoutes from "./warnings.ts";
 
 export interface RouteDeps {
   readonly identity: ServerIdentity;
@@ -59,6 +60,7 @@ export function allRoutes(deps: RouteDeps): readonly BoundRoute[] {
     ...networkForwardRoutes(deps.networks),
     ...storagePoolRoutes(deps.storage),
     ...storageVolumeRoutes(deps.storage),
+    ...warningRoutes,
     ...internalRoutes(deps.lifetime),
   ];
 }

@@ -105,19 +105,23 @@ async function update(services: Services, call: Call<typeof putProject>, isPatch
     await writeConfig(tx, "projects", project.id, config);
     const description = call.body.description ?? (isPatch ? project.description : "");
     await tx.run("UPDATE projects SET description = ? WHERE id = ?", description, project.id);
-    await ensureDefaultProfile(tx, project.id, config);
+    await ensureDefaultProfile(tx, project, config);
   });
   return sync();
 }
 
-async function ensureDefaultProfile(tx: Tx, id: number, config: Readonly<Record<string, string>>) {
+async function ensureDefaultProfile(
+  tx: Tx,
+  { id, name }: { readonly id: number; readonly name: string },
+  config: Readonly<Record<string, string>>,
+) {
   if (!isTrue(config["features.profiles"])) {
     await tx.run("DELETE FROM profiles WHERE project_id = ? AND project_id <> 1", id);
     return;
   }
   await tx.run(
     "INSERT OR IGNORE INTO profiles (name, description, project_id) VALUES ('default', ?, ?)",
-    "Default LXD profile",
+    `Default LXD profile for project ${name}`,
     id,
   );
 }
@@ -150,7 +154,9 @@ export default [
         body.description ?? "",
       );
       await writeConfig(tx, "projects", lastId, config);
-      if (isTrue(config["features.profiles"])) await ensureDefaultProfile(tx, lastId, config);
+      if (isTrue(config["features.profiles"])) {
+        await ensureDefaultProfile(tx, { id: lastId, name: body.name }, config);
+      }
     });
     const source = `/1.0/projects/${body.name}`;
     events.lifecycle({ action: "project-created", source, project: body.name, caller });

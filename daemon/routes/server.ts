@@ -4,7 +4,6 @@ import {
   getResources,
   getRoot,
   getServer,
-  getWarnings,
   patchServer,
   putServer,
   type ServerPut,
@@ -13,7 +12,6 @@ import { EXTENSIONS } from "#api/extensions.ts";
 import { LXD_COMPAT_VERSION } from "#base/version.ts";
 import { text } from "#daemon/db/db.ts";
 import { type BoundRoute, type Call, handle, sync } from "#daemon/http/handle.ts";
-import { list } from "#daemon/http/list.ts";
 import type { HostFacts } from "#daemon/host/facts.ts";
 import { readResources } from "#daemon/host/resources.ts";
 import type { ServerSettings } from "#daemon/server_settings.ts";
@@ -118,6 +116,5 @@ export function serverRoutes(identity: ServerIdentity, settings: ServerSettings)
     handle(patchServer, (services, call) => update(services, call as never, true)),
     handle(getResources, async () => sync(await readResources())),
     handle(getCluster, () => sync({ server_name: "", enabled: false, member_config: [] })),
-    handle(getWarnings, (_services, call) => list(call, [], () => "")),
   ];
 }
