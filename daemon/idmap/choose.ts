@@ -51,7 +51,8 @@ export function chooseIdmap(
   return { idmap: addRaw(own, raw), base };
 }
 
-function isolatedSize(config: Config): number {
+/** How many ids an isolated container gets. */
+export function isolatedSize(config: Config): number {
   const wanted = config["security.idmap.size"] ?? "";
   return wanted === "" || wanted === "auto" ? ISOLATED_SIZE : Number(wanted);
 }

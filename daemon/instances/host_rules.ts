@@ -1,7 +1,7 @@
 /** Rules for a configuration that depend on this host: its range of ids, its administrator's wish. Pure. */
 import { Fault } from "#base/errors.ts";
 import { isTrue } from "#base/units.ts";
-import { parseRawIdmap } from "#daemon/idmap/choose.ts";
+import { isolatedSize, parseRawIdmap } from "#daemon/idmap/choose.ts";
 import type { HostFacts } from "./facts.ts";
 import type { Config } from "./record.ts";
 
@@ -10,7 +10,7 @@ type RuleFacts = Pick<HostFacts, "idRange" | "isUnprivilegedOnly">;
 /** @throws {Fault} bad_request */
 export function checkHostRules(facts: RuleFacts, config: Config): void {
   if (facts.isUnprivilegedOnly) checkUnprivileged(config);
-  checkRawIdmap(facts, config["raw.idmap"] ?? "");
+  checkRawIdmap(facts, config);
 }
 
 function checkUnprivileged(config: Config): void {
@@ -23,13 +23,20 @@ function checkUnprivileged(config: Config): void {
   });
 }
 
-/** Ids that other containers have must not be given away. */
-function checkRawIdmap({ idRange }: RuleFacts, text: string): void {
-  for (const { isUid, hostId, size } of parseRawIdmap(text)) {
-    const { base, size: rangeSize } = isUid ? idRange.uid : idRange.gid;
-    if (hostId + size <= base || hostId >= base + rangeSize) continue;
+/** An id of the host may stand for one id inside, not two. */
+function checkRawIdmap(facts: RuleFacts, config: Config): void {
+  for (const { isUid, hostId, size } of parseRawIdmap(config["raw.idmap"] ?? "")) {
+    const own = ownRange(isUid ? facts.idRange.uid : facts.idRange.gid, config);
+    if (hostId + size <= own.base || hostId >= own.base + own.size) continue;
     throw new Fault("bad_request", `Host ID is in the range of subids: ${hostId}`, {
-      hint: `raw.idmap may not use ${base} to ${base + rangeSize - 1}: containers have them.`,
+      hint: `raw.idmap may not use ${own.base} to ${own.base + own.size - 1}: they are mapped.`,
     });
   }
+}
+
+/** The ids that the container has anyway; none if an isolated range is still to be chosen. */
+function ownRange(whole: { base: number; size: number }, config: Config) {
+  if (!isTrue(config["security.idmap.isolated"])) return whole;
+  const base = Number(config["security.idmap.base"] || config["volatile.idmap.base"] || 0);
+  return base === 0 ? { base: 0, size: 0 } : { base, size: isolatedSize(config) };
 }

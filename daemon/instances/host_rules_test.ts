@@ -4,11 +4,15 @@ import { checkHostRules } from "./host_rules.ts";
 const range = { base: 1_000_000, size: 65_536 };
 const facts = { idRange: { uid: range, gid: range }, isUnprivilegedOnly: false };
 
-Deno.test("checkHostRules() refuses a raw.idmap with ids of other containers", () => {
+Deno.test("checkHostRules() refuses a raw.idmap with ids that are mapped anyway", () => {
   assert.throws(() => checkHostRules(facts, { "raw.idmap": "uid 1000001 5" }), /range of subids/);
   assert.throws(() => checkHostRules(facts, { "raw.idmap": "both 999990-1000000 0-10" }), /subids/);
 
   checkHostRules(facts, { "raw.idmap": "both 1000 1000\ngid 999999 5" });
+  const isolated = { "security.idmap.isolated": "true", "raw.idmap": "uid 1000001 5" };
+  checkHostRules(facts, isolated);
+  const taken = { ...isolated, "volatile.idmap.base": "990000" };
+  assert.throws(() => checkHostRules(facts, taken), /range of subids: 1000001/);
 });
 
 Deno.test("checkHostRules() lets no privileged container in where the host forbids them", () => {

@@ -41,6 +41,7 @@ import {
   type ProfileLayer,
   type SnapshotRecord,
 } from "./record.ts";
+import { checkRawLxcLoads } from "./raw_lxc.ts";
 import { checkHostRules } from "./host_rules.ts";
 import { instanceTypeLimits } from "./instance_type.ts";
 import { startLocked } from "./start.ts";
@@ -102,6 +103,7 @@ export async function planCreation(
   checkInstanceConfig(config, "instance");
   checkInstanceConfig(expandedConfig, "instance");
   checkHostRules(ctx.facts, expandedConfig);
+  await checkRawLxcLoads(expandedConfig, {});
   await validateDevices(ctx.types, expandedDevices, {
     project,
     instance: name,

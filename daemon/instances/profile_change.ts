@@ -7,6 +7,7 @@ import { listProjects } from "#daemon/db/projects.ts";
 import { validateDevices } from "#daemon/devices/registry.ts";
 import { type InstanceContext, lockInstance } from "./context.ts";
 import { expandConfig, expandDevices } from "./expand.ts";
+import { checkRawLxcLoads } from "./raw_lxc.ts";
 import { checkHostRules } from "./host_rules.ts";
 import type { InstanceRecord } from "./record.ts";
 import type { ProfileConfig } from "./service.ts";
@@ -63,6 +64,7 @@ export async function checkProfileChange(
     expanded: next.devices,
   });
   checkHostRules(ctx.facts, next.config);
+  await checkRawLxcLoads(next.config, {});
   const failures: string[] = [];
   for (const record of await users(ctx, project, profile)) {
     try {

@@ -17,6 +17,7 @@ import { checkHostRules } from "./host_rules.ts";
 import { afterLive, applyLive } from "./live.ts";
 import { pidOf } from "./machine.ts";
 import { requireRootDisk } from "./make.ts";
+import { checkRawLxcLoads } from "./raw_lxc.ts";
 import type { Config, Devices, InstanceRecord, ProfileLayer } from "./record.ts";
 
 export interface InstanceWish {
@@ -126,6 +127,7 @@ export async function checkRecord(
   checkInstanceConfig(next.config, "instance");
   checkInstanceConfig(next.expandedConfig, "instance");
   checkHostRules(ctx.facts, next.expandedConfig);
+  await checkRawLxcLoads(next.expandedConfig, before.expandedConfig);
   await validateDevices(ctx.types, next.expandedDevices, {
     project: next.project,
     instance: next.name,
