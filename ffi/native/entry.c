@@ -54,6 +54,13 @@ static inline const char *skip_strings(const char *string, u32 count)
 	return string;
 }
 
+/* The runtime reads ~/.npmrc and ends if it is broken: it gets a home that is none, and the program
+ * puts the caller's, kept as ~OME, back in its place. */
+static inline int is_home(const char *v)
+{
+	return v[0] == 'H' && v[1] == 'O' && v[2] == 'M' && v[3] == 'E' && v[4] == '=';
+}
+
 /* The caller made room below `stack` for the injected words; returns the new top of the stack. */
 __attribute__((used, visibility("hidden"), noinline))
 u64 *rewrite_stack(u64 *stack, struct table *t)
@@ -72,6 +79,8 @@ u64 *rewrite_stack(u64 *stack, struct table *t)
 	write = end;
 	for (char **read = end; read > env;) {
 		char *variable = *--read;
+		if (is_home(variable))
+			variable[0] = '~';
 		if (!has_any_prefix(variable, dropped, t->dropped) ||
 		    has_any_prefix(variable, kept, t->kept))
 			*--write = variable;

@@ -21,6 +21,8 @@ export const INJECTED = [
   "DENO_DISABLE_NODE_SHIM=1",
   "DENO_DIR=/dev/null/lxd",
   "DENO_LOG=error,deno::cache=off",
+  // The entry keeps the caller's as ~OME: a broken ~/.npmrc would end the runtime.
+  "HOME=/nonexistent",
 ];
 
 /** Prefixes of variables that would change the runtime. */
@@ -46,7 +48,9 @@ export function bootText(offset: number, sizes: PayloadSizes, saveCache: boolean
   return `let f=Deno.openSync("/proc/self/exe"),h=new Uint8Array(4096),d=new DataView(h.buffer),o=0;f.readSync(h);
 for(let p=64,n=d.getUint16(56,true);n--;p+=56)if(d.getUint32(p,true)===1)o=Number(d.getBigUint64(p+8,true));
 o+=${offset};const rd=(a,n)=>{const b=new Uint8Array(n);f.seekSync(o+a,0);for(let i=0;i<n;){const k=f.readSync(b.subarray(i));if(!k)throw new Error("lxd: the program file is truncated");i+=k}return b},td=b=>new TextDecoder().decode(b);
-for(const k of ${JSON.stringify(names)})Deno.env.delete(k);
+const hm=Deno.env.get("~OME");for(const k of ${
+    JSON.stringify([...names, "~OME"])
+  })Deno.env.delete(k);if(hm!==void 0)Deno.env.set("HOME",hm);
 const[a0,...ar]=Deno.args;Object.defineProperty(Deno,"args",{value:ar,configurable:true,enumerable:true});
 globalThis.__lxd={argv0:a0,args:ar,helper:async()=>rd(${at.helper},${sizes.helper}),
 async load(){const{default:vm}=await import("node:vm"),rq=i=>process.getBuiltinModule(i)??(()=>{throw new Error("no module "+i)})(),
