@@ -42,6 +42,11 @@ export class Fault extends Error {
   }
 }
 
+/** Is it a Fault of this kind? */
+export function isFaultOf(error: unknown, kind: FaultKind): error is Fault {
+  return error instanceof Fault && error.kind === kind;
+}
+
 /** Failed system call. `errno` never becomes an HTTP status by itself: translate it into a Fault. */
 export class SysError extends Error {
   constructor(readonly call: string, readonly errno: number, readonly subject = "") {

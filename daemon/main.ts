@@ -12,7 +12,6 @@ import {
 } from "./bootstrap.ts";
 import { serverConfigStore } from "./db/server_config.ts";
 import { nic } from "./devices/nic.ts";
-import { FilesPool } from "./guest/files/pool.ts";
 import { readFacts } from "./host/facts.ts";
 import { createIdentify } from "./http/auth.ts";
 import { Endpoint } from "./http/endpoint.ts";
@@ -20,7 +19,10 @@ import { type Listener, listenFd, listenUnix } from "./http/listeners.ts";
 import { createRouter } from "./http/router.ts";
 import { createHandlers, type HttpHandlers } from "./http/server.ts";
 import { loadAuthority } from "./http/authority.ts";
+import { imageChores } from "./images/chores.ts";
 import { createImages } from "./images/create.ts";
+import { removeImage } from "./images/remove.ts";
+import { createUpkeep } from "./images/upkeep.ts";
 import { createInstances } from "./instances/create.ts";
 import { createNetworks } from "./networks/create.ts";
 import { createEvents } from "./operations/event_bus.ts";
@@ -70,7 +72,8 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
   const db = databases.global;
 
   const operations = createOperations({ events, log });
-  const images = createImages({ paths, db, helper });
+  const setting = (key: string) => settings.value(key);
+  const images = createImages({ paths, db, helper, setting });
   const storage = createStorage({ paths, db, images, helper, onError });
   const networks = createNetworks({ paths, db, onError });
   const instances = createInstances({
@@ -97,7 +100,21 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
     instances,
   };
 
-  const scheduler = new Scheduler({ chores: instances.chores, onError });
+  const downloads = new AbortController();
+  const upkeep = createUpkeep({
+    db,
+    ensure: images.ensure,
+    setting,
+    remove: (project, fingerprint) => removeImage(services, images, { project, fingerprint }),
+    onError,
+  });
+  const scheduler = new Scheduler({
+    chores: [
+      ...instances.chores,
+      ...imageChores({ db, upkeep, setting, signal: downloads.signal }),
+    ],
+    onError,
+  });
   events.onChange(() => scheduler.touch());
 
   let phase: "starting" | "ready" | "stopping" = "starting";
@@ -111,6 +128,9 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
       keys: ["core.https_address"],
       check: (next) => https.check(next["core.https_address"] ?? ""),
       apply: (next) => https.move(next["core.https_address"] ?? ""),
+    }, {
+      keys: ["images.remote_cache_expiry", "images.auto_update_interval"],
+      stored: () => scheduler.touch(),
     }],
   });
 
@@ -136,9 +156,9 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
     operations,
     events,
     images,
+    upkeep,
     networks,
     storage,
-    files: new FilesPool(helper),
     lifetime: {
       ready: ready.promise,
       shutdown: async ({ force }) => {
@@ -178,6 +198,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
   const status = await end.promise;
 
   phase = "stopping";
+  downloads.abort();
   await scheduler.close();
   events.close();
   await Promise.all([local.close(), https.close()]);

@@ -100,6 +100,17 @@ export const ImagesPost = object({
 });
 export type ImagesPost = Infer<typeof ImagesPost>;
 
+/** Where to push an image, with the secret by which that server expects it. */
+export const ImageExportPost = object({
+  target: string(),
+  secret: string(),
+  certificate: optional(string()),
+  aliases: optional(array(ImageAlias)),
+  profiles: optional(array(string())),
+  project: optional(string()),
+});
+export type ImageExportPost = Infer<typeof ImageExportPost>;
+
 export const AliasObject = object({
   name: string(),
   description: string(),
@@ -136,8 +147,8 @@ export const getImages = route({
 export const postImages = route({
   method: "POST",
   path: at,
-  summary: "Import, publish or build an image",
-  access: "trusted",
+  summary: "Import, fetch, publish or build an image; a secret lets untrusted callers upload one",
+  access: "anyone",
   reply: "operation",
   body: ImagesPost,
   stream: true,
@@ -182,6 +193,23 @@ export const exportImage = route({
   access: "anyone",
   reply: "raw",
   query: object({ secret: optional(string()) }),
+});
+export const pushImage = route({
+  method: "POST",
+  path: `${one}/export`,
+  summary: "Upload the image to another server",
+  access: "trusted",
+  reply: "operation",
+  body: ImageExportPost,
+  extension: "images_push_relay",
+});
+export const refreshImage = route({
+  method: "POST",
+  path: `${one}/refresh`,
+  summary: "Fetch what the source of the image has now",
+  access: "trusted",
+  reply: "operation",
+  extension: "image_force_refresh",
 });
 export const postImageSecret = route({
   method: "POST",

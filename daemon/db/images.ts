@@ -19,6 +19,16 @@ export interface ImageRow {
   readonly properties: Readonly<Record<string, string>>;
   readonly profiles: readonly string[];
   readonly aliases: readonly { readonly name: string; readonly description: string }[];
+  /** From where it is refreshed. */
+  readonly source: ImageSourceRow | undefined;
+}
+
+export interface ImageSourceRow {
+  readonly server: string;
+  /** 0 lxd, 1 direct, 2 simplestreams */
+  readonly protocol: number;
+  readonly certificate: string;
+  readonly alias: string;
 }
 
 export interface AliasRow {
@@ -28,7 +38,7 @@ export interface AliasRow {
   readonly imageId: number;
 }
 
-function toImage(row: Row): Omit<ImageRow, "properties" | "profiles" | "aliases"> {
+function toImage(row: Row): Omit<ImageRow, "properties" | "profiles" | "aliases" | "source"> {
   return {
     id: integer(row, "id"),
     projectId: integer(row, "project_id"),
@@ -64,8 +74,15 @@ export async function listImages(tx: Tx, projectId: number): Promise<ImageRow[]>
         "WHERE i.image_id = ? ORDER BY p.name",
       id,
     );
+    const source = await tx.get("SELECT * FROM images_source WHERE image_id = ? LIMIT 1", id);
     images.push({
       ...toImage(row),
+      source: source === undefined ? undefined : {
+        server: text(source, "server"),
+        protocol: integer(source, "protocol"),
+        certificate: text(source, "certificate"),
+        alias: text(source, "alias"),
+      },
       properties: Object.fromEntries(
         properties.map((one) => [text(one, "key"), text(one, "value")]),
       ),
@@ -77,6 +94,70 @@ export async function listImages(tx: Tx, projectId: number): Promise<ImageRow[]>
     });
   }
   return images;
+}
+
+/** Of all projects. */
+export async function listAllImages(tx: Tx): Promise<(ImageRow & { project: string })[]> {
+  const projects = await tx.all("SELECT id, name FROM projects ORDER BY id");
+  const images = [];
+  for (const row of projects) {
+    const project = text(row, "name");
+    for (const image of await listImages(tx, integer(row, "id"))) {
+      images.push({ ...image, project });
+    }
+  }
+  return images;
+}
+
+/** The newest that came from there. */
+export async function findSourceImage(
+  tx: Tx,
+  projectId: number,
+  { server, protocol, alias }: ImageSourceRow,
+): Promise<{ fingerprint: string; size: number } | undefined> {
+  const row = await tx.get(
+    "SELECT i.fingerprint, i.size FROM images i JOIN images_source s ON s.image_id = i.id " +
+      "WHERE i.project_id = ? AND s.server = ? AND s.protocol = ? AND s.alias = ? " +
+      "ORDER BY i.id DESC LIMIT 1",
+    projectId,
+    server,
+    protocol,
+    alias,
+  );
+  if (row === undefined) return undefined;
+  return { fingerprint: text(row, "fingerprint"), size: integer(row, "size") };
+}
+
+export async function touchImage(tx: Tx, projectId: number, fingerprint: string): Promise<void> {
+  await tx.run(
+    "UPDATE images SET last_use_date = ? WHERE project_id = ? AND fingerprint = ?",
+    new Date().toISOString(),
+    projectId,
+    fingerprint,
+  );
+}
+
+/** Let `next` stand for `image`: the aliases mean it now, and it is cached and used as that was. */
+export async function moveImage(
+  tx: Tx,
+  image: ImageRow,
+  next: { fingerprint: string; isNew: boolean },
+): Promise<void> {
+  const row = await tx.get(
+    "SELECT id FROM images WHERE project_id = ? AND fingerprint = ?",
+    image.projectId,
+    next.fingerprint,
+  );
+  if (row === undefined) throw new Fault("not_found", "Image not found");
+  const id = integer(row, "id");
+  await tx.run("UPDATE images_aliases SET image_id = ? WHERE image_id = ?", id, image.id);
+  if (!next.isNew) return;
+  await tx.run(
+    "UPDATE images SET cached = ?, last_use_date = ? WHERE id = ?",
+    Number(image.isCached),
+    image.lastUsedAt || null,
+    id,
+  );
 }
 
 /** By fingerprint or unique prefix. @throws {Fault} not_found, bad_request (ambiguous) */
@@ -136,12 +217,15 @@ export interface NewImage {
   readonly expiresAt: Date | undefined;
   readonly properties: Readonly<Record<string, string>>;
   readonly profiles: readonly string[];
+  readonly isCached?: boolean;
+  readonly source?: ImageSourceRow;
 }
 
 export async function insertImage(tx: Tx, image: NewImage): Promise<number> {
   const { lastId } = await tx.run(
     "INSERT INTO images (project_id, fingerprint, filename, size, public, auto_update, architecture, " +
-      "creation_date, expiry_date, upload_date) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "creation_date, expiry_date, upload_date, cached, last_use_date) " +
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     image.projectId,
     image.fingerprint,
     image.filename,
@@ -152,11 +236,27 @@ export async function insertImage(tx: Tx, image: NewImage): Promise<number> {
     image.createdAt.toISOString(),
     image.expiresAt?.toISOString() ?? null,
     new Date().toISOString(),
+    Number(image.isCached ?? false),
+    image.isCached ? new Date().toISOString() : null,
   );
   await tx.run("INSERT INTO images_nodes (image_id, node_id) VALUES (?, 1)", lastId);
+  if (image.source !== undefined) await writeSource(tx, lastId, image.source);
   await writeProperties(tx, lastId, image.properties);
   await writeImageProfiles(tx, lastId, image.projectId, image.profiles);
   return lastId;
+}
+
+export async function writeSource(tx: Tx, id: number, source: ImageSourceRow): Promise<void> {
+  await tx.run("DELETE FROM images_source WHERE image_id = ?", id);
+  await tx.run(
+    "INSERT INTO images_source (image_id, server, protocol, certificate, alias) " +
+      "VALUES (?, ?, ?, ?, ?)",
+    id,
+    source.server,
+    source.protocol,
+    source.certificate,
+    source.alias,
+  );
 }
 
 export async function writeProperties(

@@ -1,5 +1,5 @@
 /** The image service: what other parts need, and what the image routes build on. */
-import { ARCHITECTURES, findArchitecture } from "#base/architectures.ts";
+import { ARCHITECTURES, findArchitecture, hostArchitecture } from "#base/architectures.ts";
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
 import { Undo } from "#base/undo.ts";
@@ -8,12 +8,21 @@ import {
   findAlias,
   getImage,
   type ImageRow,
+  type ImageSourceRow,
   insertAlias,
   insertImage,
   listImages,
+  touchImage,
 } from "#daemon/db/images.ts";
 import { effectiveProject } from "#daemon/db/projects.ts";
 import type { Paths } from "#daemon/paths.ts";
+import { type Push, pushImageTo } from "./push.ts";
+import { directServer } from "./remote/direct.ts";
+import { createEnsure, type Ensure } from "./remote/ensure.ts";
+import { createRemoteHttp } from "./remote/http.ts";
+import { lxdServer } from "./remote/lxd.ts";
+import { parseSource } from "./remote/source.ts";
+import { streamServer } from "./remote/streams.ts";
 import type { ImageFiles, ImageRef, Images } from "./service.ts";
 import { readImageMetadata } from "./store.ts";
 import { unpackImage } from "./unpack.ts";
@@ -22,6 +31,8 @@ export interface ImageDeps {
   readonly paths: Paths;
   readonly db: Database;
   readonly helper: HostPath;
+  /** The value of a key of the server's configuration. */
+  readonly setting: (key: string) => Promise<string>;
 }
 
 export interface ImportOptions {
@@ -31,12 +42,19 @@ export interface ImportOptions {
   readonly autoUpdate?: boolean;
   /** Win over those of metadata.yaml. */
   readonly properties: Readonly<Record<string, string>>;
+  /** Fetched for an instance: it goes again when it isn't used. */
+  readonly isCached?: boolean;
+  readonly source?: ImageSourceRow;
   readonly profiles: readonly string[] | undefined;
   readonly expiresAt?: Date;
   readonly aliases: readonly { name: string; description?: string }[];
 }
 
 export interface ImageService extends Images {
+  /** Have an image of another server. */
+  readonly ensure: Ensure;
+  /** Upload one to another server. @throws {Fault} unavailable */
+  push(image: ImageRow, options: Omit<Push, "image">): Promise<void>;
   /** A fresh directory below images/ for files on their way in; removed when disposed. */
   workspace(): Promise<{ readonly path: HostPath } & AsyncDisposable>;
   /** Take finished files over as an image. @throws {Fault} conflict if it is there already. */
@@ -59,9 +77,21 @@ export function createImages(deps: ImageDeps): ImageService {
       rootfs: existsSync(rootfs) ? rootfs : undefined,
     };
   };
-  return {
+  const service: ImageService = {
     helper: deps.helper,
     files,
+    ensure: (source, options) => ensure(source, options),
+    push: (image, options) => pushImageTo(http, files(image.fingerprint), { ...options, image }),
+    async fetch(project, source, { signal, progress }) {
+      const { fingerprint } = await ensure(parseSource(source), {
+        project,
+        purpose: "cached",
+        profiles: undefined,
+        signal,
+        ...(progress !== undefined && { progress }),
+      });
+      return fingerprint;
+    },
     async resolve(project, nameOrPrefix) {
       return await db.read(async (tx) => {
         const { id } = await effectiveProject(tx, project, "images");
@@ -99,12 +129,7 @@ export function createImages(deps: ImageDeps): ImageService {
     async touch(project, fingerprint) {
       await db.write(async (tx) => {
         const { id } = await effectiveProject(tx, project, "images");
-        await tx.run(
-          "UPDATE images SET last_use_date = ? WHERE project_id = ? AND fingerprint = ?",
-          new Date().toISOString(),
-          id,
-          fingerprint,
-        );
+        await touchImage(tx, id, fingerprint);
       });
     },
     close: () => Promise.resolve(),
@@ -136,6 +161,19 @@ export function createImages(deps: ImageDeps): ImageService {
       return { isLast };
     },
   };
+  const http = createRemoteHttp(deps);
+  const ensure = createEnsure({
+    db,
+    images: service,
+    setting: deps.setting,
+    hostArchitecture: ARCHITECTURES[hostArchitecture()] ?? "unknown",
+    servers: {
+      lxd: lxdServer(http),
+      direct: directServer(http),
+      simplestreams: streamServer(http, hostPath(`${paths.cache}/simplestreams`)),
+    },
+  });
+  return service;
 }
 
 async function addImage(
@@ -188,6 +226,8 @@ async function addImage(
         (metadata.expiryDate > 0 ? new Date(metadata.expiryDate * 1000) : undefined),
       properties: { ...metadata.properties, ...options.properties },
       profiles: options.profiles ?? ["default"],
+      ...(options.isCached !== undefined && { isCached: options.isCached }),
+      ...(options.source !== undefined && { source: options.source }),
     });
     for (const alias of options.aliases) {
       await insertAlias(tx, project.id, {

@@ -1,4 +1,4 @@
-/** Send the files of an image to a client, byte for byte as they came in. */
+/** The files of an image as they go to clients and other servers, byte for byte as they came in. */
 import { type HostPath } from "#base/brand.ts";
 import { createReadStream } from "node:fs";
 import type { ServerResponse } from "node:http";
@@ -7,47 +7,74 @@ import { compressionOf, EXTENSION } from "./compression.ts";
 import type { ImageFiles } from "./service.ts";
 
 /** One file as it is; a split image as multipart with the parts metadata and rootfs. */
-export async function sendImage(files: ImageFiles, response: ServerResponse): Promise<void> {
+export interface WireForm {
+  readonly contentType: string;
+  readonly length: number;
+  /** Of a unified image. */
+  readonly filename: string | undefined;
+  readonly pieces: readonly (string | HostPath)[];
+}
+
+/** In `pieces` a text stands at even places, a file at odd ones. */
+export async function wireForm(files: ImageFiles): Promise<WireForm> {
   const metaName = `${files.fingerprint}${EXTENSION[await compressionOf(files.meta)]}`;
   if (files.rootfs === undefined) {
     const { size } = await Deno.stat(files.meta);
-    response.setHeader("Content-Type", "application/octet-stream");
-    response.setHeader("Content-Length", size);
-    response.setHeader("Content-Disposition", `inline;filename=${metaName}`);
-    return await send(response, [files.meta], () => "");
+    return {
+      contentType: "application/octet-stream",
+      length: size,
+      filename: metaName,
+      pieces: ["", files.meta, ""],
+    };
   }
   const rootfsName = `${files.fingerprint}${EXTENSION[await compressionOf(files.rootfs)]}`;
   const boundary = crypto.randomUUID().replaceAll("-", "");
-  const parts = [
-    { name: "metadata", filename: `meta-${metaName}`, path: files.meta },
-    { name: "rootfs", filename: rootfsName, path: files.rootfs },
-  ];
-  const heads = parts.map(({ name, filename }, index) =>
-    `${index === 0 ? "" : "\r\n"}--${boundary}\r\nContent-Disposition: form-data; ` +
-    `name="${name}"; filename="${filename}"\r\nContent-Type: application/octet-stream\r\n\r\n`
-  );
-  const tail = `\r\n--${boundary}--\r\n`;
-  const sizes = await Promise.all(parts.map(({ path }) => Deno.stat(path)));
-  const length = sizes.reduce((sum, { size }) => sum + size, 0) +
-    [...heads, tail].reduce((sum, text) => sum + text.length, 0);
-  response.setHeader("Content-Type", `multipart/form-data; boundary=${boundary}`);
-  response.setHeader("Content-Length", length);
-  await send(response, parts.map(({ path }) => path), (index) => heads[index] ?? tail);
+  const head = (name: string, filename: string) =>
+    `--${boundary}\r\nContent-Disposition: form-data; name="${name}"; filename="${filename}"\r\n` +
+    "Content-Type: application/octet-stream\r\n\r\n";
+  const texts = [
+    head("metadata", `meta-${metaName}`),
+    `\r\n${head("rootfs", rootfsName)}`,
+    `\r\n--${boundary}--\r\n`,
+  ] as const;
+  const sizes = await Promise.all([files.meta, files.rootfs].map((path) => Deno.stat(path)));
+  return {
+    contentType: `multipart/form-data; boundary=${boundary}`,
+    length: sizes.reduce((sum, { size }) => sum + size, 0) + texts.join("").length,
+    filename: undefined,
+    pieces: [texts[0], files.meta, texts[1], files.rootfs, texts[2]],
+  };
 }
 
-async function send(
-  response: ServerResponse,
-  paths: readonly HostPath[],
-  textBefore: (index: number) => string,
-): Promise<void> {
+const CHUNK_BYTES = 1 << 20;
+
+export async function sendImage(files: ImageFiles, response: ServerResponse): Promise<void> {
+  const { contentType, length, filename, pieces } = await wireForm(files);
+  response.setHeader("Content-Type", contentType);
+  response.setHeader("Content-Length", length);
+  if (filename !== undefined) {
+    response.setHeader("Content-Disposition", `inline;filename=${filename}`);
+  }
   try {
-    for (const [index, path] of paths.entries()) {
-      const before = textBefore(index);
-      if (before !== "") response.write(before);
-      await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), response, { end: false });
+    for (const [index, piece] of pieces.entries()) {
+      if (index % 2 === 0) {
+        if (piece !== "") response.write(piece);
+      } else {
+        const file = createReadStream(piece, { highWaterMark: CHUNK_BYTES });
+        await pipeline(file, response, { end: false });
+      }
     }
-    response.end(textBefore(paths.length));
+    response.end();
   } catch {
     response.destroy(); // Ignored: the client went away, or got all it wanted.
+  }
+}
+
+/** All its bytes, for a request to another server. */
+export async function* wireBytes({ pieces }: WireForm): AsyncGenerator<Uint8Array> {
+  const encoder = new TextEncoder();
+  for (const [index, piece] of pieces.entries()) {
+    if (index % 2 === 0) yield encoder.encode(piece);
+    else yield* createReadStream(piece, { highWaterMark: CHUNK_BYTES });
   }
 }

@@ -1,28 +1,33 @@
 /** Ways by which images come to be: upload, build on this host, publishing of an instance. */
-import type { postImages } from "#api/routes/images.ts";
+import type { ImagesPost, postImages } from "#api/routes/images.ts";
 import { hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
 import type { Call } from "#daemon/http/handle.ts";
 import { projectSuffix } from "#daemon/http/list.ts";
 import type { Operation } from "#daemon/operations/operation.ts";
+import type { OperationRegistry } from "#daemon/operations/registry.ts";
 import type { Services } from "#daemon/services.ts";
 import { buildImage, parseRecipe } from "./build.ts";
 import type { ImageService, ImportOptions } from "./create.ts";
 import { packInstance } from "./publish.ts";
+import { useImageSecret } from "./secrets.ts";
 import { hashFiles, receiveImage } from "./store.ts";
 
 type PostCall = Call<typeof postImages>;
 
-function created(services: Services, call: PostCall, fingerprint: string): void {
+export function created(services: Services, call: PostCall, fingerprint: string): void {
   const { project } = call.query;
   const source = `/1.0/images/${fingerprint}${projectSuffix(project)}`;
   services.events.lifecycle({ action: "image-created", source, project, caller: call.caller });
 }
 
-/** The body is the image; the headers X-LXD-* say the rest. */
+/**
+ * The body is the image; the headers X-LXD-* say the rest. With a secret anybody may bring the
+ * image that it was made for: then what was said as it was made counts.
+ */
 export async function importUpload(
   services: Services,
-  images: ImageService,
+  { images, operations }: { images: ImageService; operations: OperationRegistry },
   call: PostCall,
 ): Promise<Operation> {
   const { headers } = call.request;
@@ -30,29 +35,32 @@ export async function importUpload(
     const value = headers[`x-lxd-${name}`];
     return value === undefined ? undefined : String(value);
   };
+  const [wanted = "", secret] = [header("fingerprint"), header("secret")];
+  const expected = secret !== undefined || !call.caller.trusted
+    ? useImageSecret(operations, wanted, secret).start.metadata
+    : undefined;
   const workspace = await images.workspace();
   try {
-    const received = await receiveImage(call.request, workspace.path);
-    const wanted = header("fingerprint");
-    if (wanted !== undefined && wanted !== "" && wanted !== received.fingerprint) {
+    const received = await receiveImage({
+      contentType: String(headers["content-type"] ?? ""),
+      filename: header("filename") ?? "",
+      body: call.request,
+    }, workspace.path);
+    if (wanted !== "" && wanted !== received.fingerprint) {
       throw new Fault(
         "bad_request",
         `Invalid image fingerprint: got ${received.fingerprint}, expected ${wanted}`,
       );
     }
     const options: ImportOptions = {
+      ...(expected === undefined ? optionsOfHeaders(header) : optionsOfSecret(expected)),
       project: call.query.project,
       filename: header("filename") ?? received.filename,
-      isPublic: header("public") === "1" || header("public") === "true",
-      properties: Object.fromEntries(new URLSearchParams(header("properties") ?? "")),
-      profiles: header("profiles") === undefined
-        ? undefined
-        : new URLSearchParams(header("profiles")).getAll("profile"),
-      aliases: [],
     };
     return services.operations.start({
       description: "Downloading image",
       project: call.query.project,
+      ...(secret !== undefined && { metadata: { secret } }),
       caller: call.caller,
       run: async () => {
         await using _files = workspace;
@@ -65,6 +73,32 @@ export async function importUpload(
     await workspace[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+type Described = Omit<ImportOptions, "project" | "filename">;
+
+function optionsOfHeaders(header: (name: string) => string | undefined): Described {
+  const profiles = header("profiles");
+  return {
+    isPublic: header("public") === "1" || header("public") === "true",
+    properties: Object.fromEntries(new URLSearchParams(header("properties") ?? "")),
+    profiles: profiles === undefined ? undefined : new URLSearchParams(profiles).getAll("profile"),
+    aliases: [],
+  };
+}
+
+/** @param said What createImageSecret() was told. */
+function optionsOfSecret(said: Readonly<Record<string, unknown>>): Described {
+  const { properties, profiles, aliases, expires_at: expires } = said as Partial<ImagesPost>;
+  const expiresAt = expiryOf(expires);
+  return {
+    isPublic: said["public"] === true,
+    autoUpdate: said["auto_update"] === true,
+    properties: properties ?? {},
+    profiles,
+    ...(expiresAt !== undefined && { expiresAt }),
+    aliases: aliasesOf(aliases),
+  };
 }
 
 export function buildAndAdd(
@@ -103,9 +137,9 @@ export function buildAndAdd(
   });
 }
 
-function optionsOf(call: PostCall, filename: string): ImportOptions {
+export function optionsOf(call: PostCall, filename: string): ImportOptions {
   const { body, query } = call;
-  const expires = body.expires_at === undefined ? undefined : new Date(body.expires_at);
+  const expiresAt = expiryOf(body.expires_at);
   return {
     project: query.project,
     filename: body.filename ?? filename,
@@ -113,14 +147,22 @@ function optionsOf(call: PostCall, filename: string): ImportOptions {
     autoUpdate: body.auto_update ?? false,
     properties: body.properties ?? {},
     profiles: body.profiles,
-    ...(expires === undefined || Number.isNaN(expires.getTime()) || expires.getTime() <= 0
-      ? {}
-      : { expiresAt: expires }),
-    aliases: (body.aliases ?? []).map(({ name, description }) => ({
-      name,
-      ...(description === undefined ? {} : { description }),
-    })),
+    ...(expiresAt !== undefined && { expiresAt }),
+    aliases: aliasesOf(body.aliases),
   };
+}
+
+/** undefined: never, or as the image itself says. */
+function expiryOf(text: string | undefined): Date | undefined {
+  const date = new Date(text ?? 0);
+  return Number.isNaN(date.getTime()) || date.getTime() <= 0 ? undefined : date;
+}
+
+function aliasesOf(aliases: ImagesPost["aliases"]): ImportOptions["aliases"] {
+  return (aliases ?? []).map(({ name, description }) => ({
+    name,
+    ...(description !== undefined && { description }),
+  }));
 }
 
 /** An image of a stopped instance or of a snapshot. */

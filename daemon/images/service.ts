@@ -1,5 +1,6 @@
 /** Images: the contract for the rest of the daemon. */
 import type { HostPath } from "#base/brand.ts";
+import type { SourceBody } from "./remote/source.ts";
 
 export interface ImageFiles {
   readonly fingerprint: string;
@@ -25,6 +26,15 @@ export interface Images {
     project: string,
     properties: Readonly<Record<string, string>>,
   ): Promise<ImageRef>;
+  /**
+   * Fetch an image of another server for an instance, unless it is here already. It goes again when
+   * it isn't used for long. @throws {Fault} bad_request, not_found, unavailable
+   */
+  fetch(
+    project: string,
+    source: SourceBody,
+    options: { signal: AbortSignal; progress?: (text: string) => void },
+  ): Promise<string>;
   files(fingerprint: string): ImageFiles;
   /** Unpack into `directory`: rootfs/, metadata.yaml, templates/. Safe against hostile archives. */
   unpack(

@@ -5,7 +5,6 @@ import { LIMITS } from "#base/limits.ts";
 import busboy from "busboy";
 import { createHash, type Hash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
-import type { IncomingMessage } from "node:http";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { compressionOf, decompress } from "./compression.ts";
@@ -21,30 +20,38 @@ export interface ReceivedImage {
   readonly filename: string;
 }
 
-/** Receive the body of an upload into `directory`: one file, or multipart with metadata and rootfs. */
+/** An image on its way in: the body of an upload, or of another server's reply. */
+export interface IncomingImage {
+  readonly contentType: string;
+  readonly filename: string;
+  readonly body: Readable;
+}
+
+/** Receive it into `directory`: one file, or multipart with metadata and rootfs. */
 export async function receiveImage(
-  request: IncomingMessage,
+  { contentType, filename, body }: IncomingImage,
   directory: HostPath,
 ): Promise<ReceivedImage> {
-  const type = request.headers["content-type"] ?? "";
   const hash = createHash("sha256");
-  if (!type.startsWith("multipart/")) {
+  if (!contentType.startsWith("multipart/")) {
     const meta = hostPath(`${directory}/meta`);
-    const size = await writeHashed(request, meta, hash);
-    const filename = String(request.headers["x-lxd-filename"] ?? "");
+    const size = await writeHashed(body, meta, hash);
     return { fingerprint: hash.digest("hex"), meta, rootfs: undefined, size, filename };
   }
-  return await receiveParts(request, directory, hash);
+  return await receiveParts({ contentType, body }, directory, hash);
 }
 
 async function receiveParts(
-  request: IncomingMessage,
+  { contentType, body }: Omit<IncomingImage, "filename">,
   directory: HostPath,
   hash: Hash,
 ): Promise<ReceivedImage> {
   const written: { name: string; path: HostPath; size: number; filename: string }[] = [];
   let turn = Promise.resolve();
-  const parser = busboy({ headers: request.headers, limits: { files: 2, fields: 0 } });
+  const parser = busboy({
+    headers: { "content-type": contentType },
+    limits: { files: 2, fields: 0 },
+  });
   parser.on("file", (name, stream, info) => {
     const expected = written.length === 0 && turnIsFirst() ? "metadata" : "rootfs";
     const path = hostPath(`${directory}/${expected === "metadata" ? "meta" : "rootfs"}`);
@@ -66,7 +73,7 @@ async function receiveParts(
   });
   let parts = 0;
   const turnIsFirst = () => parts++ === 0;
-  await pipeline(request, parser);
+  await pipeline(body, parser);
   await turn;
   const [meta, rootfs] = written;
   if (meta === undefined || rootfs === undefined) {

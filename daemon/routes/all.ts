@@ -2,6 +2,7 @@
 import type { Authority } from "#daemon/http/authority.ts";
 import type { BoundRoute } from "#daemon/http/handle.ts";
 import type { ImageService } from "#daemon/images/create.ts";
+import type { Upkeep } from "#daemon/images/upkeep.ts";
 import type { NetworkService } from "#daemon/networks/create.ts";
 import type { EventBus } from "#daemon/operations/event_bus.ts";
 import type { OperationRegistry } from "#daemon/operations/registry.ts";
@@ -10,15 +11,11 @@ import type { StorageService } from "#daemon/storage/create.ts";
 import { certificateRoutes } from "./certificates.ts";
 import imageAliasRoutes from "./image_aliases.ts";
 import { imageRoutes } from "./images.ts";
-import { FilesPool } from "#daemon/guest/files/pool.ts";
 import instanceExecRoutes from "./instance_exec.ts";
-import { instanceFileRoutes } from "./instance_files.ts";
 import instanceRoutes from "./instances.ts";
 import instanceStateRoutes from "./instance_state.ts";
 import instanceSnapshotRoutes from "./instance_snapshots.ts";
 import { internalRoutes, type Lifetime } from "./internal.ts";
-import { networkAclRoutes } from "./network_acls.ts";
-import { networkForwardRoutes } from "./network_forwards.ts";
 import { networkRoutes } from "./networks.ts";
 import { operationRoutes } from "./operations.ts";
 import profileRoutes from "./profiles.ts";
@@ -35,9 +32,9 @@ export interface RouteDeps {
   readonly operations: OperationRegistry;
   readonly events: EventBus;
   readonly images: ImageService;
+  readonly upkeep: Upkeep;
   readonly networks: NetworkService;
   readonly storage: StorageService;
-  readonly files: FilesPool;
   readonly lifetime: Lifetime;
 }
 
@@ -49,15 +46,12 @@ export function allRoutes(deps: RouteDeps): readonly BoundRoute[] {
     ...profileRoutes,
     ...operationRoutes(deps.operations, deps.events),
     ...imageAliasRoutes,
-    ...imageRoutes(deps.images),
+    ...imageRoutes(deps),
     ...instanceRoutes,
     ...instanceStateRoutes,
     ...instanceSnapshotRoutes,
     ...instanceExecRoutes,
-    ...instanceFileRoutes(deps.files),
     ...networkRoutes(deps.networks),
-    ...networkAclRoutes(deps.networks),
-    ...networkForwardRoutes(deps.networks),
     ...storagePoolRoutes(deps.storage),
     ...storageVolumeRoutes(deps.storage),
     ...warningRoutes,

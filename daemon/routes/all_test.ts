@@ -37,6 +37,7 @@ Deno.test("allRoutes() give untrusted callers what is public or has a secret, no
     "GET /1.0/operations/{id}/wait",
     "GET /1.0/operations/{id}/websocket",
     "POST /1.0/certificates",
+    "POST /1.0/images",
   ]);
 });
 

@@ -8,7 +8,9 @@ import {
   patchImage,
   postImages,
   postImageSecret,
+  pushImage,
   putImage,
+  refreshImage,
 } from "#api/routes/images.ts";
 import { ARCHITECTURES } from "#base/architectures.ts";
 import { Fault } from "#base/errors.ts";
@@ -20,12 +22,16 @@ import {
   writeProperties,
 } from "#daemon/db/images.ts";
 import { effectiveProject } from "#daemon/db/projects.ts";
-import { isJson } from "#daemon/http/body.ts";
 import { background, type BoundRoute, type Call, handle, sync } from "#daemon/http/handle.ts";
 import { list, projectSuffix } from "#daemon/http/list.ts";
+import { addImage } from "./add_image.ts";
 import type { ImageService } from "#daemon/images/create.ts";
-import { buildAndAdd, importUpload, publishInstance } from "#daemon/images/import.ts";
 import { sendImage } from "#daemon/images/export.ts";
+import { PROTOCOLS } from "#daemon/images/remote/source.ts";
+import { removeImage } from "#daemon/images/remove.ts";
+import { createImageSecret, findImageSecret } from "#daemon/images/secrets.ts";
+import type { Upkeep } from "#daemon/images/upkeep.ts";
+import type { OperationRegistry } from "#daemon/operations/registry.ts";
 import type { Services } from "#daemon/services.ts";
 
 const EPOCH = "1970-01-01T00:00:00Z";
@@ -47,6 +53,15 @@ export function renderImage(image: ImageRow): ImageObject {
     created_at: image.createdAt || EPOCH,
     last_used_at: image.lastUsedAt || "0001-01-01T00:00:00Z",
     uploaded_at: image.uploadedAt || EPOCH,
+    ...(image.source !== undefined && {
+      update_source: {
+        alias: image.source.alias,
+        certificate: image.source.certificate,
+        protocol: PROTOCOLS[image.source.protocol] ?? "lxd",
+        server: image.source.server,
+        image_type: "container",
+      },
+    }),
   };
 }
 
@@ -94,16 +109,16 @@ async function update(services: Services, call: Call<typeof putImage>, isPatch: 
   return sync();
 }
 
-/** Secrets with which untrusted clients may download one image, until they are used. */
-const secrets = new Map<string, string>();
-
-function maySee(image: ImageRow, call: Call<typeof getImageRow>): boolean {
-  const { secret } = call.query;
-  return call.caller.trusted || image.isPublic ||
-    (secret !== undefined && secrets.get(secret) === image.fingerprint);
+export interface ImageRouteDeps {
+  readonly images: ImageService;
+  readonly operations: OperationRegistry;
+  readonly upkeep: Upkeep;
 }
 
-export function imageRoutes(images: ImageService): BoundRoute[] {
+export function imageRoutes({ images, operations, upkeep }: ImageRouteDeps): BoundRoute[] {
+  const maySee = (image: ImageRow, call: Call<typeof getImageRow>) =>
+    call.caller.trusted || image.isPublic ||
+    findImageSecret(operations, image.fingerprint, call.query.secret) !== undefined;
   return [
     handle(getImages, async ({ db }, call) => {
       const rows = await db.read(async (tx) => {
@@ -114,25 +129,7 @@ export function imageRoutes(images: ImageService): BoundRoute[] {
       const suffix = projectSuffix(call.query.project);
       return list(call, shown, ({ fingerprint }) => `/1.0/images/${fingerprint}${suffix}`);
     }),
-    handle(postImages, async (services, call) => {
-      if (!isJson(call.request)) return background(await importUpload(services, images, call));
-      const type = call.body.source?.type ?? "";
-      switch (type) {
-        case "build":
-          return background(buildAndAdd(services, images, call));
-        case "instance":
-        case "container":
-        case "snapshot":
-          return background(await publishInstance(services, images, call));
-        case "image":
-        case "url":
-          throw new Fault("not_implemented", "Images from other servers are not supported yet", {
-            hint: "Download the files and use: lxc image import FILE",
-          });
-        default:
-          throw new Fault("bad_request", `Invalid image source type "${type}"`);
-      }
-    }),
+    handle(postImages, (services, call) => addImage(services, { images, operations }, call)),
     handle(getImageRow, async (services, call) => {
       const image = await find(services, call.query.project, call.params.fingerprint);
       if (!maySee(image, call)) throw new Fault("not_found", "Image not found");
@@ -147,34 +144,54 @@ export function imageRoutes(images: ImageService): BoundRoute[] {
         project: query.project,
         resources: { images: [image.fingerprint] },
         caller,
-        run: async () => {
-          const { isLast } = await images.remove(query.project, image.fingerprint);
-          if (isLast) await services.storage.imageDeleted(image.fingerprint);
-          const source = `/1.0/images/${image.fingerprint}${projectSuffix(query.project)}`;
-          const { project } = query;
-          services.events.lifecycle({ action: "image-deleted", source, project, caller });
-        },
+        run: () =>
+          removeImage(services, images, {
+            project: query.project,
+            fingerprint: image.fingerprint,
+            caller,
+          }),
       }));
     }),
     handle(exportImage, async (services, call) => {
       const image = await find(services, call.query.project, call.params.fingerprint);
       if (!maySee(image, call as never)) throw new Fault("not_found", "Image not found");
-      if (call.query.secret !== undefined) secrets.delete(call.query.secret);
+      const secret = findImageSecret(operations, image.fingerprint, call.query.secret);
+      if (secret !== undefined) operations.cancel(secret.id);
       const files = images.files(image.fingerprint);
       return { kind: "raw", send: (response) => sendImage(files, response) };
     }),
-    handle(postImageSecret, async (services, { params, query, caller }) => {
-      const image = await find(services, query.project, params.fingerprint);
-      const secret = crypto.randomUUID().replaceAll("-", "") + crypto.randomUUID().slice(0, 8);
-      secrets.set(secret, image.fingerprint);
+    handle(pushImage, async (services, call) => {
+      const { body, query, caller } = call;
+      const image = await find(services, query.project, call.params.fingerprint);
       return background(services.operations.start({
-        class: "token",
-        description: "Image download token",
+        description: "Exporting image",
         project: query.project,
         resources: { images: [image.fingerprint] },
-        metadata: { secret },
         caller,
+        cancellable: true,
+        run: ({ signal }) => images.push(image, { body, signal }),
       }));
+    }),
+    handle(refreshImage, async (services, { params, query, caller }) => {
+      const image = await find(services, query.project, params.fingerprint);
+      return background(services.operations.start({
+        description: "Refreshing image",
+        project: query.project,
+        resources: { images: [image.fingerprint] },
+        caller,
+        cancellable: true,
+        run: async ({ signal, progress }) => ({
+          refreshed: await upkeep.refresh(image, {
+            signal,
+            progress: (text) => progress({ download_progress: text }),
+          }),
+        }),
+      }));
+    }),
+    handle(postImageSecret, async (services, { params, query, caller }) => {
+      const image = await find(services, query.project, params.fingerprint);
+      const { project } = query;
+      return background(createImageSecret(operations, image.fingerprint, { project, caller }));
     }),
   ];
 }

@@ -108,13 +108,30 @@ async function create(services: Services, call: Call<typeof postInstances>) {
     throw new Fault("not_implemented", "import of an instance from a backup is not supported yet");
   }
   const { actions } = services.instances;
-  const plan = await actions.planCreation(query.project, body);
+  const { source } = body;
+  const isForeign = source?.type === "image" && (source.server ?? "") !== "";
+  // An image of another server comes during the operation: the rest is checked before.
+  const first = isForeign ? { ...body, source: { type: "none" } } : body;
+  const plan = await actions.planCreation(query.project, first);
   return background(services.operations.start({
     description: "Creating instance",
     project: query.project,
     resources: { instances: [plan.name] },
     caller,
-    run: async ({ signal }) => void await actions.create(plan, { caller, signal }),
+    cancellable: isForeign,
+    run: async ({ signal, progress }) => {
+      if (!isForeign) return void await actions.create(plan, { caller, signal });
+      const fingerprint = await services.images.fetch(query.project, source, {
+        signal,
+        progress: (text) => progress({ download_progress: text }),
+      });
+      const whole = await actions.planCreation(query.project, {
+        ...body,
+        name: plan.name,
+        source: { type: "image", fingerprint },
+      });
+      await actions.create(whole, { caller, signal });
+    },
   }));
 }
 

@@ -14,7 +14,6 @@ import { inProject, type Paths } from "#daemon/paths.ts";
 import type { StorageDriver } from "./driver.ts";
 import { Pools } from "./pools.ts";
 import type { InstanceStorage, InstanceVolume, Storage, VolumeSource } from "./service.ts";
-import { copyVolume } from "./transfer.ts";
 import { UserNamespaces } from "./user_namespaces.ts";
 import { containerVolume, customVolume, FOLDERS, type Volume } from "./volume.ts";
 
@@ -97,7 +96,7 @@ function instanceStorage(deps: StorageDeps, pools: Pools): InstanceStorage {
   return {
     async create(volume, source, options = {}) {
       const [driver, tree] = await on(volume);
-      await fill({ deps, pools, driver, tree, source, ...options });
+      await fill({ deps, driver, tree, source, ...options });
       try {
         await link(deps.paths, pools, volume);
         await deps.db.write((tx) => insertVolume(tx, row(volume)));
@@ -188,9 +187,8 @@ function instanceStorage(deps: StorageDeps, pools: Pools): InstanceStorage {
   };
 }
 
-async function fill({ deps, pools, driver, tree, source, signal, sizeBytes }: {
+async function fill({ deps, driver, tree, source, signal, sizeBytes }: {
   deps: StorageDeps;
-  pools: Pools;
   driver: StorageDriver;
   tree: Volume;
   source: VolumeSource;
@@ -212,10 +210,7 @@ async function fill({ deps, pools, driver, tree, source, signal, sizeBytes }: {
       );
       return await driver.createFromImage(tree, source.fingerprint, options);
     case "instance":
-      return await copyVolume({ driver, volume: tree }, {
-        driver: await pools.driver(source.volume.pool),
-        volume: treeOf(source.volume),
-      }, {
+      return await driver.copy(tree, treeOf(source.volume), {
         ...options,
         ...(source.snapshot !== undefined && { snapshot: source.snapshot }),
         ...(source.withSnapshots !== undefined && { withSnapshots: source.withSnapshots }),

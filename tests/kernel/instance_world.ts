@@ -52,7 +52,7 @@ export async function openWorld(root: HostPath, helper: HostPath): Promise<World
   const onError = (what: string, error: unknown) => {
     failures.push(`${what}: ${error instanceof Error ? error.stack : error}`);
   };
-  const images = createImages({ paths, db, helper });
+  const images = createImages({ paths, db, helper, setting: () => Promise.resolve("") });
   const storage = createStorage({ paths, db, images, helper, onError });
   const instances = createInstances({
     paths,
@@ -97,7 +97,12 @@ export async function newWorld(): Promise<World> {
     const rootDisk = { type: "disk", path: "/", pool: "default" };
     await writeDevices(tx, "profiles", 1, { ...before, root: rootDisk });
   });
-  const images = createImages({ paths: world.paths, db: world.db, helper });
+  const images = createImages({
+    paths: world.paths,
+    db: world.db,
+    helper,
+    setting: () => Promise.resolve(""),
+  });
   await using workspace = await images.workspace();
   const built = await buildImage({
     recipe: "busybox",

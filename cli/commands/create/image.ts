@@ -78,12 +78,14 @@ async function foreignSource(
   const url = path("images", found.fingerprint);
   const image = await client.get<Found>(url);
   const secret = image.public ? undefined : await secretOf(client, url);
+  // By its alias a public image stays up to date: the server looks again what it means.
+  const isByAlias = image.public && !image.fingerprint.startsWith(name);
   const source = {
     type: "image",
     mode: "pull",
     protocol: "lxd",
     ...await serverOf(client, remote),
-    fingerprint: image.fingerprint,
+    ...(isByAlias ? { alias: name || "default" } : { fingerprint: image.fingerprint }),
     secret,
   };
   return { source, type: image.type };

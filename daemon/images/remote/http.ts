@@ -1,0 +1,104 @@
+/** Requests to image servers: proxies, the system's authorities or a pinned certificate, redirects. */
+import { Client, userAgent } from "#api/client.ts";
+import { proxyFromEnv, type ProxySettings } from "#api/proxy.ts";
+import { StreamTransport, type TransportReply } from "#api/transport.ts";
+import { tlsDialer } from "#api/transport_tls.ts";
+import { Fault, messageOf } from "#base/errors.ts";
+
+export interface RemoteHttp {
+  /** Follows redirects. @throws {Fault} unavailable, not_found, bad_request */
+  request(url: string, options?: RemoteRequest): Promise<TransportReply>;
+  /** A client of another LXD server. `certificate`: the only one it may show, as PEM; "": verify. */
+  client(server: string, options: { certificate: string; project?: string | undefined }): Client;
+}
+
+export interface RemoteRequest {
+  readonly method?: "GET" | "HEAD";
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
+export interface RemoteHttpDeps {
+  /** A key of the server's configuration. */
+  readonly setting: (key: string) => Promise<string>;
+}
+
+const HTTPS_PORT = 443;
+const REDIRECTS_MAX = 5;
+
+export function createRemoteHttp({ setting }: RemoteHttpDeps): RemoteHttp {
+  const once = async (url: string, options: RemoteRequest): Promise<TransportReply> => {
+    const { pathname, search, protocol } = parseUrl(url);
+    if (protocol !== "https:") {
+      throw new Fault("bad_request", `cannot fetch "${url}": only https URLs are supported`);
+    }
+    const proxy = await proxySettings(setting);
+    const dialer = tlsDialer(url, { proxy, allowOldTls: true, defaultPort: HTTPS_PORT });
+    const { method = "GET", headers, signal } = options;
+    try {
+      return await new StreamTransport(dialer, userAgent()).request({
+        method,
+        target: pathname + search,
+        headers: { ...headers, Connection: "close" },
+        ...(signal !== undefined && { signal }),
+      });
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw unreachable(url, error);
+    }
+  };
+  return {
+    async request(url, options = {}) {
+      let at = url;
+      for (let hops = 0; hops <= REDIRECTS_MAX; hops++) {
+        const reply = await once(at, options);
+        const { location } = reply.headers;
+        if (reply.status < 300 || reply.status === 304) return reply;
+        reply.cancel();
+        if (reply.status >= 400 || location === undefined) throw refused(at, reply.status);
+        at = new URL(location, at).href;
+      }
+      throw new Fault("unavailable", `cannot fetch "${url}": too many redirects`);
+    },
+    client(server, { certificate, project }) {
+      const { protocol } = parseUrl(server);
+      if (protocol !== "https:") {
+        throw new Fault("bad_request", `invalid server "${server}": want https://HOST:PORT`);
+      }
+      const dialer = tlsDialer(server, {
+        ...(certificate !== "" && { pinnedPem: certificate }),
+        allowOldTls: Boolean(Deno.env.get("LXD_INSECURE_TLS")),
+      });
+      return new Client(new StreamTransport(dialer, userAgent()), project);
+    },
+  };
+}
+
+async function proxySettings(setting: RemoteHttpDeps["setting"]): Promise<ProxySettings> {
+  const own = proxyFromEnv((name) => Deno.env.get(name));
+  return {
+    https: await setting("core.proxy_https") || own.https,
+    http: await setting("core.proxy_http") || own.http,
+    ignoreHosts: await setting("core.proxy_ignore_hosts") || own.ignoreHosts,
+  };
+}
+
+function parseUrl(text: string): URL {
+  if (!URL.canParse(text)) throw new Fault("bad_request", `invalid URL "${text}"`);
+  return new URL(text);
+}
+
+function refused(url: string, status: number): Fault {
+  const kind = status === 404 || status === 410 ? "not_found" : "unavailable";
+  return new Fault(kind, `cannot fetch "${url}": the server answered status ${status}`);
+}
+
+/** @returns the failure as one that says which server it is about. */
+export function unreachable(url: string, error: unknown): Fault {
+  if (error instanceof Fault) return error;
+  const { host } = new URL(url);
+  return new Fault("unavailable", `cannot reach the image server ${host}: ${messageOf(error)}`, {
+    cause: error,
+    hint: "Check the address, the network and core.proxy_https.",
+  });
+}
