@@ -1,65 +1,194 @@
-/** Configuration keys of storage pools and volumes. */
+/** Configuration keys of storage pools and volumes: a table for all drivers, and one for each. */
 import { Fault } from "#base/errors.ts";
 import { suggest } from "#base/suggest.ts";
-import { isFalse, isTrue } from "#base/units.ts";
+import { isFalse, isTrue, parseBytes } from "#base/units.ts";
 
 export interface PoolKey {
-  readonly type: "string" | "bool";
+  readonly type: "string" | "bool" | "size" | "integer";
   readonly summary: string;
   readonly default?: string;
   readonly effect?: "later";
-  /** May it change after creation? */
+  /** It is set when the pool or volume is made and stays. */
   readonly isFixed?: true;
   readonly values?: readonly string[];
 }
 
-export const POOL_DIR_KEYS: Readonly<Record<string, PoolKey>> = {
+type Keys = Readonly<Record<string, PoolKey>>;
+
+export const POOL_KEYS: Keys = {
+  "rsync.bwlimit": { type: "string", summary: "Rate limit of transfers", effect: "later" },
+  "rsync.compression": { type: "bool", summary: "Compress transfers", effect: "later" },
+  "source": {
+    type: "string",
+    summary: "Directory, block device, subvolume, volume group or dataset that holds the pool",
+    isFixed: true,
+  },
+  "volatile.initial_source": { type: "string", summary: "Source given at creation", isFixed: true },
+};
+
+const LOOP_SIZE: PoolKey = {
+  type: "size",
+  default: "20% of the free space, 5GiB to 30GiB",
+  summary: "Size of the loop file; it can be raised later",
+};
+
+export const POOL_DIR_KEYS: Keys = {
   "dir.clone": {
     type: "string",
     values: ["auto", "overlay", "reflink", "copy"],
     default: "auto",
     summary: "How instances are made from images and from each other",
   },
-  "rsync.bwlimit": { type: "string", summary: "Rate limit of transfers", effect: "later" },
-  "rsync.compression": { type: "bool", summary: "Compress transfers", effect: "later" },
-  "source": { type: "string", summary: "Directory that holds the pool", isFixed: true },
-  "volatile.initial_source": { type: "string", summary: "Source given at creation", isFixed: true },
 };
 
-export const VOLUME_KEYS: Readonly<Record<string, PoolKey>> = {
+export const POOL_BTRFS_KEYS: Keys = {
+  "btrfs.mount_options": {
+    type: "string",
+    default: "user_subvol_rm_allowed",
+    summary: "Mount options of a block device or loop file",
+  },
+  "size": LOOP_SIZE,
+};
+
+export const POOL_LVM_KEYS: Keys = {
+  "lvm.thinpool_metadata_size": {
+    type: "size",
+    default: "0: automatic",
+    summary: "Size of the metadata of the thin pool",
+    isFixed: true,
+  },
+  "lvm.thinpool_name": {
+    type: "string",
+    default: "LXDThinPool",
+    summary: "Thin pool in which volumes are made",
+  },
+  "lvm.use_thinpool": {
+    type: "bool",
+    default: "true",
+    summary: "Make volumes in a thin pool: snapshots and clones cost nothing",
+    isFixed: true,
+  },
+  "lvm.vg.force_reuse": {
+    type: "bool",
+    default: "false",
+    summary: "Use an existing volume group although it is not empty",
+  },
+  "lvm.vg_name": { type: "string", default: "name of the pool", summary: "Volume group" },
+  "size": LOOP_SIZE,
+};
+
+export const POOL_ZFS_KEYS: Keys = {
+  "size": LOOP_SIZE,
+  "zfs.clone_copy": {
+    type: "string",
+    values: ["true", "false", "rebase"],
+    default: "true",
+    summary: "Copy by clones; rebase: on the image; false: by whole data",
+  },
+  "zfs.export": { type: "bool", default: "true", summary: "Export the zpool at shutdown" },
+  "zfs.pool_name": {
+    type: "string",
+    default: "name of the pool",
+    summary: "Zpool or dataset",
+    isFixed: true,
+  },
+};
+
+export const VOLUME_KEYS: Keys = {
   "security.shifted": { type: "bool", summary: "Share between instances of different id maps" },
   "security.unmapped": { type: "bool", summary: "Never map ids" },
-  "size": { type: "string", summary: "Size limit" },
+  "size": { type: "size", summary: "Size limit" },
   "snapshots.expiry": { type: "string", summary: "Lifetime of snapshots", effect: "later" },
   "snapshots.pattern": { type: "string", summary: "Names of snapshots", effect: "later" },
   "snapshots.schedule": { type: "string", summary: "When snapshots are taken", effect: "later" },
 };
 
-/** @throws {Fault} bad_request */
-export function checkPoolConfig(config: Readonly<Record<string, string>>): void {
-  const volume = Object.fromEntries(
-    Object.entries(VOLUME_KEYS).map(([key, row]) => [`volume.${key}`, row]),
-  );
-  check("storage pool", { ...POOL_DIR_KEYS, ...volume }, config);
+export const VOLUME_LVM_KEYS: Keys = {
+  "block.filesystem": {
+    type: "string",
+    values: ["ext4", "xfs", "btrfs"],
+    default: "ext4",
+    summary: "File system of new volumes",
+  },
+  "block.mount_options": { type: "string", default: "discard", summary: "How volumes are mounted" },
+  "lvm.stripes": { type: "integer", summary: "Stripes of new volumes" },
+  "lvm.stripes.size": { type: "size", summary: "Size of a stripe, at least 4096 bytes" },
+};
+
+export const VOLUME_ZFS_KEYS: Keys = {
+  "zfs.blocksize": { type: "size", summary: "Record size, a power of two from 512 to 16MiB" },
+  "zfs.remove_snapshots": {
+    type: "bool",
+    default: "false",
+    summary: "Remove later snapshots when an older one is restored",
+  },
+  "zfs.reserve_space": { type: "bool", default: "false", summary: "Reserve the size" },
+  "zfs.use_refquota": {
+    type: "bool",
+    default: "false",
+    summary: "The size limits the volume without its snapshots",
+  },
+};
+
+/** Keys of pools and of their volumes, by driver. */
+const DRIVER_KEYS: Readonly<Record<string, { readonly pool: Keys; readonly volume: Keys }>> = {
+  dir: { pool: POOL_DIR_KEYS, volume: {} },
+  btrfs: { pool: POOL_BTRFS_KEYS, volume: {} },
+  lvm: { pool: POOL_LVM_KEYS, volume: VOLUME_LVM_KEYS },
+  zfs: { pool: POOL_ZFS_KEYS, volume: VOLUME_ZFS_KEYS },
+};
+
+function volumeKeys(driver: string): Keys {
+  return { ...VOLUME_KEYS, ...DRIVER_KEYS[driver]?.volume };
 }
 
 /** @throws {Fault} bad_request */
-export function checkVolumeConfig(config: Readonly<Record<string, string>>): void {
-  check("storage volume", VOLUME_KEYS, config);
-  if ((config["size"] ?? "") !== "") {
-    throw new Fault("bad_request", 'the key "size" needs a pool that can limit volumes', {
-      hint: "This pool's file system has no project quotas: leave size unset.",
+export function checkPoolConfig(driver: string, config: Readonly<Record<string, string>>): void {
+  const volume = Object.fromEntries(
+    Object.entries(volumeKeys(driver)).map(([key, row]) => [`volume.${key}`, row]),
+  );
+  check("storage pool", { ...POOL_KEYS, ...DRIVER_KEYS[driver]?.pool, ...volume }, config);
+}
+
+/** @throws {Fault} bad_request */
+export function checkVolumeConfig(driver: string, config: Readonly<Record<string, string>>): void {
+  check("storage volume", volumeKeys(driver), config);
+}
+
+/**
+ * The configuration that a new volume gets: its own over the pool's `volume.*`, of the keys that its
+ * driver knows.
+ */
+export function newVolumeConfig(
+  pool: { readonly driver: string; readonly config: Readonly<Record<string, string>> },
+  own: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const known = volumeKeys(pool.driver);
+  const inherited = Object.entries(pool.config).flatMap(([key, value]): [string, string][] => {
+    const name = key.startsWith("volume.") ? key.slice("volume.".length) : "";
+    return value !== "" && Object.hasOwn(known, name) ? [[name, value]] : [];
+  });
+  return { ...Object.fromEntries(inherited), ...own };
+}
+
+/** Keys of a pool that can't change. @throws {Fault} bad_request */
+export function checkPoolChange(
+  driver: string,
+  before: Readonly<Record<string, string>>,
+  after: Readonly<Record<string, string>>,
+): void {
+  const keys = { ...POOL_KEYS, ...DRIVER_KEYS[driver]?.pool };
+  for (const [key, row] of Object.entries(keys)) {
+    if (row.isFixed !== true || (before[key] ?? "") === (after[key] ?? "")) continue;
+    throw new Fault("bad_request", `Storage pool "${key}" cannot be changed`, {
+      hint: "It is fixed when the pool is made.",
     });
   }
 }
 
-function check(
-  what: string,
-  keys: Readonly<Record<string, PoolKey>>,
-  config: Readonly<Record<string, string>>,
-): void {
+function check(what: string, keys: Keys, config: Readonly<Record<string, string>>): void {
   for (const [key, value] of Object.entries(config)) {
-    if (key.startsWith("user.") && key.length > 5) continue;
+    if (/^(volume\.)?user\../.test(key)) continue;
     const row = keys[key];
     if (row === undefined) {
       const near = suggest(key, Object.keys(keys));
@@ -69,14 +198,21 @@ function check(
           : `Did you mean "${near}"?`,
       });
     }
-    if (value === "") continue;
-    if (row.type === "bool" && !isTrue(value) && !isFalse(value)) {
-      throw new Fault("bad_request", `Invalid value "${value}" for "${key}": want true or false`);
-    }
-    if (row.values !== undefined && !row.values.includes(value)) {
-      throw new Fault("bad_request", `Invalid value "${value}" for "${key}"`, {
-        hint: `Values: ${row.values.join(", ")}.`,
-      });
-    }
+    if (value !== "") checkValue(key, row, value);
+  }
+}
+
+function checkValue(key: string, row: PoolKey, value: string): void {
+  if (row.type === "bool" && !isTrue(value) && !isFalse(value)) {
+    throw new Fault("bad_request", `Invalid value "${value}" for "${key}": want true or false`);
+  }
+  if (row.type === "size") parseBytes(value);
+  if (row.type === "integer" && !/^\d+$/.test(value)) {
+    throw new Fault("bad_request", `Invalid value "${value}" for "${key}": want a number`);
+  }
+  if (row.values !== undefined && !row.values.includes(value)) {
+    throw new Fault("bad_request", `Invalid value "${value}" for "${key}"`, {
+      hint: `Values: ${row.values.join(", ")}.`,
+    });
   }
 }

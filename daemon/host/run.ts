@@ -40,3 +40,18 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   if (success) return decoder.decode(stdout.subarray(0, LIMITS.commandOutputBytes));
   throw new ExecError(argv, code, decoder.decode(stderr).slice(-2000));
 }
+
+/** The first of these programs that is not installed. */
+export async function missingTool(names: readonly string[]): Promise<string | undefined> {
+  const folders = (Deno.env.get("PATH") ?? "/usr/sbin:/usr/bin:/sbin:/bin").split(":");
+  for (const name of names) {
+    const found = await Promise.all(
+      // An empty or hidden file is no program.
+      folders.map((folder) =>
+        Deno.stat(`${folder}/${name}`).then(({ isFile }) => isFile, () => false)
+      ),
+    );
+    if (!found.includes(true)) return name;
+  }
+  return undefined;
+}

@@ -9,9 +9,8 @@ import {
   postPools,
   putPool,
 } from "#api/routes/storage.ts";
-import { checkPoolConfig } from "#api/config/pool_keys.ts";
+import { checkPoolChange, checkPoolConfig } from "#api/config/pool_keys.ts";
 import { Fault } from "#base/errors.ts";
-import { suggest } from "#base/suggest.ts";
 import { writeConfig } from "#daemon/db/config.ts";
 import { listProfiles } from "#daemon/db/profiles.ts";
 import {
@@ -32,35 +31,8 @@ import {
 import { list, projectSuffix } from "#daemon/http/list.ts";
 import type { Services } from "#daemon/services.ts";
 import type { StorageService } from "#daemon/storage/create.ts";
-import { checkSource } from "#daemon/storage/pools.ts";
-import { containerVolume, POOL_FOLDERS } from "#daemon/storage/volume.ts";
-import { statfs } from "node:fs/promises";
-
-/** Drivers of LXD and what it takes to use them. */
-const DRIVERS: Readonly<Record<string, string | undefined>> = {
-  dir: undefined,
-  btrfs: "the btrfs driver comes with a later version",
-  lvm: "the lvm driver comes with a later version",
-  zfs: "the zfs driver comes with a later version",
-  ceph: "ceph needs a cluster",
-  cephfs: "cephfs needs a cluster",
-};
-
-function checkDriver(driver: string): void {
-  if (driver === "") throw new Fault("bad_request", "No driver provided");
-  if (!Object.hasOwn(DRIVERS, driver)) {
-    const near = suggest(driver, Object.keys(DRIVERS));
-    throw new Fault("bad_request", `Unknown storage driver "${driver}"`, {
-      hint: near === undefined ? "Use dir." : `Did you mean "${near}"?`,
-    });
-  }
-  const reason = DRIVERS[driver];
-  if (reason !== undefined) {
-    throw new Fault("bad_request", `Storage driver "${driver}" is not available: ${reason}`, {
-      hint: "Use dir: its instances are cloned instantly too.",
-    });
-  }
-}
+import { poolType } from "#daemon/storage/pool_types.ts";
+import { containerVolume } from "#daemon/storage/volume.ts";
 
 function checkName(name: string): void {
   if (name === "") throw new Fault("bad_request", "No name provided");
@@ -100,6 +72,12 @@ async function render(services: Services, pool: Pool) {
   };
 }
 
+/** What a replacement that does not name them keeps: clients send back only what they show. */
+function keptKeys(config: Pool["config"]): Record<string, string> {
+  const kept = ["source", "volatile.initial_source", "size"];
+  return Object.fromEntries(Object.entries(config).filter(([key]) => kept.includes(key)));
+}
+
 const etagOf = (pool: Pool) => [pool.name, pool.driver, pool.description, pool.config];
 
 export function storagePoolRoutes(storage: StorageService): BoundRoute[] {
@@ -107,16 +85,10 @@ export function storagePoolRoutes(storage: StorageService): BoundRoute[] {
     const pool = await services.db.read((tx) => getPool(tx, call.params.pool));
     call.ifMatch(etagOf(pool));
     const given = call.body.config ?? {};
-    const source = pool.config["source"];
-    const config = {
-      ...(isPatch ? pool.config : {}),
-      ...(source === undefined ? {} : { source }),
-      ...given,
-    };
-    checkPoolConfig(config);
-    if (config["source"] !== source) {
-      throw new Fault("bad_request", "Storage pool source cannot be changed");
-    }
+    const config = isPatch ? { ...pool.config, ...given } : { ...keptKeys(pool.config), ...given };
+    checkPoolConfig(pool.driver, config);
+    checkPoolChange(pool.driver, pool.config, config);
+    await storage.pools.update(pool, config);
     await services.db.write(async (tx) => {
       await writeConfig(tx, "storage_pools", pool.id, config);
       const description = call.body.description ?? (isPatch ? pool.description : "");
@@ -135,19 +107,9 @@ export function storagePoolRoutes(storage: StorageService): BoundRoute[] {
     }),
     handle(postPools, async (services, { body, caller }) => {
       checkName(body.name);
-      checkDriver(body.driver);
+      poolType(body.driver);
       const config: Record<string, string> = { ...body.config };
-      checkPoolConfig(config);
-      const given = config["source"] ?? "";
-      if (given !== "") {
-        const source = checkSource(given);
-        const entries = await Array.fromAsync(Deno.readDir(source)).catch((error) => {
-          throw new Fault("bad_request", `Source path "${source}" doesn't exist`, { cause: error });
-        });
-        if (entries.length > 0) {
-          throw new Fault("bad_request", `Source path "${source}" isn't empty`);
-        }
-      } else config["source"] = storage.pools.path(body.name);
+      checkPoolConfig(body.driver, config);
       const pool = {
         name: body.name,
         driver: body.driver,
@@ -158,14 +120,10 @@ export function storagePoolRoutes(storage: StorageService): BoundRoute[] {
       if (known.some(({ name }) => name === pool.name)) {
         throw new Fault("conflict", `Storage pool "${pool.name}" already exists`);
       }
-      const driver = await storage.pools.start(pool);
-      try {
-        await services.db.write((tx) => insertPool(tx, pool));
-      } catch (error) {
-        await driver.close();
-        await storage.pools.stop(pool.name);
-        throw error;
-      }
+      await storage.pools.create(
+        pool,
+        (whole) => services.db.write((tx) => insertPool(tx, { ...pool, config: whole })),
+      );
       const url = `/1.0/storage-pools/${pool.name}`;
       services.events.lifecycle({
         action: "storage-pool-created",
@@ -191,14 +149,9 @@ export function storagePoolRoutes(storage: StorageService): BoundRoute[] {
           hint: `Used by ${users.slice(0, 5).join(", ")}`,
         });
       }
-      await storage.pools.stop(pool.name);
-      await services.db.write((tx) => tx.run("DELETE FROM storage_pools WHERE id = ?", pool.id));
-      const root = storage.pools.path(pool.name);
-      const source = pool.config["source"] ?? root;
-      for (const part of [...POOL_FOLDERS, "layers", "trash"]) {
-        await Deno.remove(`${source}/${part}`, { recursive: true }).catch(() => undefined);
-      }
-      await Deno.remove(root).catch(() => undefined);
+      await storage.pools.remove(pool, async () => {
+        await services.db.write((tx) => tx.run("DELETE FROM storage_pools WHERE id = ?", pool.id));
+      });
       const url = `/1.0/storage-pools/${pool.name}`;
       services.events.lifecycle({
         action: "storage-pool-deleted",
@@ -210,10 +163,10 @@ export function storagePoolRoutes(storage: StorageService): BoundRoute[] {
     }),
     handle(getPoolResources, async (services, { params }) => {
       await services.db.read((tx) => getPool(tx, params.pool));
-      const { bsize, blocks, bfree, files, ffree } = await statfs(storage.pools.path(params.pool));
+      const space = await (await storage.pools.driver(params.pool)).space();
       return sync({
-        space: { used: (blocks - bfree) * bsize, total: blocks * bsize },
-        inodes: { used: files - ffree, total: files },
+        space: { used: space.usedBytes, total: space.totalBytes },
+        inodes: { used: space.inodesUsed, total: space.inodesTotal },
       });
     }),
     handle(postPoolFlatten, async (services, { params, body, caller }) => {

@@ -12,8 +12,9 @@ import {
   postVolumesOfType,
   putVolume,
 } from "#api/routes/storage.ts";
-import { checkVolumeConfig } from "#api/config/pool_keys.ts";
+import { checkVolumeConfig, newVolumeConfig } from "#api/config/pool_keys.ts";
 import { Fault } from "#base/errors.ts";
+import { parseBytes } from "#base/units.ts";
 import { writeConfig } from "#daemon/db/config.ts";
 import { effectiveProject } from "#daemon/db/projects.ts";
 import {
@@ -30,8 +31,7 @@ import { type BoundRoute, type Call, created, handle, sync } from "#daemon/http/
 import { list, projectSuffix } from "#daemon/http/list.ts";
 import type { Services } from "#daemon/services.ts";
 import type { StorageService } from "#daemon/storage/create.ts";
-import { treeBytes } from "#daemon/storage/copy_tree.ts";
-import { hostPath } from "#base/brand.ts";
+import { containerVolume, customVolume } from "#daemon/storage/volume.ts";
 
 async function usedBy(services: Services, volume: VolumeRow): Promise<string[]> {
   const suffix = projectSuffix(volume.project);
@@ -115,10 +115,16 @@ const etagOf = (
   { name, type, config, description }: VolumeRow,
 ) => [name, type, description, config];
 
-export function storageVolumeRoutes(storage: StorageService): BoundRoute[] {
-  const pathOf = (volume: { pool: string; project: string; name: string }) =>
-    hostPath(`${storage.pools.path(volume.pool)}/custom/${volume.project}_${volume.name}`);
+const treeOf = (
+  volume: Pick<VolumeRow, "project" | "name"> & Partial<Pick<VolumeRow, "contentType">>,
+  config?: VolumeRow["config"],
+) =>
+  customVolume(volume.project, volume.name, {
+    content: volume.contentType ?? "filesystem",
+    ...config !== undefined && { config },
+  });
 
+export function storageVolumeRoutes(storage: StorageService): BoundRoute[] {
   const listOf = async (services: Services, call: Call<typeof getVolumes>, type?: VolumeType) => {
     const project = await owner(services, call.query.project, "custom");
     const all = await services.db.read(async (tx) => {
@@ -146,17 +152,21 @@ export function storageVolumeRoutes(storage: StorageService): BoundRoute[] {
     if ((body.source as { type?: string } | undefined)?.type) {
       throw new Fault("not_implemented", "Copies of volumes are not supported yet");
     }
-    const config = body.config ?? {};
-    checkVolumeConfig(config);
+    const pool = await services.db.read((tx) => getPool(tx, params.pool));
+    checkVolumeConfig(pool.driver, body.config ?? {});
+    const config = newVolumeConfig(pool, body.config ?? {});
     const project = await owner(services, query.project, type);
-    await storage.pools.driver(params.pool);
+    const driver = await storage.pools.driver(params.pool);
     const volume = { pool: params.pool, project, name: body.name };
     await services.db.write(async (tx) => {
       const known = await listVolumes(tx, { ...volume, type });
       if (known.length > 0) throw new Fault("conflict", `Volume "${body.name}" already exists`);
       const description = body.description ?? "";
       await insertVolume(tx, { ...volume, type, description, config });
-      await Deno.mkdir(pathOf(volume), { recursive: true, mode: 0o711 });
+      const size = config["size"] ?? "";
+      await driver.create(treeOf(volume, config), {
+        sizeBytes: size === "" ? 0 : parseBytes(size),
+      });
     });
     const url = urlOf(params.pool, { ...volume, type });
     services.events.lifecycle({ action: "storage-volume-created", source: url, project, caller });
@@ -167,7 +177,13 @@ export function storageVolumeRoutes(storage: StorageService): BoundRoute[] {
     const volume = await find(services, call);
     call.ifMatch(etagOf(volume));
     const config = { ...(isPatch ? volume.config : {}), ...call.body.config };
-    checkVolumeConfig(config);
+    const pool = await services.db.read((tx) => getPool(tx, volume.pool));
+    checkVolumeConfig(pool.driver, config);
+    if ((config["size"] ?? "") !== (volume.config["size"] ?? "")) {
+      const size = config["size"] ?? "";
+      const driver = await storage.pools.driver(volume.pool);
+      await driver.resize(treeOf(volume), size === "" ? 0 : parseBytes(size));
+    }
     await services.db.write(async (tx) => {
       await writeConfig(tx, "storage_volumes", volume.id, config);
       const description = call.body.description ?? (isPatch ? volume.description : "");
@@ -203,7 +219,8 @@ export function storageVolumeRoutes(storage: StorageService): BoundRoute[] {
       checkName(call.body.name);
       const users = await usedBy(services, volume);
       if (users.length > 0) throw new Fault("bad_request", "Volume is still in use by instances");
-      await Deno.rename(pathOf(volume), pathOf({ ...volume, name: call.body.name }));
+      const next = treeOf({ ...volume, name: call.body.name });
+      await (await storage.pools.driver(volume.pool)).rename(treeOf(volume), next.name);
       await services.db.write((tx) => renameVolumeRow(tx, volume, call.body.name));
       return created(urlOf(volume.pool, { ...volume, name: call.body.name }));
     }),
@@ -217,7 +234,7 @@ export function storageVolumeRoutes(storage: StorageService): BoundRoute[] {
         });
       }
       await services.db.write((tx) => deleteVolumeRow(tx, volume));
-      await Deno.remove(pathOf(volume), { recursive: true }).catch(() => undefined);
+      await (await storage.pools.driver(volume.pool)).remove(treeOf(volume));
       const url = urlOf(volume.pool, volume);
       const { caller } = call;
       const { project } = volume;
@@ -226,14 +243,12 @@ export function storageVolumeRoutes(storage: StorageService): BoundRoute[] {
     }),
     handle(getVolumeState, async (services, call) => {
       const volume = await find(services, call);
-      const used = volume.type === "custom"
-        ? await treeBytes(pathOf(volume))
-        : (await storage.instances.usage({
-          pool: volume.pool,
-          project: volume.project,
-          name: volume.name,
-        })).usedBytes;
-      return sync({ usage: { used, total: 0 } });
+      const driver = await storage.pools.driver(volume.pool);
+      const tree = volume.type === "custom"
+        ? treeOf(volume)
+        : containerVolume(volume.project, volume.name);
+      const { usedBytes, totalBytes } = await driver.usage(tree);
+      return sync({ usage: { used: usedBytes, total: totalBytes } });
     }),
     handle(getVolumeSnapshots, async (services, call) => {
       await find(services, call);

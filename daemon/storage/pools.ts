@@ -1,26 +1,26 @@
-/** Pools as living things: mounted, probed, with their driver. */
-import { type HostPath, hostPath } from "#base/brand.ts";
-import { Fault } from "#base/errors.ts";
+/** Pools as living things: made, opened, changed and removed, each with its driver while it is open. */
+import type { HostPath } from "#base/brand.ts";
+import { LockTable } from "#base/lock.ts";
+import { Undo } from "#base/undo.ts";
 import type { Database } from "#daemon/db/db.ts";
 import { getPool, listPools, type Pool } from "#daemon/db/storage_pools.ts";
 import type { Paths } from "#daemon/paths.ts";
-import { bindMount, detach } from "#ffi/libc/mount.ts";
-import { DirDriver } from "./dir/driver.ts";
-import { probePool } from "./dir/probe.ts";
 import type { StorageDriver } from "./driver.ts";
-import type { UserNamespaces } from "./user_namespaces.ts";
+import type { PoolConfig, PoolPlace, PoolServices } from "./pool_type.ts";
+import { poolType, usablePoolType } from "./pool_types.ts";
 
-export interface PoolDeps {
+export interface PoolDeps extends PoolServices {
   readonly paths: Paths;
   readonly db: Database;
-  readonly namespaces: UserNamespaces;
-  readonly imageExists: (fingerprint: string) => Promise<boolean>;
-  readonly onError: (what: string, error: unknown) => void;
 }
+
+/** What makes a pool. */
+export type NewPool = Pick<Pool, "name" | "driver" | "config">;
 
 export class Pools {
   readonly #deps: PoolDeps;
   readonly #open = new Map<string, Promise<StorageDriver>>();
+  readonly #locks = new LockTable();
 
   constructor(deps: PoolDeps) {
     this.#deps = deps;
@@ -31,46 +31,72 @@ export class Pools {
     return this.#deps.paths.at("storage-pools", name);
   }
 
-  /** @throws {Fault} not_found */
+  #place({ name, config }: Pick<Pool, "name" | "config">): PoolPlace {
+    const { paths } = this.#deps;
+    return {
+      name,
+      config,
+      root: this.path(name),
+      loopFile: paths.at("disks", `${name}.img`),
+      stateDirectory: paths.root,
+    };
+  }
+
+  /** The driver of a pool, opened by the first who asks. @throws {Fault} not_found, unavailable */
   async driver(name: string): Promise<StorageDriver> {
     let opened = this.#open.get(name);
     if (opened === undefined) {
       const pool = await this.#deps.db.read((tx) => getPool(tx, name));
-      opened = this.#open.get(name) ?? this.start(pool);
+      opened = this.#open.get(name) ?? this.#start(pool);
       this.#open.set(name, opened);
       opened.catch(() => this.#open.delete(name));
     }
     return await opened;
   }
 
-  /** Mount the pool and clean up what a crash left. */
-  async start(pool: Pick<Pool, "name" | "config">): Promise<StorageDriver> {
-    const root = this.path(pool.name);
-    await Deno.mkdir(root, { recursive: true, mode: 0o711 });
-    const source = pool.config["source"] ?? root;
-    if (source !== root && !await isSameDirectory(source, root)) bindMount(source, root);
-    const clone = await this.#cloneMethod(root, pool.config["dir.clone"] ?? "auto");
-    const driver = new DirDriver({
-      root,
-      namespaces: this.#deps.namespaces,
-      clone,
-      imageExists: this.#deps.imageExists,
-      onError: this.#deps.onError,
-    });
+  async #start(pool: NewPool): Promise<StorageDriver> {
+    const driver = await poolType(pool.driver).start(this.#place(pool), this.#deps);
     await driver.open();
     return driver;
   }
 
-  async #cloneMethod(root: HostPath, wanted: string): Promise<"overlay" | "copy" | "reflink"> {
-    if (wanted === "copy" || wanted === "reflink") return wanted;
-    const abilities = await probePool(root, this.#deps.namespaces);
-    if (abilities.overlay) return "overlay";
-    if (wanted === "overlay") {
-      throw new Fault("bad_request", `this pool can't clone by overlay: ${abilities.reason}`, {
-        hint: "Set dir.clone to auto, reflink or copy.",
-      });
-    }
-    return "copy";
+  /**
+   * Make a pool and open it; `keep` writes it down. Nothing is left of it if anything fails.
+   *
+   * @param keep gets its complete configuration.
+   */
+  async create(pool: NewPool, keep: (config: PoolConfig) => Promise<void>): Promise<void> {
+    using _turn = await this.#locks.acquire(pool.name);
+    const type = await usablePoolType(pool.driver);
+    await using undo = new Undo((step, error) => this.#deps.onError(`undo: ${step}`, error));
+    const config = await type.create(this.#place(pool), undo);
+    const place = this.#place({ ...pool, config });
+    const opened = this.#start({ ...pool, config });
+    undo.add("stop the pool", async () => {
+      this.#open.delete(pool.name);
+      await (await opened.catch(() => undefined))?.close();
+      await type.stop(place);
+      await Deno.remove(place.root).catch(() => undefined); // Ignored: not there, or not empty.
+    });
+    await opened;
+    await keep(config);
+    this.#open.set(pool.name, opened);
+    undo.keep();
+  }
+
+  /** Do what a change of its keys means; the caller writes it down. @throws {Fault} bad_request */
+  async update(before: NewPool, config: PoolConfig): Promise<void> {
+    using _turn = await this.#locks.acquire(before.name);
+    await this.driver(before.name);
+    await poolType(before.driver).update(this.#place({ ...before, config }), before.config);
+  }
+
+  /** Remove an unused pool with its data. */
+  async remove(pool: NewPool, forget: () => Promise<void>): Promise<void> {
+    using _turn = await this.#locks.acquire(pool.name);
+    await this.stop(pool);
+    await forget();
+    await poolType(pool.driver).destroy(this.#place(pool));
   }
 
   /** Drivers of all pools in the database. A pool that can't be opened is reported, not fatal. */
@@ -88,34 +114,20 @@ export class Pools {
   }
 
   /** Unmount a pool; its data stays. */
-  async stop(name: string): Promise<void> {
-    const opened = this.#open.get(name);
-    this.#open.delete(name);
-    if (opened !== undefined) await (await opened).close();
-    while (detach(this.path(name)));
+  async stop(pool: NewPool): Promise<void> {
+    const opened = this.#open.get(pool.name);
+    this.#open.delete(pool.name);
+    await (await opened?.catch(() => undefined))?.close();
+    await poolType(pool.driver).stop(this.#place(pool));
   }
 
   async close(): Promise<void> {
-    for (const name of [...this.#open.keys()]) await this.stop(name);
-  }
-}
-
-async function isSameDirectory(a: string, b: string): Promise<boolean> {
-  try {
-    const [one, other] = await Promise.all([Deno.stat(a), Deno.stat(b)]);
-    return one.ino === other.ino && one.dev === other.dev;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) {
-      throw new Fault("bad_request", `Source path "${a}" doesn't exist`, { cause: error });
+    for (const pool of await this.#deps.db.read((tx) => listPools(tx))) {
+      try {
+        await this.stop(pool);
+      } catch (error) {
+        this.#deps.onError(`close storage pool "${pool.name}"`, error);
+      }
     }
-    throw error;
   }
-}
-
-/** "/srv/pool" as given; "" is the default place. @throws {Fault} bad_request for a relative path */
-export function checkSource(source: string): HostPath {
-  if (!source.startsWith("/")) {
-    throw new Fault("bad_request", `Only absolute paths are allowed for now: "${source}"`);
-  }
-  return hostPath(source);
 }

@@ -1,0 +1,194 @@
+/**
+ * Pools of the driver `btrfs`: a loop file, a block device, or a subvolume of a file system that the
+ * host has mounted.
+ */
+import type { HostPath } from "#base/brand.ts";
+import { ExecError, Fault } from "#base/errors.ts";
+import type { Undo } from "#base/undo.ts";
+import { missingTool, run } from "#daemon/host/run.ts";
+import { findByUuid, isBlockDevice, probeTag } from "#daemon/storage/block_device.ts";
+import { checkSource, forbidStateDirectory, isDirectory } from "#daemon/storage/dir/pool.ts";
+import { entries, removeIfEmpty } from "#daemon/storage/files.ts";
+import {
+  attachLoop,
+  defaultLoopSize,
+  detachLoop,
+  growLoopFile,
+  makeLoopFile,
+} from "#daemon/storage/loop.ts";
+import { isMounted } from "#daemon/storage/mounted.ts";
+import type {
+  PoolConfig,
+  PoolPlace,
+  PoolServices,
+  PoolType,
+  Support,
+} from "#daemon/storage/pool_type.ts";
+import { POOL_FOLDERS } from "#daemon/storage/volume.ts";
+import { bindMount, detach } from "#ffi/libc/mount.ts";
+import { BtrfsDriver } from "./driver.ts";
+import { createSubvolume, deleteTree, isBtrfs, isSubvolume } from "./subvolume.ts";
+
+export const btrfsPool: PoolType = { name: "btrfs", probe, create, start, stop, update, destroy };
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+async function probe(): Promise<Support> {
+  const missing = await missingTool(["btrfs", "mkfs.btrfs"]);
+  if (missing !== undefined) {
+    return { reason: `${missing} is not installed`, hint: "apt install btrfs-progs" };
+  }
+  const isKnown = /\bbtrfs$/m.test(await Deno.readTextFile("/proc/filesystems"));
+  if (!isKnown && !await run(["modprobe", "btrfs"]).then(() => true, () => false)) {
+    return {
+      reason: "the kernel has no btrfs",
+      hint: "Run a kernel with btrfs (Debian: apt install linux-image-amd64).",
+    };
+  }
+  const text = await run(["btrfs", "version"]);
+  return { version: /v(\S+)/.exec(text)?.[1] ?? text.trim() };
+}
+
+async function create(place: PoolPlace, undo: Undo): Promise<PoolConfig> {
+  const given = place.config["source"] ?? "";
+  if (given === "" || given === place.loopFile) return await createLoop(place, undo);
+  const source = checkSource(given);
+  const config = { ...place.config, "volatile.initial_source": source };
+  if ((place.config["size"] ?? "") !== "") {
+    throw new Fault("bad_request", `"size" is only for loop files, not for a source`);
+  }
+  if (await isBlockDevice(source)) {
+    await format(source, place.name);
+    return { ...config, source: await probeTag(source, "UUID") || source };
+  }
+  forbidStateDirectory(source, place);
+  await adoptDirectory(source, undo);
+  return { ...config, source };
+}
+
+async function createLoop(place: PoolPlace, undo: Undo): Promise<PoolConfig> {
+  const size = place.config["size"] || await defaultLoopSize(place.stateDirectory);
+  await makeLoopFile(place.loopFile, size);
+  undo.add("remove the loop file", () => Deno.remove(place.loopFile));
+  await format(place.loopFile, place.name);
+  return { ...place.config, size, source: place.loopFile };
+}
+
+async function format(target: HostPath, label: string): Promise<void> {
+  try {
+    await run(["mkfs.btrfs", "--quiet", "--label", label.slice(0, 255), "--", target]);
+  } catch (error) {
+    if (!(error instanceof ExecError)) throw error;
+    throw new Fault("bad_request", `cannot make a btrfs on "${target}": ${error.stderrTail}`, {
+      cause: error,
+      hint: "A device that has data already must be wiped first: wipefs --all DEVICE.",
+    });
+  }
+}
+
+/** An empty subvolume, or a path on a btrfs where one can be made. */
+async function adoptDirectory(source: HostPath, undo: Undo): Promise<void> {
+  if (await isDirectory(source)) {
+    if (!await isBtrfs(source) || !await isSubvolume(source)) {
+      throw new Fault("bad_request", `"${source}" is neither a block device nor a btrfs subvolume`);
+    }
+    if ((await entries(source)).length > 0) {
+      throw new Fault("bad_request", `Requested btrfs subvolume "${source}" isn't empty`);
+    }
+    return;
+  }
+  const parent = source.slice(0, source.lastIndexOf("/")) || "/";
+  if (!await isDirectory(parent) || !await isBtrfs(parent)) {
+    throw new Fault("bad_request", `Source path "${source}" doesn't exist`, {
+      hint: "Name a block device, an empty btrfs subvolume, or a new path on a btrfs.",
+    });
+  }
+  await createSubvolume(source);
+  undo.add("delete the subvolume", () => deleteTree(source));
+}
+
+async function start(place: PoolPlace, services: PoolServices): Promise<BtrfsDriver> {
+  const { root } = place;
+  await Deno.mkdir(root, { recursive: true, mode: 0o711 });
+  if (!await isMounted(root)) await mount(place);
+  return new BtrfsDriver({ ...services, root });
+}
+
+async function mount({ root, config, loopFile }: PoolPlace): Promise<void> {
+  const source = config["source"] ?? loopFile;
+  if (await isDirectory(source)) return bindMount(source, root);
+  const options = config["btrfs.mount_options"] || "user_subvol_rm_allowed";
+  const mountFrom = (device: string) =>
+    run(["mount", "-t", "btrfs", "-o", options, "--", device, root]);
+  if (UUID.test(source)) {
+    const device = await findByUuid(source) ?? config["volatile.initial_source"];
+    if (device === undefined) {
+      throw new Fault("unavailable", `there is no block device with the btrfs ${source}`);
+    }
+    await mountFrom(device);
+    return;
+  }
+  if (await isBlockDevice(source)) {
+    await mountFrom(source);
+    return;
+  }
+  const device = await attachLoop(source as HostPath);
+  try {
+    await mountFrom(device);
+  } finally {
+    // From now on the mount alone holds the device.
+    await detachLoop(source as HostPath);
+  }
+}
+
+async function stop({ root }: PoolPlace): Promise<void> {
+  while (detach(root));
+  await Promise.resolve();
+}
+
+async function update(place: PoolPlace, before: PoolConfig): Promise<void> {
+  const { config, root, loopFile } = place;
+  const options = config["btrfs.mount_options"] ?? "";
+  if (options !== (before["btrfs.mount_options"] ?? "")) {
+    await run(["mount", "-o", `remount,${options || "user_subvol_rm_allowed"}`, "--", root]);
+  }
+  const size = config["size"] ?? "";
+  if (size === (before["size"] ?? "")) return;
+  if (config["source"] !== loopFile || size === "") {
+    throw new Fault("bad_request", "Cannot change the size of a pool that is not a loop file");
+  }
+  await growLoopFile(loopFile, size);
+  await run(["btrfs", "filesystem", "resize", "max", root]);
+}
+
+async function destroy(place: PoolPlace): Promise<void> {
+  const { config, root, loopFile } = place;
+  const source = config["source"] ?? "";
+  if (source === loopFile) await Deno.remove(loopFile).catch(ifThere);
+  else if (source.startsWith("/") && await isDirectory(source)) {
+    await emptySubvolume(source, config);
+  } else await wipe(source, config);
+  await removeIfEmpty(root);
+}
+
+/** The subvolume itself goes if the pool made it; an adopted one is left empty. */
+async function emptySubvolume(source: string, _config: PoolConfig): Promise<void> {
+  for (const folder of [...POOL_FOLDERS, "trash"]) {
+    await deleteTree(`${source}/${folder}` as HostPath);
+  }
+  if ((await entries(source as HostPath)).length === 0) await deleteTree(source as HostPath);
+}
+
+/** So that the device counts as free. */
+async function wipe(source: string, config: PoolConfig): Promise<void> {
+  const device = UUID.test(source)
+    ? await findByUuid(source) ?? config["volatile.initial_source"]
+    : source;
+  if (device !== undefined && await isBlockDevice(device)) {
+    await run(["wipefs", "--all", "--", device]);
+  }
+}
+
+function ifThere(error: unknown): void {
+  if (!(error instanceof Deno.errors.NotFound)) throw error;
+}

@@ -1,0 +1,106 @@
+/** Pools of the driver `dir`: a directory of the host, bound where pools are. */
+import { type HostPath, hostPath } from "#base/brand.ts";
+import { Fault } from "#base/errors.ts";
+import type { Undo } from "#base/undo.ts";
+import { isEmptyDirectory, removeTree } from "#daemon/storage/files.ts";
+import { isMounted } from "#daemon/storage/mounted.ts";
+import type { PoolConfig, PoolPlace, PoolServices, PoolType } from "#daemon/storage/pool_type.ts";
+import { POOL_FOLDERS } from "#daemon/storage/volume.ts";
+import { bindMount, detach } from "#ffi/libc/mount.ts";
+import { DirDriver } from "./driver.ts";
+import { probePool } from "./probe.ts";
+
+export const dirPool: PoolType = {
+  name: "dir",
+  probe: () => Promise.resolve({ version: "1" }),
+  create,
+  start,
+  async stop({ root }) {
+    while (detach(root));
+    await Promise.resolve();
+  },
+  update: () => Promise.resolve(),
+  destroy,
+};
+
+async function create(place: PoolPlace, undo: Undo): Promise<PoolConfig> {
+  const given = place.config["source"] ?? "";
+  if (given === "" || given === place.root) {
+    await Deno.mkdir(place.root, { recursive: true, mode: 0o711 });
+    undo.add("remove the pool's directory", () => Deno.remove(place.root));
+    return { ...place.config, source: place.root };
+  }
+  const source = checkSource(given);
+  forbidStateDirectory(source, place);
+  if (!await isDirectory(source)) {
+    throw new Fault("bad_request", `Source path "${source}" doesn't exist`, {
+      hint: "Make the directory first.",
+    });
+  }
+  if (!await isEmptyDirectory(source)) {
+    throw new Fault("bad_request", `Source path "${source}" isn't empty`, {
+      hint: "Name an empty directory.",
+    });
+  }
+  return { ...place.config, source, "volatile.initial_source": source };
+}
+
+async function start(place: PoolPlace, services: PoolServices): Promise<DirDriver> {
+  const { root, config } = place;
+  await Deno.mkdir(root, { recursive: true, mode: 0o711 });
+  const source = config["source"] ?? root;
+  if (source !== root && !await isMounted(root)) {
+    if (!await isDirectory(source)) {
+      throw new Fault("unavailable", `Source path "${source}" doesn't exist`);
+    }
+    bindMount(source, root);
+  }
+  const wanted = config["dir.clone"] ?? "";
+  return new DirDriver({ ...services, root, clone: await cloneMethod(root, wanted, services) });
+}
+
+async function cloneMethod(
+  root: HostPath,
+  wanted: string,
+  services: PoolServices,
+): Promise<"overlay" | "copy" | "reflink"> {
+  if (wanted === "copy" || wanted === "reflink") return wanted;
+  const abilities = await probePool(root, services.namespaces);
+  if (abilities.overlay) return "overlay";
+  if (wanted === "overlay") {
+    throw new Fault("bad_request", `this pool can't clone by overlay: ${abilities.reason}`, {
+      hint: "Set dir.clone to auto, reflink or copy.",
+    });
+  }
+  return "copy";
+}
+
+async function destroy({ root, config }: PoolPlace): Promise<void> {
+  const source = config["source"] ?? root;
+  for (const part of [...POOL_FOLDERS, "layers", "trash"]) {
+    await removeTree(hostPath(`${source}/${part}`));
+  }
+  await Deno.remove(root).catch(() => undefined); // Ignored: what else lies in it stays.
+}
+
+/** "/srv/pool" as given. @throws {Fault} bad_request for a relative path */
+export function checkSource(source: string): HostPath {
+  if (!source.startsWith("/")) {
+    throw new Fault("bad_request", `Only absolute paths are allowed for now: "${source}"`);
+  }
+  return hostPath(source.replace(/(?<=.)\/+$/, ""));
+}
+
+/** @throws {Fault} bad_request for a source within the state directory */
+export function forbidStateDirectory(source: HostPath, place: PoolPlace): void {
+  const isInside = source === place.stateDirectory || source.startsWith(`${place.stateDirectory}/`);
+  if (!isInside || source === place.root) return;
+  throw new Fault(
+    "bad_request",
+    `Source path "${source}" is within the LXD directory, only "${place.root}" may be`,
+  );
+}
+
+export async function isDirectory(path: string): Promise<boolean> {
+  return await Deno.stat(path).then((stat) => stat.isDirectory, () => false);
+}

@@ -1,0 +1,38 @@
+/** All kinds of pools, in the order in which `lxd init` offers them. */
+import { Fault } from "#base/errors.ts";
+import { suggest } from "#base/suggest.ts";
+import { btrfsPool } from "./btrfs/pool.ts";
+import { dirPool } from "./dir/pool.ts";
+import type { PoolType } from "./pool_type.ts";
+
+export const POOL_TYPES: readonly PoolType[] = [dirPool, btrfsPool];
+
+/** Drivers of LXD that need a cluster of storage servers. */
+const REMOTE = ["ceph", "cephfs", "cephobject"];
+
+/** @throws {Fault} bad_request for a driver that is none, or none of ours */
+export function poolType(driver: string): PoolType {
+  if (driver === "") throw new Fault("bad_request", "No driver provided");
+  const found = POOL_TYPES.find(({ name }) => name === driver);
+  if (found !== undefined) return found;
+  const names = POOL_TYPES.map(({ name }) => name);
+  if (REMOTE.includes(driver)) {
+    throw new Fault("bad_request", `Storage driver "${driver}" is not supported by this server`, {
+      hint: `Use one of ${names.join(", ")}.`,
+    });
+  }
+  const near = suggest(driver, names);
+  throw new Fault("bad_request", `Unknown storage driver "${driver}"`, {
+    hint: near === undefined ? `Use one of ${names.join(", ")}.` : `Did you mean "${near}"?`,
+  });
+}
+
+/** The same if it works on this host. @throws {Fault} bad_request saying what is missing */
+export async function usablePoolType(driver: string): Promise<PoolType> {
+  const type = poolType(driver);
+  const support = await type.probe();
+  if ("version" in support) return type;
+  throw new Fault("bad_request", `Storage driver "${driver}" is not available: ${support.reason}`, {
+    hint: support.hint,
+  });
+}
