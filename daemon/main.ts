@@ -150,6 +150,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
       facts: readFacts(),
       ...certificate,
       addresses: () => Promise.resolve(https.addresses()),
+      storageDrivers: () => storage.supported(),
     },
     settings,
     authority,

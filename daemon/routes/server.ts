@@ -23,6 +23,8 @@ export interface ServerIdentity {
   readonly fingerprint: string;
   /** Addresses with ports on which clients reach the server. */
   readonly addresses: () => Promise<string[]>;
+  /** Storage drivers that work on this host. */
+  readonly storageDrivers: () => Promise<readonly { name: string; version: string }[]>;
 }
 
 const ARCHITECTURES: Readonly<Record<string, string[]>> = {
@@ -36,6 +38,8 @@ async function environment(services: Services, identity: ServerIdentity, project
     tx.all("SELECT DISTINCT driver FROM storage_pools ORDER BY driver")
   );
   const storage = drivers.map((row) => text(row, "driver"));
+  const supported = await identity.storageDrivers();
+  const versions = new Map(supported.map(({ name, version }) => [name, version]));
   return {
     addresses: await identity.addresses(),
     architectures: ARCHITECTURES[facts.architecture] ?? [facts.architecture],
@@ -67,8 +71,12 @@ async function environment(services: Services, identity: ServerIdentity, project
     server_pid: Deno.pid,
     server_version: LXD_COMPAT_VERSION,
     storage: storage.join(" | "),
-    storage_version: storage.map(() => "1").join(" | "),
-    storage_supported_drivers: [{ Name: "dir", Version: "1", Remote: false }],
+    storage_version: storage.map((name) => versions.get(name) ?? "").join(" | "),
+    storage_supported_drivers: supported.map(({ name, version }) => ({
+      Name: name,
+      Version: version,
+      Remote: false,
+    })),
   };
 }
 

@@ -12,6 +12,7 @@ import {
 import type { Images } from "#daemon/images/service.ts";
 import { inProject, type Paths } from "#daemon/paths.ts";
 import type { StorageDriver } from "./driver.ts";
+import { createSupport, type SupportedDriver } from "./pool_types.ts";
 import { Pools } from "./pools.ts";
 import type { InstanceStorage, InstanceVolume, Storage, VolumeSource } from "./service.ts";
 import { UserNamespaces } from "./user_namespaces.ts";
@@ -28,6 +29,8 @@ export interface StorageDeps {
 export interface StorageService extends Storage {
   /** For the routes of pools and volumes. */
   readonly pools: Pools;
+  /** Drivers that work on this host, with the versions of their tools. */
+  supported(): Promise<readonly SupportedDriver[]>;
 }
 
 export function createStorage(deps: StorageDeps): StorageService {
@@ -39,6 +42,7 @@ export function createStorage(deps: StorageDeps): StorageService {
   const pools = new Pools({ ...deps, namespaces, imageExists });
   return {
     pools,
+    supported: createSupport(),
     instances: instanceStorage(deps, pools),
     requirePool: (name) => deps.db.read((tx) => getPool(tx, name)),
     async mountCustom(pool, project, name) {

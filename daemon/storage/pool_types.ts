@@ -36,3 +36,32 @@ export async function usablePoolType(driver: string): Promise<PoolType> {
     hint: support.hint,
   });
 }
+
+export interface SupportedDriver {
+  readonly name: string;
+  readonly version: string;
+}
+
+/** A tool that is installed while the daemon runs is seen after this time. */
+const PROBE_KEEP_MS = 60_000;
+
+/** Asks which drivers work on this host, and remembers the answer for a while. */
+export function createSupport(): () => Promise<readonly SupportedDriver[]> {
+  let known: Promise<readonly SupportedDriver[]> | undefined;
+  let knownAt = 0;
+  return () => {
+    if (known === undefined || performance.now() - knownAt > PROBE_KEEP_MS) {
+      knownAt = performance.now();
+      known = probeAll();
+    }
+    return known;
+  };
+}
+
+async function probeAll(): Promise<SupportedDriver[]> {
+  const probed = await Promise.all(POOL_TYPES.map(async ({ name, probe }) => {
+    const support = await probe();
+    return "version" in support ? [{ name, version: support.version }] : [];
+  }));
+  return probed.flat();
+}

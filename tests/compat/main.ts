@@ -1,6 +1,6 @@
 /** tools/compat: run LXD's own suites against our programs, or against Debian's LXD. */
 import { parseArgs } from "node:util";
-import { type Programs, runSuite, type SuiteResult } from "./sandbox.ts";
+import { type Backend, BACKENDS, type Programs, runSuite, type SuiteResult } from "./sandbox.ts";
 import { longestFirst, parseBudget, takeNext } from "./schedule.ts";
 import { ALLOWED_SKIPS } from "./skips.ts";
 import { fetchSuites } from "./source.ts";
@@ -10,6 +10,7 @@ const USAGE = `usage: tools/compat SUITE... | --required | --everything | --list
   --reference   Debian's lxd and lxc instead of ours (installs the package lxd)
   --go-client   Debian's lxc, with our lxd
   --lxd FILE    any other lxd;  --lxc FILE  any other lxc
+  --backend B   storage driver that they use: dir (default), btrfs, lvm or zfs
   --budget T    start nothing that would not end within T (25m, 1h); says what is left out
   --workers N   suites at a time (2)
 `;
@@ -26,6 +27,7 @@ const OPTIONS = {
   help: { type: "boolean", short: "h", default: false },
   lxd: { type: "string" },
   lxc: { type: "string" },
+  backend: { type: "string", default: "dir" },
   budget: { type: "string", default: "24h" },
   workers: { type: "string", default: "2" },
 } as const;
@@ -55,6 +57,12 @@ function chosenPrograms(call: Call): Programs {
   const base = call.reference ? debian : { lxd: `${root}/dist/lxd`, lxc: `${root}/dist/lxc` };
   const lxc = call["go-client"] ? debian.lxc : base.lxc;
   return { lxd: call.lxd ?? base.lxd, lxc: call.lxc ?? lxc };
+}
+
+function chosenBackend(call: Call): Backend {
+  const backend = BACKENDS.find((name) => name === call.backend);
+  if (backend === undefined) throw new Error(`--backend is one of ${BACKENDS.join(", ")}`);
+  return backend;
 }
 
 type Outcome = "passed" | "failed" | "skipped";
@@ -92,7 +100,9 @@ async function main(): Promise<number> {
   }
   const programs = chosenPrograms(call);
   const source = await fetchSuites(cache);
-  const logs = `${cache}/logs/${call.reference ? "reference" : "ours"}`;
+  const backend = chosenBackend(call);
+  const kind = call.reference ? "reference" : "ours";
+  const logs = `${cache}/logs/${kind}${backend === "dir" ? "" : `-${backend}`}`;
   await Deno.mkdir(logs, { recursive: true });
   const end = performance.now() + parseBudget(call.budget) * 1000;
   const count: Record<Outcome, number> = { passed: 0, failed: 0, skipped: 0 };
@@ -100,7 +110,7 @@ async function main(): Promise<number> {
     for (;;) {
       const suite = takeNext(waiting, (end - performance.now()) / 1000);
       if (suite === undefined) return;
-      const result = await runSuite({ suite, programs, source, logs });
+      const result = await runSuite({ suite, backend, programs, source, logs });
       print(result);
       count[outcomeOf(result)]++;
     }

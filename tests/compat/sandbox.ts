@@ -7,8 +7,13 @@ export interface Programs {
   readonly lxc: string;
 }
 
+/** Storage drivers that suites can run with here. */
+export const BACKENDS = ["dir", "btrfs", "lvm", "zfs"] as const;
+export type Backend = (typeof BACKENDS)[number];
+
 export interface SuiteRun {
   readonly suite: Suite;
+  readonly backend: Backend;
   readonly programs: Programs;
   /** LXD's folder `test/`; copied, because suites write into it. */
   readonly source: string;
@@ -63,7 +68,7 @@ export async function runSuite(run: SuiteRun): Promise<SuiteResult> {
   const { code } = await new Deno.Command("unshare", {
     args: [...NAMESPACES, "bash", "-c", `exec "$1" "$2" >"$3" 2>&1`, "-", OWN_NET, INSIDE, log],
     clearEnv: true,
-    env: environment(work, run.suite),
+    env: environment(work, run),
     stdin: "null",
     stdout: "null",
     stderr: "null",
@@ -85,17 +90,17 @@ async function prepare(work: string, { programs, source }: SuiteRun): Promise<vo
   if (!success) throw new Error(`copy the suites: ${new TextDecoder().decode(stderr)}`);
 }
 
-function environment(work: string, suite: Suite): Record<string, string> {
+function environment(work: string, { suite, backend }: SuiteRun): Record<string, string> {
   return {
     PATH: Deno.env.get("PATH") ?? "/usr/sbin:/usr/bin:/sbin:/bin",
     HOME: "/root",
     USER: "root",
     TERM: "xterm",
-    LXD_BACKEND: "dir",
+    LXD_BACKEND: backend,
     LXD_OFFLINE: "1",
     LXD_VERBOSE: "1",
     EASYRSA_BATCH: "1",
-    HIDDEN_TOOLS: HIDDEN_TOOLS.join(" "),
+    HIDDEN_TOOLS: HIDDEN_TOOLS.filter((tool) => tool !== backend).join(" "),
     WORK: work,
     SUITE: suite.name,
     LIMIT: `${Math.max(LIMIT_SECONDS_MIN, suite.seconds * PATIENCE)}`,
