@@ -15,6 +15,7 @@ import type { StorageDriver } from "./driver.ts";
 import { createSupport, type SupportedDriver } from "./pool_types.ts";
 import { Pools } from "./pools.ts";
 import type { InstanceStorage, InstanceVolume, Storage, VolumeSource } from "./service.ts";
+import { copyVolume } from "./transfer.ts";
 import { UserNamespaces } from "./user_namespaces.ts";
 import { containerVolume, customVolume, FOLDERS, type Volume } from "./volume.ts";
 
@@ -100,7 +101,7 @@ function instanceStorage(deps: StorageDeps, pools: Pools): InstanceStorage {
   return {
     async create(volume, source, options = {}) {
       const [driver, tree] = await on(volume);
-      await fill({ deps, driver, tree, source, ...options });
+      await fill({ deps, pools, driver, tree, source, ...options });
       try {
         await link(deps.paths, pools, volume);
         await deps.db.write((tx) => insertVolume(tx, row(volume)));
@@ -191,8 +192,9 @@ function instanceStorage(deps: StorageDeps, pools: Pools): InstanceStorage {
   };
 }
 
-async function fill({ deps, driver, tree, source, signal, sizeBytes }: {
+async function fill({ deps, pools, driver, tree, source, signal, sizeBytes }: {
   deps: StorageDeps;
+  pools: Pools;
   driver: StorageDriver;
   tree: Volume;
   source: VolumeSource;
@@ -214,7 +216,10 @@ async function fill({ deps, driver, tree, source, signal, sizeBytes }: {
       );
       return await driver.createFromImage(tree, source.fingerprint, options);
     case "instance":
-      return await driver.copy(tree, treeOf(source.volume), {
+      return await copyVolume({ driver, volume: tree }, {
+        driver: await pools.driver(source.volume.pool),
+        volume: treeOf(source.volume),
+      }, {
         ...options,
         ...(source.snapshot !== undefined && { snapshot: source.snapshot }),
         ...(source.withSnapshots !== undefined && { withSnapshots: source.withSnapshots }),

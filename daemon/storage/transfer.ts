@@ -1,0 +1,147 @@
+/**
+ * Copies between pools, whatever their drivers, and refreshes: the content is read through views and
+ * written by rsync(1), so that only what differs moves. Owners, modes, ACLs, attributes, links and
+ * holes are kept; ids on disk are the same on every pool.
+ */
+import { type HostPath, hostPath } from "#base/brand.ts";
+import { ExecError, Fault } from "#base/errors.ts";
+import { Undo } from "#base/undo.ts";
+import type { CopyOptions, StorageDriver } from "./driver.ts";
+import { requireSpace, treeBytes } from "./copy_tree.ts";
+import type { Volume } from "./volume.ts";
+
+/** A volume of an open pool. */
+export interface Located {
+  readonly driver: StorageDriver;
+  readonly volume: Volume;
+}
+
+/**
+ * Make `target` (which must not exist) out of `source`: the driver's own copy within one pool, else by
+ * content. Nothing is left of it if it fails.
+ */
+export async function copyVolume(
+  target: Located,
+  source: Located,
+  options: CopyOptions = {},
+): Promise<void> {
+  if (target.driver === source.driver) {
+    return await target.driver.copy(target.volume, source.volume, options);
+  }
+  await using undo = new Undo();
+  const { driver, volume } = target;
+  await driver.create(volume, await sizeFor(source, options));
+  undo.add("remove the copy", () => driver.remove(volume));
+  for (const snapshot of await wantedSnapshots(source, options)) {
+    await writeContent(target, source, { ...options, snapshot });
+    await driver.snapshot(volume, snapshot);
+  }
+  await writeContent(target, source, options);
+  undo.keep();
+}
+
+/**
+ * Bring an existing copy up to date: snapshots that the source has no more are removed, missing ones
+ * made, then the present state. The caller says which snapshots count as the same by their names.
+ */
+export async function refreshVolume(
+  target: Located,
+  source: Located,
+  options: CopyOptions & { readonly missing: readonly string[]; readonly extra: readonly string[] },
+): Promise<void> {
+  for (const name of options.extra) await target.driver.removeSnapshot(target.volume, name);
+  for (const snapshot of options.missing) {
+    await writeContent(target, source, { ...options, snapshot });
+    await target.driver.snapshot(target.volume, snapshot);
+  }
+  await writeContent(target, source, options);
+}
+
+async function wantedSnapshots(source: Located, options: CopyOptions): Promise<readonly string[]> {
+  if (options.snapshots !== undefined) return options.snapshots;
+  if (options.withSnapshots !== true) return [];
+  return await source.driver.listSnapshots(source.volume);
+}
+
+/** A disk has the size of its source unless another one is wanted. */
+async function sizeFor(source: Located, options: CopyOptions): Promise<CopyOptions> {
+  if (source.volume.content !== "block" || (options.sizeBytes ?? 0) > 0) return options;
+  const { totalBytes } = await source.driver.usage(source.volume, options.snapshot);
+  return { ...options, sizeBytes: totalBytes };
+}
+
+/** Make the content of `target` that of `source` (or of its snapshot). */
+async function writeContent(target: Located, source: Located, options: CopyOptions): Promise<void> {
+  const { snapshot, signal } = options;
+  const running = snapshot === undefined ? options.running : undefined;
+  const write = async () => {
+    if (source.volume.content === "block") return await writeDisk(target, source, options);
+    await using view = await source.driver.view(source.volume, snapshot);
+    const path = await target.driver.mount(target.volume);
+    if (source.volume.kind === "custom") return await sync(view.path, path, signal);
+    const rootfs = (directory: HostPath) => hostPath(`${directory}/rootfs`);
+    await sync(rootfs(view.path), rootfs(path), signal);
+    const metadata = source.driver.directory(source.volume, snapshot);
+    await sync(metadata, path, signal, ["/metadata.yaml", "/templates/", "/templates/**"]);
+  };
+  if (running === undefined) return await write();
+  await write(); // Most of it, while it runs: the freeze is short.
+  await running.freeze(write);
+}
+
+async function writeDisk(target: Located, source: Located, options: CopyOptions): Promise<void> {
+  await source.driver.mount(source.volume, options.snapshot);
+  await target.driver.mount(target.volume);
+  const from = source.driver.diskPath(source.volume, options.snapshot);
+  const to = target.driver.diskPath(target.volume);
+  await execute(
+    ["dd", `if=${from}`, `of=${to}`, "bs=4M", "conv=sparse,notrunc,fsync", "status=none"],
+    options.signal,
+  );
+}
+
+/** @param only Patterns of what is copied; default: all, and what is not in `source` is removed. */
+async function sync(
+  source: HostPath,
+  target: HostPath,
+  signal: AbortSignal | undefined,
+  only?: readonly string[],
+): Promise<void> {
+  if (only === undefined) {
+    const bytes = await treeBytes(source) - await treeBytes(target);
+    await requireSpace(target, bytes, "copy the volume");
+  }
+  const filters = only === undefined
+    ? ["--delete"]
+    : [...only.map((pattern) => `--include=${pattern}`), "--exclude=*"];
+  await execute([
+    ...["rsync", "-aHAXS", "--numeric-ids", "--one-file-system"],
+    // Times differ if their nanoseconds do.
+    ...["--modify-window=-1", "--whole-file", "--no-compress"],
+    ...filters,
+    "--",
+    `${source}/`,
+    `${target}/`,
+  ], signal);
+}
+
+async function execute(argv: readonly string[], signal: AbortSignal | undefined): Promise<void> {
+  const [program = "", ...args] = argv;
+  const { success, code, stderr } = await new Deno.Command(program, {
+    args,
+    env: { LC_ALL: "C" },
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+    ...(signal === undefined ? {} : { signal }),
+  }).output();
+  if (success) return;
+  signal?.throwIfAborted();
+  const text = new TextDecoder().decode(stderr).slice(-2000);
+  // Some files vanished while the source ran.
+  if (program === "rsync" && code === 24) return;
+  if (/No space left|quota exceeded/i.test(text)) {
+    throw new Fault("no_space", "cannot copy the volume: no space left on the storage pool");
+  }
+  throw new ExecError(argv, code, text);
+}

@@ -1,0 +1,57 @@
+/** Open pools for the storage tests, each in a directory of its own. */
+import { type HostPath, hostPath } from "#base/brand.ts";
+import { DirDriver } from "#daemon/storage/dir/driver.ts";
+import type { StorageDriver } from "#daemon/storage/driver.ts";
+import { UserNamespaces } from "#daemon/storage/user_namespaces.ts";
+import type { Place } from "#tests/suites/storage.ts";
+import { buildHelper } from "./ffi_support.ts";
+
+let helper: Promise<HostPath> | undefined;
+const helperFolder = hostPath(Deno.makeTempDirSync({ prefix: "lxd-storage-helper." }));
+globalThis.addEventListener("unload", () => Deno.removeSync(helperFolder, { recursive: true }));
+
+export interface StartDeps {
+  readonly base: HostPath;
+  readonly root: HostPath;
+  readonly namespaces: UserNamespaces;
+  readonly imageExists: (fingerprint: string) => Promise<boolean>;
+  readonly onError: (what: string, error: unknown) => void;
+}
+
+/** A pool of any driver. `end` undoes what `prepare` made outside the driver. */
+export async function openPlace(
+  start: (deps: StartDeps) => StorageDriver,
+  prepare: (base: HostPath) => Promise<() => Promise<void>> = () => Promise.resolve(async () => {}),
+): Promise<Place> {
+  const base = hostPath(Deno.makeTempDirSync({ dir: "/var/tmp", prefix: "lxd-storage." }));
+  const namespaces = new UserNamespaces(await (helper ??= buildHelper(helperFolder)));
+  const end = await prepare(base);
+  const open = async () => {
+    const driver = start({
+      base,
+      root: hostPath(`${base}/pool`),
+      namespaces,
+      imageExists: () => Promise.resolve(false),
+      onError: (what, error) => {
+        throw new Error(what, { cause: error });
+      },
+    });
+    await driver.open();
+    return driver;
+  };
+  let driver = await open();
+  return {
+    driver,
+    base,
+    reopen: async () => driver = await open(),
+    async [Symbol.asyncDispose]() {
+      await driver.close();
+      await namespaces.close();
+      await end();
+      await Deno.remove(base, { recursive: true });
+    },
+  };
+}
+
+export const openDir = (clone: "overlay" | "copy") =>
+  openPlace((deps) => new DirDriver({ ...deps, clone }));
