@@ -397,13 +397,6 @@ export const deleteInstanceLog = route({
   access: "trusted",
   reply: "sync",
 });
-export const getInstanceMetadata = route({
-  method: "GET",
-  path: `${one}/metadata`,
-  summary: "Show the image metadata of an instance",
-  access: "trusted",
-  reply: "sync",
-});
 export const getSnapshots = route({
   method: "GET",
   path: `${one}/snapshots`,

@@ -11,6 +11,7 @@ import type { StorageService } from "#daemon/storage/create.ts";
 import { certificateRoutes } from "./certificates.ts";
 import imageAliasRoutes from "./image_aliases.ts";
 import { imageRoutes } from "./images.ts";
+import instanceConsoleRoutes from "./instance_console.ts";
 import instanceExecRoutes from "./instance_exec.ts";
 import instanceRoutes from "./instances.ts";
 import instanceStateRoutes from "./instance_state.ts";

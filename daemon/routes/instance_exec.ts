@@ -57,7 +57,7 @@ function placeOf({ services, found }: Exec): Place {
 
 /** What both kinds of operations have in common. */
 function operationOf(exec: Exec) {
-  const { services, found, wish, body, caller } = exec;
+  const { services, found, wish, caller } = exec;
   const { project, name } = found.record;
   services.events.lifecycle({
     action: "instance-exec",
@@ -72,11 +72,6 @@ function operationOf(exec: Exec) {
     resources: { instances: [name] },
     caller,
     cancellable: true,
-    metadata: {
-      command: wish.command,
-      environment: wish.environment,
-      interactive: body.interactive === true,
-    },
   };
 }
 
@@ -84,11 +79,15 @@ function onWebsockets(exec: Exec) {
   const { services, found, wish, body } = exec;
   const interactive = body.interactive === true;
   const sockets = new PendingSockets(EXEC_SOCKETS[interactive ? "interactive" : "pipes"].all);
-  const common = operationOf(exec);
   return services.operations.start({
-    ...common,
+    ...operationOf(exec),
     class: "websocket",
-    metadata: { ...common.metadata, fds: sockets.secrets },
+    metadata: {
+      command: wish.command,
+      environment: wish.environment,
+      fds: sockets.secrets,
+      interactive,
+    },
     connect: async (secret, socket, head, request) => {
       const name = sockets.claim(secret);
       const websocket = await acceptWebsocket(request as IncomingMessage, socket, head, {

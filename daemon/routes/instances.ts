@@ -3,7 +3,6 @@ import { containerOnStop } from "#api/routes/instance_hooks.ts";
 import {
   deleteInstance,
   getInstance,
-  getInstanceMetadata,
   getInstances,
   type InstanceFull,
   type InstancePut,
@@ -16,10 +15,8 @@ import { Fault } from "#base/errors.ts";
 import { background, type BoundRoute, type Call, handle, sync } from "#daemon/http/handle.ts";
 import { list, projectSuffix } from "#daemon/http/list.ts";
 import { mayUse } from "#daemon/http/caller.ts";
-import { parseYaml } from "#api/yaml.ts";
 import { findArchitecture, type InstanceRecord } from "#daemon/instances/record.ts";
 import { instanceEtag, renderInstance, renderSnapshot } from "#daemon/instances/render.ts";
-import { volumeOf } from "#daemon/instances/context.ts";
 import type { InstanceWish } from "#daemon/instances/update.ts";
 import type { Services } from "#daemon/services.ts";
 
@@ -220,22 +217,6 @@ export default [
       caller,
       run: () => actions.delete(record, { caller }),
     }));
-  }),
-  handle(getInstanceMetadata, async (services, { params, query }) => {
-    const record = await services.instances.actions.get(query.project, params.name);
-    const directory = services.storage.instances.directory(volumeOf(record));
-    try {
-      return sync(parseYaml(await Deno.readTextFile(`${directory}/metadata.yaml`)));
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-      return sync({
-        architecture: "",
-        creation_date: 0,
-        expiry_date: 0,
-        properties: {},
-        templates: {},
-      });
-    }
   }),
   handle(containerOnStop, (services, { params, query }) => {
     const target = query.target === "reboot" ? "reboot" : "stop";

@@ -1,0 +1,38 @@
+/** Send a file of the host that nobody else can swap: links are not followed. */
+import { dispositionOf } from "#daemon/guest/files/headers.ts";
+import { ERRNO, Fault, isErrno } from "#base/errors.ts";
+import { O, openPath } from "#ffi/libc/fd.ts";
+import { createReadStream } from "node:fs";
+import type { ServerResponse } from "node:http";
+import { pipeline } from "node:stream/promises";
+
+/** @throws {Fault} not_found with `missing`, if it is not there or is a link. */
+export async function sendFile(
+  response: ServerResponse,
+  path: string,
+  { missing }: { readonly missing: string },
+): Promise<void> {
+  using held = openFile(path, missing);
+  const { size } = await Deno.stat(`/proc/self/fd/${held.fd}`);
+  response.writeHead(200, {
+    "Content-Type": "application/octet-stream",
+    "Content-Length": size,
+    "Content-Disposition": dispositionOf(path),
+  });
+  if (size === 0) return void response.end();
+  try {
+    // No more than was announced: logs grow while they are read.
+    await pipeline(createReadStream(`/proc/self/fd/${held.fd}`, { end: size - 1 }), response);
+  } catch {
+    response.destroy(); // Ignored: the client went away, or the file has shrunk.
+  }
+}
+
+function openFile(path: string, missing: string) {
+  try {
+    return openPath(path, O.RDONLY | O.NOFOLLOW | O.NONBLOCK);
+  } catch (error) {
+    if (!isErrno(error, ERRNO.ENOENT, ERRNO.ELOOP)) throw error;
+    throw new Fault("not_found", missing, { cause: error });
+  }
+}
