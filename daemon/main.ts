@@ -12,6 +12,7 @@ import {
 } from "./bootstrap.ts";
 import { serverConfigStore } from "./db/server_config.ts";
 import { nic } from "./devices/nic.ts";
+import { FilesPool } from "./guest/files/pool.ts";
 import { readFacts } from "./host/facts.ts";
 import { createIdentify } from "./http/auth.ts";
 import { Endpoint } from "./http/endpoint.ts";
@@ -160,6 +161,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
     upkeep,
     networks,
     storage,
+    files: new FilesPool(helper),
     lifetime: {
       ready: ready.promise,
       shutdown: async ({ force }) => {

@@ -340,7 +340,7 @@ export const deleteInstanceConsole = route({
   access: "trusted",
   reply: "sync",
 });
-const fileQuery = object({ path: string() });
+const fileQuery = object({ path: optional(string()) });
 export const getInstanceFiles = route({
   method: "GET",
   path: `${one}/files`,
@@ -375,6 +375,14 @@ export const deleteInstanceFiles = route({
   reply: "sync",
   query: fileQuery,
   extension: "file_delete",
+});
+export const getInstanceSftp = route({
+  method: "GET",
+  path: `${one}/sftp`,
+  summary: "Speak SFTP with the file server of an instance, after an upgrade to `sftp`",
+  access: "trusted",
+  reply: "upgrade",
+  extension: "instances_files_sftp",
 });
 export const getInstanceLogs = route({
   method: "GET",

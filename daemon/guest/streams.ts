@@ -3,6 +3,10 @@ import type { WebSocket } from "#daemon/http/websocket.ts";
 import type { Socket } from "node:net";
 import type { Duplex, Writable } from "node:stream";
 
+/** What may wait for the peer; stopping and going on for each piece would cost more than copying it. */
+const PAUSE_BYTES = 1024 * 1024;
+const RESUME_BYTES = 256 * 1024;
+
 /** Its websocket is paused until somebody listens. */
 export interface Peer {
   readonly websocket: WebSocket;
@@ -14,13 +18,15 @@ export interface Peer {
  * Send all that comes, then the empty text that means "end of file". Settles when that is sent, or
  * when the peer has gone: then the stream is closed, and whoever writes into it notices.
  */
-export async function sendAll(from: Socket, { websocket, socket }: Peer): Promise<void> {
+export async function sendAll(from: Socket, { websocket }: Peer): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const onData = (chunk: Uint8Array) => {
-    websocket.send(chunk, { binary: true });
-    if (socket.writableNeedDrain) from.pause();
+  const onSent = () => {
+    if (from.isPaused() && websocket.bufferedAmount < RESUME_BYTES) from.resume();
   };
-  const onDrain = () => void from.resume();
+  const onData = (chunk: Uint8Array) => {
+    websocket.send(chunk, { binary: true }, onSent);
+    if (websocket.bufferedAmount > PAUSE_BYTES) from.pause();
+  };
   const onEnd = () => websocket.send("", { binary: false }, () => resolve());
   const onGone = () => {
     from.destroy();
@@ -30,12 +36,10 @@ export async function sendAll(from: Socket, { websocket, socket }: Peer): Promis
   from.once("end", onEnd);
   // EIO is the end of a pty.
   from.once("error", onEnd);
-  socket.on("drain", onDrain);
   websocket.once("close", onGone);
   websocket.resume();
   if (websocket.readyState !== websocket.OPEN) onGone();
   await promise;
-  socket.removeListener("drain", onDrain);
   websocket.removeListener("close", onGone);
 }
 

@@ -1,6 +1,7 @@
 /** Every route of the API, in the order of the documentation. */
 import type { Authority } from "#daemon/http/authority.ts";
 import type { BoundRoute } from "#daemon/http/handle.ts";
+import type { FilesPool } from "#daemon/guest/files/pool.ts";
 import type { ImageService } from "#daemon/images/create.ts";
 import type { Upkeep } from "#daemon/images/upkeep.ts";
 import type { NetworkService } from "#daemon/networks/create.ts";
@@ -13,6 +14,9 @@ import imageAliasRoutes from "./image_aliases.ts";
 import { imageRoutes } from "./images.ts";
 import instanceConsoleRoutes from "./instance_console.ts";
 import instanceExecRoutes from "./instance_exec.ts";
+import { instanceFileRoutes } from "./instance_files.ts";
+import instanceLogRoutes from "./instance_logs.ts";
+import instanceMetadataRoutes from "./instance_metadata.ts";
 import instanceRoutes from "./instances.ts";
 import instanceStateRoutes from "./instance_state.ts";
 import instanceSnapshotRoutes from "./instance_snapshots.ts";
@@ -36,6 +40,7 @@ export interface RouteDeps {
   readonly upkeep: Upkeep;
   readonly networks: NetworkService;
   readonly storage: StorageService;
+  readonly files: FilesPool;
   readonly lifetime: Lifetime;
 }
 
@@ -52,6 +57,10 @@ export function allRoutes(deps: RouteDeps): readonly BoundRoute[] {
     ...instanceStateRoutes,
     ...instanceSnapshotRoutes,
     ...instanceExecRoutes,
+    ...instanceFileRoutes(deps.files),
+    ...instanceConsoleRoutes,
+    ...instanceLogRoutes,
+    ...instanceMetadataRoutes,
     ...networkRoutes(deps.networks),
     ...storagePoolRoutes(deps.storage),
     ...storageVolumeRoutes(deps.storage),

@@ -1,0 +1,255 @@
+/** What the file API does to one path of an instance, by a session of the file server. */
+import { Fault } from "#base/errors.ts";
+import { FXP, OPEN, type Stat } from "./packet.ts";
+import { FileError, type FilesSession } from "./session.ts";
+
+export type FileType = "file" | "directory" | "symlink";
+
+export interface NewEntry {
+  readonly uid: number | undefined;
+  readonly gid: number | undefined;
+  readonly mode: number | undefined;
+}
+
+const TYPE_BITS = 0o170000;
+const DIRECTORY_BITS = 0o040000;
+const SYMLINK_BITS = 0o120000;
+const FILE_MODE = 0o644;
+const DIRECTORY_MODE = 0o750;
+const CHUNK_BYTES = 128 * 1024;
+/** Requests on their way at once. */
+const WINDOW = 8;
+
+/** LXD calls everything else a file. */
+export function typeOf({ mode }: Stat): FileType {
+  const bits = mode & TYPE_BITS;
+  return bits === DIRECTORY_BITS ? "directory" : bits === SYMLINK_BITS ? "symlink" : "file";
+}
+
+/** Of the path itself: a link is not followed. */
+export async function statOf(session: FilesSession, path: string): Promise<Stat> {
+  return (await session.must(FXP.lstat, path)).stat();
+}
+
+export async function linkTarget(session: FilesSession, path: string): Promise<Uint8Array> {
+  const fields = await session.must(FXP.readlink, path);
+  fields.u32();
+  return fields.string().slice();
+}
+
+/** Names in a directory. */
+export async function namesIn(session: FilesSession, path: string): Promise<string[]> {
+  const handle = (await session.must(FXP.opendir, path)).string();
+  const names: string[] = [];
+  try {
+    for (;;) {
+      const reply = await session.ask(FXP.readdir, handle);
+      if (reply === undefined) return names;
+      const { fields } = reply;
+      for (let count = fields.u32(); count > 0; count--) {
+        const name = fields.text();
+        fields.string(); // As ls -l shows it.
+        fields.stat();
+        if (name !== "." && name !== "..") names.push(name);
+      }
+    }
+  } finally {
+    await session.ask(FXP.close, handle);
+  }
+}
+
+export interface OpenFile {
+  readonly handle: Uint8Array;
+  readonly stat: Stat;
+}
+
+/** @throws {FileError} also if it is no regular file. */
+export async function openToRead(session: FilesSession, path: string): Promise<OpenFile> {
+  const handle = (await session.must(FXP.open, path, OPEN.read, { attributes: {} })).string();
+  return { handle, stat: (await session.must(FXP.fstat, handle)).stat() };
+}
+
+/** The contents, piece by piece; some requests are always ahead. */
+export async function* piecesOf(session: FilesSession, handle: Uint8Array) {
+  const ahead: ReturnType<FilesSession["ask"]>[] = [];
+  let offset = 0;
+  const request = (at: number, bytes: number) => {
+    const reply = session.ask(FXP.read, handle, { wide: at }, bytes);
+    reply.catch(() => {}); // Ignored: awaited below, or nobody wants it any more.
+    return reply;
+  };
+  let asked = 0;
+  for (;;) {
+    while (ahead.length < WINDOW) {
+      ahead.push(request(asked, CHUNK_BYTES));
+      asked += CHUNK_BYTES;
+    }
+    const reply = await ahead.shift();
+    if (reply === undefined) return;
+    const bytes = reply.fields.string();
+    offset += bytes.length;
+    yield bytes;
+    if (bytes.length === CHUNK_BYTES) continue;
+    // Less than asked for: files of /proc do that. Go on from here, one after the other.
+    ahead.length = 0;
+    asked = offset;
+    const next = await request(offset, CHUNK_BYTES);
+    if (next === undefined) return;
+    const more = next.fields.string();
+    offset += more.length;
+    asked = offset;
+    yield more;
+  }
+}
+
+/** Write a file; owner and mode are those of a new one only. */
+export async function writeFile(
+  session: FilesSession,
+  path: string,
+  options: {
+    readonly entry: NewEntry;
+    readonly append: boolean;
+    readonly body: AsyncIterable<Uint8Array>;
+  },
+): Promise<void> {
+  const { entry, append, body } = options;
+  const { handle, isNew } = await openToWrite(session, path, append);
+  let isDone = false;
+  try {
+    if (isNew) {
+      const attributes = { ...ownerOf(entry), mode: entry.mode ?? FILE_MODE };
+      await session.ask(FXP.fsetstat, handle, { attributes });
+    }
+    await writeAll(session, handle, body);
+    isDone = true;
+  } finally {
+    if (!session.isOver) await session.ask(FXP.close, handle);
+    // Nothing half-made stays behind.
+    if (!isDone && isNew && !session.isOver) await session.ask(FXP.remove, path);
+  }
+}
+
+async function openToWrite(session: FilesSession, path: string, append: boolean) {
+  const flags = OPEN.write | OPEN.create | (append ? OPEN.append : 0);
+  // Readable for root alone until its owner and mode are set.
+  const attributes = { attributes: { mode: 0o600 } };
+  try {
+    const made = await session.must(FXP.open, path, flags | OPEN.exclusive, attributes);
+    return { handle: made.string(), isNew: true };
+  } catch (error) {
+    if (!(error instanceof FileError) || error.text !== "File exists") throw error;
+  }
+  const found = await session.must(
+    FXP.open,
+    path,
+    append ? flags : flags | OPEN.truncate,
+    attributes,
+  );
+  return { handle: found.string(), isNew: false };
+}
+
+async function writeAll(
+  session: FilesSession,
+  handle: Uint8Array,
+  body: AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const ahead: Promise<unknown>[] = [];
+  let offset = 0;
+  for await (const piece of body) {
+    for (let at = 0; at < piece.length; at += CHUNK_BYTES) {
+      const bytes = piece.subarray(at, at + CHUNK_BYTES);
+      const written = session.ask(FXP.write, handle, { wide: offset }, bytes);
+      written.catch(() => {}); // Ignored: awaited below.
+      ahead.push(written);
+      offset += bytes.length;
+      if (ahead.length >= WINDOW) await ahead.shift();
+    }
+  }
+  await Promise.all(ahead);
+}
+
+/** One that is there already stays as it is. */
+export async function makeDirectory(
+  session: FilesSession,
+  path: string,
+  entry: NewEntry,
+): Promise<void> {
+  const mode = entry.mode ?? DIRECTORY_MODE;
+  try {
+    await session.ask(FXP.mkdir, path, { attributes: { mode } });
+  } catch (error) {
+    if (!(error instanceof FileError) || error.text !== "File exists") throw error;
+    if (typeOf(await statOf(session, path)) === "file") throw error;
+    return;
+  }
+  await setOwner(session, path, { entry, undo: FXP.rmdir });
+}
+
+/** The same link is no error. */
+export async function makeLink(
+  session: FilesSession,
+  path: string,
+  options: { readonly target: string; readonly entry: NewEntry },
+): Promise<void> {
+  try {
+    await session.ask(FXP.symlink, options.target, path);
+  } catch (error) {
+    if (!(error instanceof FileError) || error.text !== "File exists") throw error;
+    if (typeOf(await statOf(session, path)) !== "symlink") throw error;
+    const current = new TextDecoder().decode(await linkTarget(session, path));
+    if (current !== options.target) throw error;
+    return;
+  }
+  await setOwner(session, path, { entry: options.entry, undo: FXP.remove });
+}
+
+async function setOwner(
+  session: FilesSession,
+  path: string,
+  { entry, undo }: { readonly entry: NewEntry; readonly undo: number },
+): Promise<void> {
+  try {
+    const attributes = { attributes: ownerOf(entry) };
+    await session.ask(FXP.extended, "lsetstat@openssh.com", path, attributes);
+  } catch (error) {
+    await session.ask(undo, path);
+    throw error;
+  }
+}
+
+function ownerOf({ uid = 0, gid = 0 }: NewEntry) {
+  return { owner: { uid, gid } };
+}
+
+/** A file, a link or an empty directory. */
+export async function remove(session: FilesSession, path: string): Promise<void> {
+  const isDirectory = typeOf(await statOf(session, path)) === "directory";
+  await session.ask(isDirectory ? FXP.rmdir : FXP.remove, path);
+}
+
+const KINDS: Readonly<Record<string, "not_found" | "conflict" | "no_space">> = {
+  "No such file or directory": "not_found",
+  "Not a directory": "not_found",
+  "File exists": "conflict",
+  "No space left on device": "no_space",
+  "Disk quota exceeded": "no_space",
+};
+
+const REASONS: Readonly<Record<string, string>> = {
+  "Operation not supported": "not a regular file",
+  "Invalid argument": "the instance does not have this user or group id",
+};
+
+/** What the API says of it. */
+export function fileFault(error: unknown, action: string, path: string): unknown {
+  if (!(error instanceof FileError)) return error;
+  const kind = KINDS[error.text] ?? "bad_request";
+  if (kind === "not_found") {
+    return new Fault(kind, "Not Found", {
+      cause: error,
+      hint: `cannot ${action} "${path}": ${error.text.toLowerCase()}`,
+    });
+  }
+  const reason = REASONS[error.text] ?? error.text.toLowerCase();
+  return new Fault(kind, `cannot ${action} "${path}": ${reason}`, { cause: error });
+}
