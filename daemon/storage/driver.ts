@@ -65,8 +65,42 @@ export interface PoolSpace {
   readonly inodesTotal: number;
 }
 
+/** One piece of a volume in the driver's own format. */
+export interface StreamPart {
+  /** Within the volume: "" is the volume itself, "rootfs/a" a subvolume in it. */
+  readonly path: string;
+  readonly isReadOnly: boolean;
+  readonly stream: ReadableStream<Uint8Array>;
+}
+
+/**
+ * A session that sends states of one volume, oldest first, each as what changed since the one before.
+ * Read each part's stream to its end before you ask for the next part.
+ */
+export interface StreamSender extends AsyncDisposable {
+  send(volume: Volume, snapshot?: string, signal?: AbortSignal): AsyncIterable<StreamPart>;
+}
+
+/** The other end: with `snapshot` a snapshot is made, without it the volume, as the last thing. */
+export interface StreamReceiver extends AsyncDisposable {
+  receive(
+    volume: Volume,
+    parts: AsyncIterable<StreamPart>,
+    options?: CreateOptions & { readonly snapshot?: string },
+  ): Promise<void>;
+}
+
+/** Whole volumes in the driver's own format, for other pools of its kind and for backups. */
+export interface Streams {
+  readonly format: string;
+  sender(): Promise<StreamSender>;
+  receiver(): Promise<StreamReceiver>;
+}
+
 export interface StorageDriver {
   readonly can: Capabilities;
+  /** undefined: it has no format of its own. */
+  readonly streams?: Streams;
 
   // --- images: unpacked once per pool, cloned by instances ---
 

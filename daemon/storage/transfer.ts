@@ -4,7 +4,7 @@
  * holes are kept; ids on disk are the same on every pool.
  */
 import { type HostPath, hostPath } from "#base/brand.ts";
-import { ExecError, Fault } from "#base/errors.ts";
+import { assert, ExecError, Fault } from "#base/errors.ts";
 import { Undo } from "#base/undo.ts";
 import type { CopyOptions, StorageDriver } from "./driver.ts";
 import { requireSpace, treeBytes } from "./copy_tree.ts";
@@ -17,8 +17,8 @@ export interface Located {
 }
 
 /**
- * Make `target` (which must not exist) out of `source`: the driver's own copy within one pool, else by
- * content. Nothing is left of it if it fails.
+ * Make `target` (which must not exist) out of `source`: the driver's own copy within one pool, its
+ * streams between pools of one driver, else by content. Nothing is left of it if it fails.
  */
 export async function copyVolume(
   target: Located,
@@ -27,6 +27,10 @@ export async function copyVolume(
 ): Promise<void> {
   if (target.driver === source.driver) {
     return await target.driver.copy(target.volume, source.volume, options);
+  }
+  const [from, to] = [source.driver.streams, target.driver.streams];
+  if (from !== undefined && from.format === to?.format) {
+    return await copyByStreams(target, source, options);
   }
   await using undo = new Undo();
   const { driver, volume } = target;
@@ -37,6 +41,26 @@ export async function copyVolume(
     await driver.snapshot(volume, snapshot);
   }
   await writeContent(target, source, options);
+  undo.keep();
+}
+
+async function copyByStreams(target: Located, source: Located, options: CopyOptions) {
+  const { snapshot, signal } = options;
+  const [from, to] = [source.driver.streams, target.driver.streams];
+  assert(from !== undefined && to !== undefined, "both drivers have streams");
+  await using sender = await from.sender();
+  await using receiver = await to.receiver();
+  await using undo = new Undo();
+  undo.add("remove the copy", () => target.driver.remove(target.volume));
+  for (const one of await wantedSnapshots(source, options)) {
+    const parts = sender.send(source.volume, one, signal);
+    await receiver.receive(target.volume, parts, { ...options, snapshot: one });
+  }
+  const { sizeBytes = 0 } = options;
+  await receiver.receive(target.volume, sender.send(source.volume, snapshot, signal), {
+    sizeBytes,
+    ...(signal !== undefined && { signal }),
+  });
   undo.keep();
 }
 

@@ -1,7 +1,10 @@
 /** The driver `btrfs` on a loop file. */
+import assert from "node:assert/strict";
 import { hostPath } from "#base/brand.ts";
 import { BtrfsDriver } from "#daemon/storage/btrfs/driver.ts";
+import { copyVolume } from "#daemon/storage/transfer.ts";
 import { storageSuite } from "#tests/suites/storage.ts";
+import { container, fromImage, read, rootfsOf, write } from "#tests/suites/storage_tools.ts";
 import { must } from "#tests/world/run.ts";
 import { openPlace } from "./storage_places.ts";
 
@@ -16,3 +19,39 @@ const openBtrfs = () =>
   });
 
 storageSuite("btrfs", openBtrfs);
+
+Deno.test("nested subvolumes and their read-only property go with snapshots, restores, copies and streams", async () => {
+  await using place = await openBtrfs();
+  await using other = await openBtrfs();
+  const { driver } = place;
+  const volume = container("a");
+  const rootfs = await fromImage(driver, volume);
+  for (const path of ["a", "a/b", "a/b/c"]) {
+    await must(["btrfs", "subvolume", "create", `${rootfs}/${path}`]);
+  }
+  await write(rootfs, "a/b/c/value", "1");
+  await must(["btrfs", "property", "set", `${rootfs}/a/b`, "ro", "true"]);
+  await driver.snapshot(volume, "s1");
+  await write(rootfs, "a/b/c/value", "2");
+
+  await driver.copy(container("same"), volume, { withSnapshots: true });
+  const [source, target] = [{ driver, volume }, { driver: other.driver, volume }];
+  await copyVolume(target, source, { withSnapshots: true });
+
+  for (const [where, name] of [[driver, "a"], [driver, "same"], [other.driver, "a"]] as const) {
+    const here = await rootfsOf(where, container(name));
+    assert.equal(await read(here, "a/b/c/value"), "2");
+    await where.restore(container(name), "s1");
+    assert.equal(await read(here, "a/b/c/value"), "1");
+    await write(here, "a/new", "");
+    await write(here, "a/b/c/new", "");
+    await assert.rejects(write(here, "a/b/new", ""), /os error 30/);
+    await where.remove(container(name));
+    assert.deepEqual(await where.listSnapshots(container(name)), []);
+  }
+  const trash = [
+    ...Deno.readDirSync(`${place.base}/pool/trash`),
+    ...Deno.readDirSync(`${other.base}/pool/trash`),
+  ];
+  assert.deepEqual(trash, []);
+});

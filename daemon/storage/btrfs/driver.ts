@@ -11,7 +11,15 @@ import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
 import { LockTable } from "#base/lock.ts";
 import { DISK_FILE, growDisk, makeDisk } from "#daemon/storage/disk_file.ts";
-import type { CopyOptions, CreateOptions, StorageDriver, Usage } from "#daemon/storage/driver.ts";
+import type {
+  CopyOptions,
+  CreateOptions,
+  StorageDriver,
+  StreamReceiver,
+  Streams,
+  StreamSender,
+  Usage,
+} from "#daemon/storage/driver.ts";
 import { entries, exists, removeIfEmpty } from "#daemon/storage/files.ts";
 import type { RunningRoot, RunOptions } from "#daemon/storage/service.ts";
 import { fileSystemSpace } from "#daemon/storage/space.ts";
@@ -20,6 +28,7 @@ import { FOLDERS, POOL_FOLDERS, type Volume } from "#daemon/storage/volume.ts";
 import { setReadOnlySubvolume } from "#ffi/libc/btrfs.ts";
 import { exchange } from "#ffi/libc/rename.ts";
 import { Quotas } from "./quota.ts";
+import { BtrfsReceiver, BtrfsSender } from "./streams.ts";
 import { btrfs, createSubvolume, deleteTree, isSubvolume, snapshotTree } from "./subvolume.ts";
 
 export interface BtrfsDeps {
@@ -37,6 +46,11 @@ export class BtrfsDriver implements StorageDriver {
     restoreOlder: true,
     block: true,
   } as const;
+  readonly streams: Streams = {
+    format: "btrfs",
+    sender: () => this.#sender(),
+    receiver: () => this.#receiver(),
+  };
   readonly #deps: BtrfsDeps;
   readonly #trash: Trash;
   readonly #quotas: Quotas;
@@ -245,6 +259,32 @@ export class BtrfsDriver implements StorageDriver {
 
   async listSnapshots(volume: Volume) {
     return await entries(this.#snapshots(volume));
+  }
+
+  // --- streams ---
+
+  async #sender(): Promise<StreamSender> {
+    const session = new BtrfsSender(await this.#trash.stage());
+    return {
+      send: (volume, snapshot, signal) => session.send(this.directory(volume, snapshot), signal),
+      [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
+    };
+  }
+
+  async #receiver(): Promise<StreamReceiver> {
+    const session = new BtrfsReceiver(await this.#trash.stage());
+    return {
+      receive: async (volume, parts, { snapshot, ...options } = {}) => {
+        const fill = (path: HostPath) => session.receive(path, parts, options.signal);
+        if (snapshot === undefined) return await this.#make(volume, options, fill);
+        const target = this.directory(volume, snapshot);
+        await requireFree(target, `${volume.name}/${snapshot}`);
+        await Deno.mkdir(this.#snapshots(volume), { recursive: true, mode: 0o700 });
+        await this.#trash.build(target, fill);
+        setReadOnlySubvolume(target, true);
+      },
+      [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
+    };
   }
 
   flatten(_volume: Volume): Promise<void> {

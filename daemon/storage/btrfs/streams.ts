@@ -1,0 +1,116 @@
+/**
+ * Subvolumes as streams of btrfs send and receive. A session keeps what it sent or received as
+ * read-only subvolumes until its end, so that each stream holds only what changed since the one before
+ * it. @see btrfs-send(8)
+ */
+import { type HostPath, hostPath } from "#base/brand.ts";
+import { ExecError, Fault } from "#base/errors.ts";
+import type { StreamPart } from "#daemon/storage/driver.ts";
+import { entries } from "#daemon/storage/files.ts";
+import { isReadOnlySubvolume, setReadOnlySubvolume } from "#ffi/libc/btrfs.ts";
+import { btrfs, deleteTree, nestedSubvolumes } from "./subvolume.ts";
+
+export class BtrfsSender implements AsyncDisposable {
+  readonly #staging: HostPath;
+  /** What was sent last at each path within the volume. */
+  readonly #sent = new Map<string, HostPath>();
+  #count = 0;
+
+  /** @param staging A path on the pool that does not exist yet. */
+  constructor(staging: HostPath) {
+    this.#staging = staging;
+  }
+
+  /** The subvolume, then those in it, parents first. Read each stream before you ask for the next. */
+  async *send(source: HostPath, signal?: AbortSignal): AsyncGenerator<StreamPart> {
+    await Deno.mkdir(this.#staging, { recursive: true, mode: 0o700 });
+    for (const path of ["", ...nestedSubvolumes(source)]) {
+      const frozen = hostPath(`${this.#staging}/${this.#count++}`);
+      await btrfs("subvolume", "snapshot", "-r", `${source}/${path}`, frozen);
+      const parent = this.#sent.get(path);
+      const options = parent === undefined ? [] : ["-p", parent];
+      const child = new Deno.Command("btrfs", {
+        args: ["send", "--quiet", ...options, frozen],
+        env: { LC_ALL: "C" },
+        stdin: "null",
+        stdout: "piped",
+        stderr: "piped",
+        ...(signal === undefined ? {} : { signal }),
+      }).spawn();
+      const words = new Response(child.stderr).text();
+      const isReadOnly = path !== "" && isReadOnlySubvolume(`${source}/${path}`);
+      yield { path, isReadOnly, stream: child.stdout };
+      await requireSuccess("send", child, words);
+      this.#sent.set(path, frozen);
+    }
+  }
+
+  async [Symbol.asyncDispose]() {
+    await deleteTree(this.#staging);
+  }
+}
+
+export class BtrfsReceiver implements AsyncDisposable {
+  readonly #staging: HostPath;
+  #count = 0;
+
+  /** @param staging A path on the pool that does not exist yet. */
+  constructor(staging: HostPath) {
+    this.#staging = staging;
+  }
+
+  /** Make a subvolume at `target`, with those in it, writable. */
+  async receive(
+    target: HostPath,
+    parts: AsyncIterable<StreamPart>,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const readOnly: HostPath[] = [];
+    for await (const { path, isReadOnly, stream } of parts) {
+      const received = await this.#receiveOne(stream, signal);
+      const place = path === "" ? target : hostPath(`${target}/${path}`);
+      // An empty directory may stand where the nested subvolume was.
+      if (path !== "") await Deno.remove(place).catch(() => undefined);
+      await btrfs("subvolume", "snapshot", received, place);
+      if (isReadOnly) readOnly.push(place);
+    }
+    for (const place of readOnly.toReversed()) setReadOnlySubvolume(place, true);
+  }
+
+  async #receiveOne(stream: ReadableStream<Uint8Array>, signal?: AbortSignal): Promise<HostPath> {
+    const folder = hostPath(`${this.#staging}/${this.#count++}`);
+    await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+    const child = new Deno.Command("btrfs", {
+      args: ["receive", "--quiet", "-e", folder],
+      env: { LC_ALL: "C" },
+      stdin: "piped",
+      stdout: "null",
+      stderr: "piped",
+      ...(signal === undefined ? {} : { signal }),
+    }).spawn();
+    const words = new Response(child.stderr).text();
+    // The receiver's own words say more than the broken pipe.
+    await stream.pipeTo(child.stdin).catch(() => undefined);
+    await requireSuccess("receive", child, words);
+    const [name] = await entries(folder);
+    if (name === undefined) throw new Fault("bad_request", "the btrfs stream is empty");
+    return hostPath(`${folder}/${name}`);
+  }
+
+  async [Symbol.asyncDispose]() {
+    await deleteTree(this.#staging);
+  }
+}
+
+async function requireSuccess(
+  verb: string,
+  child: Deno.ChildProcess,
+  words: Promise<string>,
+): Promise<void> {
+  const [{ success, code }, text] = await Promise.all([child.status, words]);
+  if (success) return;
+  if (/No space left|quota exceeded/i.test(text)) {
+    throw new Fault("no_space", "no space left on the storage pool");
+  }
+  throw new ExecError(["btrfs", verb], code, text.slice(-2000));
+}
