@@ -1,6 +1,6 @@
 /** Every bound in one place: bodies, queues, parallelism, retries, waits. Units are last in the name. */
 export const LIMITS = {
-  jsonBodyBytes: 4 * 1024 * 1024,
+  jsonBodyBytes: 16 * 1024 * 1024,
   headerBytes: 64 * 1024,
   /** Of TLS and of the headers of a request: longer means a client that holds sockets for fun. */
   handshakeMs: 10_000,

@@ -5,7 +5,7 @@ import type { Logger } from "#base/log.ts";
 import type { Program } from "#base/program.ts";
 import { fingerprintOf, fromPem, selfSigned } from "#base/x509.ts";
 import type { Database } from "#daemon/db/db.ts";
-import { migrate } from "#daemon/db/migrate.ts";
+import { isOutdated, migrate } from "#daemon/db/migrate.ts";
 import { openDatabase } from "#daemon/db/open.ts";
 import type { ServerCertificate } from "#daemon/http/listeners.ts";
 import { GLOBAL_MIGRATIONS, LOCAL_MIGRATIONS } from "#daemon/db/schema.ts";
@@ -53,11 +53,8 @@ export async function openDatabases(paths: Paths, log: Logger): Promise<Database
   };
   const patchFile = paths.at("database/patch.global.sql");
   const patch = await Deno.readTextFile(patchFile).catch(() => undefined);
-  if (patch !== undefined) {
-    await Deno.copyFile(files["global"] ?? "", paths.at("database/global.bak")).catch(() =>
-      undefined
-    );
-  }
+  const isOld = isOutdated(files["global"] ?? "", GLOBAL_MIGRATIONS);
+  if (isOld || patch !== undefined) await backUpGlobal(paths);
   migrate(files["local"] ?? "", LOCAL_MIGRATIONS);
   migrate(files["global"] ?? "", GLOBAL_MIGRATIONS, patch);
   if (patch !== undefined) {
@@ -69,6 +66,18 @@ export async function openDatabases(paths: Paths, log: Logger): Promise<Database
     local: openDatabase(files["local"] ?? ""),
     pathOf: (name) => files[name],
   };
+}
+
+/** Keep the global database as it is: if the change goes wrong, people copy it back. */
+async function backUpGlobal(paths: Paths): Promise<void> {
+  const [from, to] = [paths.at("database/global"), paths.at("database/global.bak")];
+  await Deno.remove(to, { recursive: true }).catch(() => {}); // Ignored: there was none.
+  await Deno.mkdir(to, { mode: 0o700 });
+  for await (const { name, isFile } of Deno.readDir(from)) {
+    if (isFile && name.startsWith("db.bin")) {
+      await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
+    }
+  }
 }
 
 /** server.crt and server.key, made at the first start. */

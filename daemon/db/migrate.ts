@@ -34,6 +34,24 @@ export function migrate(path: string, migrations: readonly string[], patch?: str
   }
 }
 
+/** Is there a database that migrate() would change? */
+export function isOutdated(path: string, migrations: readonly string[]): boolean {
+  try {
+    Deno.statSync(path);
+  } catch {
+    return false; // Ignored: a new one.
+  }
+  const db = new DatabaseSync(path);
+  try {
+    const known = db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'schema'").get();
+    if (known === undefined) return false;
+    const row = db.prepare("SELECT MAX(version) AS version FROM schema").get();
+    return Number(row?.["version"] ?? 0) < migrations.length;
+  } finally {
+    db.close();
+  }
+}
+
 function inTransaction(db: DatabaseSync, run: () => void): void {
   db.exec("BEGIN IMMEDIATE");
   try {
