@@ -1,5 +1,10 @@
 /** Aliases of the user: `lxc alias add ll "list -c ns"`. Pure. */
 
+/** There unless config.yml has one of the same name. */
+export const DEFAULT_ALIASES: readonly (readonly [string, string])[] = [
+  ["shell", "exec @ARGS@ -- su -l"],
+];
+
 /**
  * Replace the words of an alias by its target. `@ARGS@` stands for the words that follow, `@ARG1@`
  * for one of them; without either, they are appended.

@@ -3,7 +3,7 @@ import { ClientError } from "#api/client.ts";
 import type { Program } from "#base/program.ts";
 import { isClientName } from "#base/program.ts";
 import { LXD_COMPAT_VERSION } from "#base/version.ts";
-import { expandAlias } from "./aliases.ts";
+import { DEFAULT_ALIASES, expandAlias } from "./aliases.ts";
 import { type Command, GLOBAL_FLAGS, UsageError } from "./command.ts";
 import { parseFlags } from "./flags.ts";
 import { Context } from "./context.ts";
@@ -93,7 +93,8 @@ function withAliases(args: readonly string[], name: ProgramName): readonly strin
   if (first === undefined || first === "alias" || (name === "lxd" && isServerWord(first))) {
     return args;
   }
-  return expandAlias(args, loadConfig((key) => Deno.env.get(key)).aliases);
+  const { aliases } = loadConfig((key) => Deno.env.get(key));
+  return expandAlias(args, new Map([...DEFAULT_ALIASES, ...aliases]));
 }
 
 const isServerWord = (word: string) =>

@@ -16,8 +16,10 @@ import { IMAGE_COMMANDS } from "./commands/image/image.ts";
 import { INFO_COMMANDS } from "./commands/info/info.ts";
 import { SERVER_INIT_COMMANDS } from "./commands/init/init.ts";
 import { LIST_COMMANDS } from "./commands/list/list.ts";
+import { MONITOR_COMMANDS } from "./commands/monitor.ts";
 import { NETWORK_COMMANDS } from "./commands/network/network.ts";
 import { OPENAPI_COMMANDS } from "./commands/openapi.ts";
+import { OPERATION_COMMANDS } from "./commands/operation.ts";
 import { PROFILE_COMMANDS } from "./commands/profile.ts";
 import { PROJECT_COMMANDS } from "./commands/project.ts";
 import { PUBLISH_COMMANDS } from "./commands/publish.ts";
@@ -30,6 +32,7 @@ import { SQL_COMMANDS } from "./commands/sql.ts";
 import { STATE_COMMANDS } from "./commands/state.ts";
 import { STORAGE_COMMANDS } from "./commands/storage/storage.ts";
 import { TRUST_COMMANDS } from "./commands/trust/trust.ts";
+import { USER_ALIAS_COMMANDS } from "./commands/alias.ts";
 import { VERSION_COMMANDS } from "./commands/version.ts";
 import { WARNING_COMMANDS } from "./commands/warning.ts";
 
@@ -48,8 +51,10 @@ export const COMMANDS: readonly Command[] = [
   ...INFO_COMMANDS,
   ...LIST_COMMANDS,
   ...METADATA_COMMANDS,
+  ...MONITOR_COMMANDS,
   ...NETWORK_COMMANDS,
   ...OPENAPI_COMMANDS,
+  ...OPERATION_COMMANDS,
   ...PROFILE_COMMANDS,
   ...PROJECT_COMMANDS,
   ...PUBLISH_COMMANDS,
@@ -64,6 +69,7 @@ export const COMMANDS: readonly Command[] = [
   ...STORAGE_COMMANDS,
   ...TEMPLATE_COMMANDS,
   ...TRUST_COMMANDS,
+  ...USER_ALIAS_COMMANDS,
   ...VERSION_COMMANDS,
   ...WARNING_COMMANDS,
   // An old place of theirs that scripts still use.

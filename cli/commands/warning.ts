@@ -1,13 +1,13 @@
-/** warning: what the server noticed and an administrator should know. */
+/** warning: what the server found amiss on its machine. */
 import { type Command, command, FORMAT_FLAG, group, UsageError } from "#cli/command.ts";
-import { type Context, path } from "#cli/context.ts";
+import { path } from "#cli/context.ts";
 import { shape } from "#cli/output/shape.ts";
 import { render } from "#cli/output/table.ts";
-import { shortTime } from "#cli/output/time.ts";
+import { longTime } from "#cli/output/time.ts";
 import { toYaml } from "#cli/output/yaml.ts";
-import { asRemote } from "./network/network.ts";
 
 interface Warning {
+  readonly status: string;
   readonly uuid: string;
   readonly location: string;
   readonly project: string;
@@ -16,39 +16,46 @@ interface Warning {
   readonly first_seen_at: string;
   readonly last_seen_at: string;
   readonly severity: string;
-  readonly status: string;
+}
+
+interface Column {
+  readonly title: string;
+  readonly cell: (warning: Warning) => string;
+}
+
+const COLUMNS: Readonly<Record<string, Column>> = {
+  c: { title: "COUNT", cell: ({ count }) => String(count) },
+  f: { title: "FIRST SEEN", cell: (warning) => longTime(warning.first_seen_at, true) },
+  l: { title: "LAST SEEN", cell: (warning) => longTime(warning.last_seen_at, true) },
+  L: { title: "LOCATION", cell: ({ location }) => location },
+  p: { title: "PROJECT", cell: ({ project }) => project },
+  s: { title: "SEVERITY", cell: ({ severity }) => severity.toUpperCase() },
+  S: { title: "STATUS", cell: ({ status }) => status.toUpperCase() },
+  t: { title: "TYPE", cell: ({ type }) => type },
+  u: { title: "UUID", cell: ({ uuid }) => uuid },
+};
+
+const DEFAULT_COLUMNS = "utSscpLl";
+
+/** @throws {UsageError} for letters that mean no column. */
+export function warningColumns(letters: string, isClustered: boolean): Column[] {
+  const wanted = letters === DEFAULT_COLUMNS && !isClustered ? letters.replace("L", "") : letters;
+  return wanted.split(",").flatMap((word) =>
+    [...word].map((letter) => {
+      const column = Object.hasOwn(COLUMNS, letter) ? COLUMNS[letter] : undefined;
+      if (column === undefined) {
+        throw new UsageError(`Unknown column shorthand char '${letter}' in '${word}'`);
+      }
+      if (letter === "L" && !isClustered) {
+        throw new UsageError("Can't specify column L when not clustered");
+      }
+      return column;
+    })
+  );
 }
 
 const WARNING = "[<remote>:]<warning-uuid>";
-const DEFAULT_COLUMNS = "utSscpLl";
-
-/** Letter -> title and cell. */
-const COLUMNS: Readonly<Record<string, readonly [string, (warning: Warning) => string]>> = {
-  c: ["COUNT", ({ count }) => String(count)],
-  l: ["LAST SEEN", ({ last_seen_at }) => shortTime(last_seen_at)],
-  L: ["LOCATION", ({ location }) => location],
-  f: ["FIRST SEEN", ({ first_seen_at }) => shortTime(first_seen_at)],
-  p: ["PROJECT", ({ project }) => project],
-  s: ["SEVERITY", ({ severity }) => severity.toUpperCase()],
-  S: ["STATUS", ({ status }) => status.toUpperCase()],
-  u: ["UUID", ({ uuid }) => uuid],
-  t: ["TYPE", ({ type }) => type],
-};
-
-function chosenColumns(text: string) {
-  // A server of its own has no locations to tell apart.
-  const letters = text === DEFAULT_COLUMNS ? text.replace("L", "") : text.replaceAll(",", "");
-  return [...letters].map((letter) => {
-    const column = COLUMNS[letter];
-    if (column !== undefined) return column;
-    throw new UsageError(`Unknown column shorthand char '${letter}' in '${text}'`);
-  });
-}
-
-function warningOf(context: Context, label: string) {
-  const { client, name } = context.resource(label);
-  return { client, name, url: path("warnings", name) };
-}
+const all = { kind: "bool", short: "a" } as const;
 
 export const WARNING_COMMANDS: readonly Command[] = [
   group("warning", "Manage warnings"),
@@ -59,8 +66,8 @@ export const WARNING_COMMANDS: readonly Command[] = [
     aliases: ["ack"],
     args: [1, 1],
     async run(context, [label = ""]) {
-      const { client, url } = warningOf(context, label);
-      await client.operate("PUT", url, { json: { status: "acknowledged" } });
+      const { client, name } = context.resource(label);
+      await client.send("PUT", path("warnings", name), { json: { status: "acknowledged" } });
     },
   }),
   command({
@@ -68,43 +75,60 @@ export const WARNING_COMMANDS: readonly Command[] = [
     usage: WARNING,
     summary: "Delete warning",
     aliases: ["rm"],
-    flags: { all: { kind: "bool", short: "a", summary: "Delete all warnings" } },
-    args: [0, 1],
-    async run(context, [label = ""], { all }) {
-      const { client, name, url } = warningOf(context, asRemote(label));
-      if (!all) {
-        if (label === "") throw new UsageError("Specify a warning UUID or use --all");
-        const one = warningOf(context, label);
-        await one.client.operate("DELETE", one.url);
-        return;
-      }
-      if (name !== "") throw new UsageError("No need to specify a warning UUID when using --all");
-      const data = await client.get<Warning[]>("/1.0/warnings", { query: { recursion: 1 } });
-      for (const { uuid } of data) await client.operate("DELETE", `${url}/${uuid}`);
+    flags: { all: { ...all, summary: "Delete all warnings" } },
+    args: [1, 1],
+    async run(context, [label = ""], flags) {
+      const { client, name } = context.resource(label);
+      if (!flags.all) return void await client.send("DELETE", path("warnings", name));
+      if (name !== "") throw new UsageError("--all deletes every warning: name none");
+      const warnings = await client.get<Warning[]>("/1.0/warnings", { query: { recursion: 1 } });
+      for (const { uuid } of warnings) await client.send("DELETE", path("warnings", uuid));
     },
   }),
   command({
     name: "warning list",
     usage: "[<remote>:]",
     summary: "List warnings",
+    description: `List warnings
+
+The -c option takes a (optionally comma-separated) list of arguments
+that control which warning attributes to output when displaying in table
+or csv format.
+
+Default column layout is: ${DEFAULT_COLUMNS}
+
+Column shorthand chars:
+
+    c - Count
+    l - Last seen
+    L - Location
+    f - First seen
+    p - Project
+    s - Severity
+    S - Status
+    u - UUID
+    t - Type`,
     aliases: ["ls"],
     flags: {
-      ...FORMAT_FLAG,
-      all: { kind: "bool", short: "a", summary: "List all warnings" },
+      all: { ...all, summary: "List all warnings" },
       columns: { kind: "string", short: "c", default: DEFAULT_COLUMNS, summary: "Columns" },
+      ...FORMAT_FLAG,
     },
     args: [0, 1],
-    async run(context, [label = ""], { all, columns, format }) {
-      const { client } = context.resource(asRemote(label));
-      const chosen = chosenColumns(columns);
+    async run(context, [label = ""], flags) {
+      const { client } = context.resource(label);
+      const { environment } = await client.get<{ environment: { server_clustered: boolean } }>(
+        "/1.0",
+      );
+      const columns = warningColumns(flags.columns, environment.server_clustered);
       const found = await client.get<Warning[]>("/1.0/warnings", { query: { recursion: 1 } });
-      const data = found.filter(({ status }) => all || status === "new");
+      const warnings = found.filter(({ status }) => flags.all || status === "new");
       context.out.text(render({
-        header: chosen.map(([title]) => title),
-        rows: data.map((warning) => chosen.map(([, cell]) => cell(warning))),
-        data,
+        header: columns.map(({ title }) => title),
+        rows: warnings.map((warning) => columns.map(({ cell }) => cell(warning))),
+        data: warnings,
         shape: shape("warning"),
-      }, format));
+      }, flags.format));
     },
   }),
   command({
@@ -113,8 +137,8 @@ export const WARNING_COMMANDS: readonly Command[] = [
     summary: "Show warning",
     args: [1, 1],
     async run(context, [label = ""]) {
-      const { client, url } = warningOf(context, label);
-      context.out.text(toYaml(await client.get(url), shape("warning")));
+      const { client, name } = context.resource(label);
+      context.out.text(toYaml(await client.get(path("warnings", name)), shape("warning")));
     },
   }),
 ];
