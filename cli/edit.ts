@@ -76,7 +76,7 @@ function isProgram(name: string): boolean {
 }
 
 const BOOLEANS = ["auto_update", "public", "ephemeral", "stateful", "restricted", "create_only"];
-const NUMBERS = ["creation_date", "expiry_date"];
+const NUMBERS = ["creation_date", "expiry_date", "ttl"];
 const MAPS = ["config", "devices", "properties", "templates"];
 const LISTS = ["profiles", "projects", "when"];
 

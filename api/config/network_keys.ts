@@ -1,6 +1,6 @@
-/** Configuration keys of bridge networks. `effect: "later"`: accepted and kept, without an effect yet. */
+/** Configuration keys of networks, by type. `effect: "later"`: accepted and kept, without an effect yet. */
 import { Fault } from "#base/errors.ts";
-import { parseAddress, parseSubnet } from "#base/ip.ts";
+import { contains, parseAddress, parseSubnet } from "#base/ip.ts";
 import { suggest } from "#base/suggest.ts";
 import { isFalse, isTrue } from "#base/units.ts";
 
@@ -72,12 +72,35 @@ function mac(value: string): void {
   if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(value)) throw new Error("want a MAC address");
 }
 
-export const NETWORK_KEYS: Readonly<Record<string, NetworkKey>> = {
+function vlanId(value: string): void {
+  if (!/^\d{1,4}$/.test(value) || Number(value) > 4094) {
+    throw new Error("want a VLAN id from 0 to 4094");
+  }
+}
+
+function mtu(value: string): void {
+  if (!/^\d{1,5}$/.test(value) || Number(value) < 68 || Number(value) > 65535) {
+    throw new Error("want an MTU from 68 to 65535");
+  }
+}
+
+function standardOnly(value: string): void {
+  if (value === "fan") {
+    throw new Error("fan bridges need a kernel and iproute2 with Ubuntu's fan patches");
+  }
+  if (value !== "standard") throw new Error("want standard");
+}
+
+/** Kinds of networks, in the order of their numbers in the database. */
+export const NETWORK_TYPES = ["bridge", "macvlan", "sriov", "ovn", "physical"] as const;
+export type NetworkType = typeof NETWORK_TYPES[number];
+
+const BRIDGE_KEYS: Readonly<Record<string, NetworkKey>> = {
   "bridge.driver": text("native or openvswitch", { check: choice("native"), default: "native" }),
   "bridge.external_interfaces": text("Interfaces of the host to add to the bridge"),
   "bridge.hwaddr": text("MAC address of the bridge", { check: mac }),
-  "bridge.mode": text("standard or fan", { check: choice("standard"), default: "standard" }),
-  "bridge.mtu": { type: "int", summary: "MTU of the bridge", default: "1500" },
+  "bridge.mode": text("standard or fan", { check: standardOnly, default: "standard" }),
+  "bridge.mtu": { type: "int", check: mtu, summary: "MTU of the bridge", default: "1500" },
   "bgp.ipv4.nexthop": text("BGP next hop", LATER),
   "bgp.ipv6.nexthop": text("BGP next hop", LATER),
   "dns.domain": text("DNS domain of the network", { default: "lxd" }),
@@ -86,9 +109,9 @@ export const NETWORK_KEYS: Readonly<Record<string, NetworkKey>> = {
     default: "managed",
   }),
   "dns.search": text("Search domains for clients"),
-  "dns.zone.forward": text("DNS zone for names", LATER),
-  "dns.zone.reverse.ipv4": text("DNS zone for IPv4 addresses", LATER),
-  "dns.zone.reverse.ipv6": text("DNS zone for IPv6 addresses", LATER),
+  "dns.zone.forward": text("DNS zone for names"),
+  "dns.zone.reverse.ipv4": text("DNS zone for IPv4 addresses"),
+  "dns.zone.reverse.ipv6": text("DNS zone for IPv6 addresses"),
   "ipv4.address": text("Address of the bridge, auto or none", {
     check: gateway(4),
     default: "auto",
@@ -128,35 +151,152 @@ export const NETWORK_KEYS: Readonly<Record<string, NetworkKey>> = {
   "maas.subnet.ipv4": text("MAAS subnet", LATER),
   "maas.subnet.ipv6": text("MAAS subnet", LATER),
   "raw.dnsmasq": text("More lines for dnsmasq's configuration"),
-  "security.acls": text("Network ACLs", LATER),
-  "security.acls.default.egress.action": text("Default action", LATER),
-  "security.acls.default.egress.logged": bool("Log the default action", LATER),
-  "security.acls.default.ingress.action": text("Default action", LATER),
-  "security.acls.default.ingress.logged": bool("Log the default action", LATER),
+  "security.acls": text("Network ACLs of traffic from and to the outside"),
+  "security.acls.default.egress.action": text("What happens to other outgoing traffic", {
+    check: choice("allow", "reject", "drop"),
+    default: "reject",
+  }),
+  "security.acls.default.egress.logged": bool("Log other outgoing traffic", { default: "false" }),
+  "security.acls.default.ingress.action": text("What happens to other incoming traffic", {
+    check: choice("allow", "reject", "drop"),
+    default: "reject",
+  }),
+  "security.acls.default.ingress.logged": bool("Log other incoming traffic", { default: "false" }),
   "volatile.bridge.hwaddr": text("MAC address chosen for the bridge", { check: mac }),
 };
 
+const TUNNEL_KEYS: Readonly<Record<string, NetworkKey>> = {
+  group: text("Multicast address of a vxlan tunnel", { default: "239.0.0.1" }),
+  id: { type: "int", summary: "Id of a vxlan tunnel", default: "1" },
+  interface: text("Interface of the host for a vxlan tunnel"),
+  local: text("Address of this end"),
+  port: { type: "int", summary: "UDP port of a vxlan tunnel", default: "0" },
+  protocol: text("gre or vxlan", { check: choice("gre", "vxlan") }),
+  remote: text("Address of the other end"),
+  ttl: { type: "int", summary: "TTL of a vxlan tunnel", default: "1" },
+};
+
+const PARENT_KEYS: Readonly<Record<string, NetworkKey>> = {
+  "mtu": { type: "int", check: mtu, summary: "MTU of the interfaces" },
+  "parent": text("Interface of the host", { check: checkInterfaceName }),
+  "vlan": { type: "int", check: vlanId, summary: "VLAN id" },
+  "gvrp": bool("Register the VLAN by GVRP", { default: "false" }),
+  "maas.subnet.ipv4": text("MAAS subnet", LATER),
+  "maas.subnet.ipv6": text("MAAS subnet", LATER),
+};
+
+function without(key: string): Readonly<Record<string, NetworkKey>> {
+  return Object.fromEntries(Object.entries(PARENT_KEYS).filter(([one]) => one !== key));
+}
+
+/** ovn needs a running OVN, which this server does not drive. */
+export const NETWORK_KEYS: Readonly<
+  Record<Exclude<NetworkType, "ovn">, Readonly<Record<string, NetworkKey>>>
+> = {
+  bridge: BRIDGE_KEYS,
+  macvlan: PARENT_KEYS,
+  sriov: without("gvrp"),
+  physical: {
+    ...PARENT_KEYS,
+    "dns.nameservers": text("DNS servers of the uplink", LATER),
+    "ipv4.gateway": text("Gateway of the uplink", LATER),
+    "ipv4.ovn.ranges": text("Ranges for OVN routers", LATER),
+    "ipv4.routes": text("Subnets routed to networks behind it", LATER),
+    "ipv4.routes.anycast": bool("Let several use the same route", LATER),
+    "ipv6.gateway": text("Gateway of the uplink", LATER),
+    "ipv6.ovn.ranges": text("Ranges for OVN routers", LATER),
+    "ipv6.routes": text("Subnets routed to networks behind it", LATER),
+    "ipv6.routes.anycast": bool("Let several use the same route", LATER),
+    "ovn.ingress_mode": text("How OVN networks are reached", LATER),
+    "volatile.last_state.created": bool("Was the VLAN interface made for this network?"),
+  },
+};
+
+function findKey(type: Exclude<NetworkType, "ovn">, key: string): NetworkKey | undefined {
+  const table = NETWORK_KEYS[type];
+  if (Object.hasOwn(table, key)) return table[key];
+  if (type === "bridge") {
+    const tunnel = /^tunnel\.[^.]+\.(\w+)$/.exec(key)?.[1];
+    if (tunnel !== undefined && Object.hasOwn(TUNNEL_KEYS, tunnel)) return TUNNEL_KEYS[tunnel];
+  }
+  const isPeer = /^bgp\.peers\.[^.]+\.(address|asn|password|holdtime)$/.test(key);
+  return isPeer ? text("BGP peer", LATER) : undefined;
+}
+
 /** @throws {Fault} bad_request naming key, value and what is allowed. */
-export function checkNetworkConfig(config: Readonly<Record<string, string>>): void {
+export function checkNetworkConfig(
+  name: string,
+  type: NetworkType,
+  config: Readonly<Record<string, string>>,
+): void {
+  if (type === "ovn") {
+    throw new Fault("bad_request", 'network type "ovn" is not supported', {
+      hint: "It needs an OVN installation, which this server does not drive.",
+    });
+  }
   for (const [key, value] of Object.entries(config)) {
     if (key.startsWith("user.") && key.length > 5) continue;
-    const row = NETWORK_KEYS[key];
+    const row = findKey(type, key);
     if (row === undefined) {
-      const near = suggest(key, Object.keys(NETWORK_KEYS));
-      throw new Fault("bad_request", `Invalid option for network configuration: "${key}"`, {
+      const near = suggest(key, Object.keys(NETWORK_KEYS[type]));
+      throw new Fault("bad_request", `Invalid option for network "${name}" option "${key}"`, {
         hint: near === undefined ? "See the list of network keys." : `Did you mean "${near}"?`,
       });
     }
-    if (value === "") continue;
-    try {
-      if (row.type === "bool" && !isTrue(value) && !isFalse(value)) {
-        throw new Error("want true or false");
-      }
-      if (row.type === "int" && !/^\d+$/.test(value)) throw new Error("want a whole number");
-      row.check?.(value);
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      throw new Fault("bad_request", `Invalid value "${value}" for network key "${key}": ${why}`);
+    if (value !== "") checkValue(name, key, value, row);
+  }
+  if (type === "bridge") checkBridge(name, config);
+  else if ((config["parent"] ?? "") === "") {
+    throw new Fault(
+      "bad_request",
+      `Invalid value for network "${name}" option "parent": Required value`,
+      { hint: "Name an interface of the host: parent=eth0" },
+    );
+  }
+}
+
+function checkValue(name: string, key: string, value: string, row: NetworkKey): void {
+  try {
+    if (row.type === "bool" && !isTrue(value) && !isFalse(value)) {
+      throw new Error("want true or false");
+    }
+    if (row.type === "int" && !/^\d+$/.test(value)) throw new Error("want a whole number");
+    row.check?.(value);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Fault(
+      "bad_request",
+      `Invalid value for network "${name}" option "${key}": Invalid value "${value}": ${why}`,
+      { cause: error },
+    );
+  }
+}
+
+/** Rules across the keys of a bridge. */
+function checkBridge(name: string, config: Readonly<Record<string, string>>): void {
+  for (const key of Object.keys(config)) {
+    const tunnel = /^tunnel\.([^.]+)\./.exec(key)?.[1];
+    if (tunnel !== undefined && `${name}-${tunnel}`.length > 15) {
+      throw new Fault(
+        "bad_request",
+        `Network name too long for tunnel interface: ${name}-${tunnel}`,
+        { hint: "Name of network, hyphen and name of tunnel must fit in 15 characters." },
+      );
+    }
+  }
+  for (const family of [4, 6] as const) {
+    const subnet = parseSubnet(config[`ipv${family}.address`] ?? "");
+    const ranges = config[`ipv${family}.dhcp.ranges`] ?? "";
+    if (ranges === "") continue;
+    if (subnet === undefined) continue;
+    for (const end of ranges.split(",").flatMap((range) => range.trim().split("-"))) {
+      const parsed = parseAddress(end);
+      if (parsed !== undefined && contains(subnet, parsed.family, parsed.value)) continue;
+      throw new Fault(
+        "bad_request",
+        `Invalid value for network "${name}" option "ipv${family}.dhcp.ranges": ` +
+          `IP "${end}" is not within the network subnet`,
+      );
     }
   }
 }

@@ -1,5 +1,6 @@
 /** Networks in the database. */
 import { Fault } from "#base/errors.ts";
+import { NETWORK_TYPES, type NetworkType } from "#api/config/network_keys.ts";
 import { type Config, readAllConfig, writeConfig } from "./config.ts";
 import { integer, text, type Tx } from "./db.ts";
 
@@ -9,13 +10,13 @@ export interface NetworkRow {
   readonly project: string;
   readonly name: string;
   readonly description: string;
-  readonly type: "bridge";
+  readonly type: NetworkType;
   readonly config: Config;
 }
 
 export async function listNetworks(tx: Tx, projectId?: number): Promise<NetworkRow[]> {
   const rows = await tx.all(
-    "SELECT n.id, n.name, n.description, n.project_id, p.name AS project FROM networks n " +
+    "SELECT n.id, n.name, n.description, n.type, n.project_id, p.name AS project FROM networks n " +
       "JOIN projects p ON p.id = n.project_id WHERE ?1 IS NULL OR n.project_id = ?1 ORDER BY n.name",
     projectId ?? null,
   );
@@ -26,7 +27,7 @@ export async function listNetworks(tx: Tx, projectId?: number): Promise<NetworkR
     project: text(row, "project"),
     name: text(row, "name"),
     description: text(row, "description"),
-    type: "bridge" as const,
+    type: NETWORK_TYPES[integer(row, "type")] ?? "bridge",
     config: config.get(integer(row, "id")) ?? {},
   }));
 }
@@ -40,12 +41,13 @@ export async function getNetwork(tx: Tx, projectId: number, name: string): Promi
 
 export async function insertNetwork(
   tx: Tx,
-  network: Pick<NetworkRow, "projectId" | "name" | "description" | "config">,
+  network: Pick<NetworkRow, "projectId" | "name" | "description" | "type" | "config">,
 ): Promise<void> {
   const { lastId } = await tx.run(
-    "INSERT INTO networks (name, description, state, type, project_id) VALUES (?, ?, 1, 0, ?)",
+    "INSERT INTO networks (name, description, state, type, project_id) VALUES (?, ?, 1, ?, ?)",
     network.name,
     network.description,
+    NETWORK_TYPES.indexOf(network.type),
     network.projectId,
   );
   await tx.run("INSERT INTO networks_nodes (network_id, node_id, state) VALUES (?, 1, 1)", lastId);

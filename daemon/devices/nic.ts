@@ -8,7 +8,7 @@ import { Fault } from "#base/errors.ts";
 import { contains, parseAddress, parseSubnet } from "#base/ip.ts";
 import type { Undo } from "#base/undo.ts";
 import { run } from "#daemon/host/run.ts";
-import { linkExists } from "#daemon/networks/host.ts";
+import { linkExists } from "#daemon/host/links.ts";
 import { randomHwaddr } from "#daemon/networks/auto_subnet.ts";
 import { checkDeviceKeys, invalidDevice } from "./check_keys.ts";
 import type { Device, DeviceConfig, DeviceStart, DeviceType, ValidateContext } from "./device.ts";

@@ -72,6 +72,15 @@ export async function startLocked(
   undo.add("forget the state", () => ctx.runtime.stopped(id));
 
   const volatile = new VolatileChanges(record.config);
+  // Before the first effect: after a crash the next daemon knows that there is something to clean up.
+  await ctx.db.write((tx) =>
+    patchInstanceConfig(tx, id, { "volatile.last_state.power": "RUNNING" })
+  );
+  undo.add(
+    "mark as stopped",
+    () =>
+      ctx.db.write((tx) => patchInstanceConfig(tx, id, { "volatile.last_state.power": "STOPPED" })),
+  );
   const idmap = await chooseMap(ctx, record, volatile);
   await applyTemplates(ctx, record, triggersOf(record));
   await loadModules(record);
@@ -86,7 +95,6 @@ export async function startLocked(
   const starts = await startDevices(ctx, record, { volatile, idmap, undo });
   const config = await writeFiles(ctx, record, { idmap, root, starts });
   volatile.set({
-    "volatile.last_state.power": "RUNNING",
     "volatile.apply_template": undefined,
     "volatile.uuid": volatile.get("volatile.uuid") ?? crypto.randomUUID(),
   });
@@ -94,11 +102,6 @@ export async function startLocked(
     await patchInstanceConfig(tx, id, volatile.changes);
     await setLastUsed(tx, id, new Date().toISOString());
   });
-  undo.add(
-    "mark as stopped",
-    () =>
-      ctx.db.write((tx) => patchInstanceConfig(tx, id, { "volatile.last_state.power": "STOPPED" })),
-  );
   const running = await launch(ctx, record, config, options.signal);
   undo.add("stop the container", () => killContainer(ctx, record));
   for (const start of starts) await start.afterStart?.(running.pid);

@@ -1,30 +1,36 @@
 /** Managed networks: brought up, changed, taken down; the hosts that dnsmasq knows. */
+import type { AclRow } from "#api/config/network_acl.ts";
+import type { Forward } from "#api/config/network_forward.ts";
 import { checkNetworkConfig } from "#api/config/network_keys.ts";
 import type { HostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
+import { listOf } from "#base/list.ts";
 import { LockTable } from "#base/lock.ts";
 import { Undo } from "#base/undo.ts";
 import type { Database } from "#daemon/db/db.ts";
+import { listAcls } from "#daemon/db/network_acls.ts";
+import { listForwards } from "#daemon/db/network_forwards.ts";
 import { getNetwork, listNetworks, type NetworkRow } from "#daemon/db/networks.ts";
 import { effectiveProject } from "#daemon/db/projects.ts";
+import { linkExists } from "#daemon/host/links.ts";
+import { applyRuleset } from "#daemon/host/nft.ts";
+import { run } from "#daemon/host/run.ts";
 import { inProject, type Paths } from "#daemon/paths.ts";
 import { freeV4, freeV6, randomHwaddr } from "./auto_subnet.ts";
 import {
-  applyLinks,
-  applyRules,
   dnsmasqArguments,
   dnsmasqUser,
   findDnsmasq,
-  linkExists,
+  forgetLeases,
   networkDirectory,
   reloadDnsmasq,
-  removeLink,
-  removeRules,
   startDnsmasq,
   stopDnsmasq,
-  usedSubnets,
-} from "./host.ts";
-import { hostLine, planNetwork } from "./plan.ts";
+} from "./dnsmasq.ts";
+import type { NetworkPlan } from "./bridge.ts";
+import { applyLinks, removeBridge, removeRules, usedSubnets } from "./host.ts";
+import { planNetwork } from "./plan.ts";
+import { hostLine } from "./plan_dnsmasq.ts";
 import type { Networks } from "./service.ts";
 
 export interface NetworkDeps {
@@ -33,18 +39,30 @@ export interface NetworkDeps {
   readonly onError: (what: string, error: unknown) => void;
 }
 
+/** What of a network's row is needed to make the host fit it. */
+export type NetworkShape = Pick<NetworkRow, "id" | "projectId" | "name" | "type" | "config">;
+
+/** ACLs and forwards as they are to be, while the database still has the old ones. */
+export interface RuleChange {
+  readonly acls?: readonly AclRow[];
+  readonly forwards?: readonly Forward[];
+}
+
 export interface NetworkService extends Networks {
-  /** Fill in what `auto` stands for, and defaults of a new bridge. @throws {Fault} bad_request, conflict */
+  /**
+   * Fill in what `auto` stands for, and defaults of a new bridge; check it all.
+   *
+   * @throws {Fault} bad_request, conflict
+   */
   complete(
-    config: Readonly<Record<string, string>>,
+    network: Omit<NetworkShape, "id">,
     before: Readonly<Record<string, string>> | undefined,
   ): Promise<Record<string, string>>;
   /** Make the host what the configuration says; the old state is restored if it fails. */
-  bringUp(
-    network: Pick<NetworkRow, "name" | "config">,
-    before?: Pick<NetworkRow, "name" | "config">,
-  ): Promise<void>;
-  takeDown(name: string): Promise<void>;
+  bringUp(network: NetworkShape, before?: NetworkShape): Promise<void>;
+  takeDown(network: Pick<NetworkShape, "name" | "type">): Promise<void>;
+  /** Only the firewall rules, with ACLs and forwards as in `change`. */
+  refreshRules(network: NetworkShape, change: RuleChange): Promise<void>;
   directory(name: string): HostPath;
 }
 
@@ -52,32 +70,34 @@ export function createNetworks({ paths, db, onError }: NetworkDeps): NetworkServ
   const locks = new LockTable();
   const directory = (name: string) => networkDirectory(paths.root, name);
 
-  const apply = async (network: Pick<NetworkRow, "name" | "config">) => {
-    const plan = planNetwork({
+  const plan = async (network: NetworkShape, change: RuleChange = {}): Promise<NetworkPlan> => {
+    const wanted = listOf(network.config["security.acls"]);
+    const [acls, forwards] = await db.read(async (tx) => [
+      change.acls ?? (wanted.length === 0 ? [] : await listAcls(tx, network.projectId)),
+      change.forwards ?? await listForwards(tx, network.id),
+    ]);
+    return planNetwork({
       ...network,
       directory: directory(network.name),
       user: await dnsmasqUser(),
+      acls: acls.filter(({ name }) => wanted.includes(name)),
+      forwards,
     });
-    await applyLinks(plan, network.name);
-    await applyRules(plan);
-    const running = await findDnsmasq(directory(network.name));
-    const raw = (network.config["raw.dnsmasq"] ?? "") + "\n";
-    const oldRaw = await Deno.readTextFile(`${directory(network.name)}/dnsmasq.raw`).catch(() =>
-      ""
-    );
-    const isSame = running !== undefined && plan.dnsmasq !== undefined && raw === oldRaw &&
-      (await dnsmasqArguments(running)).join("\0") === plan.dnsmasq.join("\0");
-    if (isSame) return;
-    await stopDnsmasq(directory(network.name));
-    if (plan.dnsmasq !== undefined) {
-      await startDnsmasq(directory(network.name), plan.dnsmasq, raw);
-    }
   };
 
-  const takeDown = async (name: string) => {
+  const apply = async (network: NetworkShape) => {
+    if (network.type !== "bridge") return await requireParent(network);
+    const planned = await plan(network);
+    await applyLinks(planned, network.name);
+    await applyRuleset(planned.nft);
+    await applyDnsmasq(directory(network.name), planned, network.config["raw.dnsmasq"] ?? "");
+  };
+
+  const takeDown = async ({ name, type }: Pick<NetworkShape, "name" | "type">) => {
+    if (type !== "bridge") return;
     await stopDnsmasq(directory(name));
     await removeRules(name);
-    await removeLink(name);
+    await removeBridge(name);
   };
 
   const find = async (project: string, name: string) =>
@@ -90,25 +110,33 @@ export function createNetworks({ paths, db, onError }: NetworkDeps): NetworkServ
     directory,
     require: find,
     find: (project, name) => find(project, name).catch(ignoreNotFound),
-    complete,
+    complete: (network, before) => complete(db, network, before),
     takeDown,
     async bringUp(network, before) {
       using _turn = await locks.acquire(network.name);
       await using undo = new Undo(onError);
       undo.add(
         "restore network",
-        () => before === undefined ? takeDown(network.name) : apply(before),
+        () => before === undefined ? takeDown(network) : apply(before),
       );
       await apply(network);
+      if (before !== undefined) await releaseExternal(before, network);
       undo.keep();
+    },
+    async refreshRules(network, change) {
+      if (network.type !== "bridge") return;
+      using _turn = await locks.acquire(network.name);
+      await applyRuleset((await plan(network, change)).nft);
     },
     async setHost(network, host) {
       const file = hostFile(directory(network), host);
       await Deno.mkdir(`${directory(network)}/dnsmasq.hosts`, { recursive: true, mode: 0o755 });
       const line = hostLine(host);
-      if (await Deno.readTextFile(file).catch(() => "") === line) return;
+      const old = await Deno.readTextFile(file).catch(() => undefined);
+      if (old === line) return;
       await Deno.writeTextFile(file, line, { mode: 0o644 });
-      // dnsmasq notices new files of its --dhcp-hostsdir by itself.
+      // dnsmasq notices new files of its --dhcp-hostsdir by itself; of changed ones it keeps the old.
+      if (old !== undefined) await reloadDnsmasq(directory(network));
     },
     async removeHost(network, host) {
       const existed = await Deno.remove(hostFile(directory(network), host)).then(
@@ -127,15 +155,51 @@ export function createNetworks({ paths, db, onError }: NetworkDeps): NetworkServ
       }
     },
     async stopAll() {
-      for (const { name } of await db.read((tx) => listNetworks(tx))) {
+      for (const network of await db.read((tx) => listNetworks(tx))) {
         try {
-          await takeDown(name);
+          await takeDown(network);
         } catch (error) {
-          onError(`take down network "${name}"`, error);
+          onError(`take down network "${network.name}"`, error);
         }
       }
     },
   };
+}
+
+/** Start, restart or stop it; one that fits goes on. */
+async function applyDnsmasq(
+  directory: HostPath,
+  plan: NetworkPlan,
+  rawLines: string,
+): Promise<void> {
+  const running = await findDnsmasq(directory);
+  const raw = rawLines + "\n";
+  const oldRaw = await Deno.readTextFile(`${directory}/dnsmasq.raw`).catch(() => "");
+  const isSame = running !== undefined && plan.dnsmasq !== undefined && raw === oldRaw &&
+    (await dnsmasqArguments(running)).join("\0") === plan.dnsmasq.join("\0");
+  if (isSame) return;
+  await stopDnsmasq(directory);
+  if (plan.dnsmasq !== undefined) await startDnsmasq(directory, plan.dnsmasq, raw);
+  if (plan.dnsmasq?.some((one) => one.startsWith("--dhcp-leasefile")) !== true) {
+    await forgetLeases(directory);
+  }
+}
+
+async function requireParent({ config, name }: NetworkShape): Promise<void> {
+  const parent = config["parent"] ?? "";
+  if (await linkExists(parent)) return;
+  throw new Fault("bad_request", `Parent interface "${parent}" not found`, {
+    hint: `Network "${name}" needs it.`,
+  });
+}
+
+/** Interfaces that are no longer part of the bridge. */
+async function releaseExternal(before: NetworkShape, after: NetworkShape): Promise<void> {
+  const kept = new Set(listOf(after.config["bridge.external_interfaces"]));
+  for (const link of listOf(before.config["bridge.external_interfaces"])) {
+    if (kept.has(link) || !await linkExists(link)) continue;
+    await run(["ip", "link", "set", "dev", link, "nomaster"]);
+  }
 }
 
 function hostFile(
@@ -146,24 +210,41 @@ function hostFile(
 }
 
 async function complete(
-  config: Readonly<Record<string, string>>,
+  db: Database,
+  network: Omit<NetworkShape, "id">,
   before: Readonly<Record<string, string>> | undefined,
 ): Promise<Record<string, string>> {
+  const { name, type, config, projectId } = network;
   const next: Record<string, string> = { ...config };
-  if (before === undefined) {
+  if (type === "bridge" && before === undefined) {
     // A new bridge gets addresses and NAT unless it says otherwise.
     for (const key of ["ipv4", "ipv6"]) {
       next[`${key}.address`] ??= "auto";
       if (next[`${key}.address`] === "auto") next[`${key}.nat`] ??= "true";
     }
-    next["volatile.bridge.hwaddr"] ??= randomHwaddr();
   }
-  checkNetworkConfig(next);
+  if (type === "bridge") next["volatile.bridge.hwaddr"] ??= randomHwaddr();
+  checkNetworkConfig(name, type, next);
+  await requireAcls(db, projectId, listOf(next["security.acls"]));
   const isAuto = ["ipv4.address", "ipv6.address"].some((key) => next[key] === "auto");
   const used = isAuto ? await usedSubnets() : [];
   if (next["ipv4.address"] === "auto") next["ipv4.address"] = freeV4(used);
   if (next["ipv6.address"] === "auto") next["ipv6.address"] = freeV6(used);
   return next;
+}
+
+async function requireAcls(
+  db: Database,
+  projectId: number,
+  wanted: readonly string[],
+): Promise<void> {
+  if (wanted.length === 0) return;
+  const names = (await db.read((tx) => listAcls(tx, projectId))).map(({ name }) => name);
+  const missing = wanted.find((name) => !names.includes(name));
+  if (missing === undefined) return;
+  throw new Fault("bad_request", `Network ACL "${missing}" does not exist`, {
+    hint: `lxc network acl create ${missing}`,
+  });
 }
 
 function ignoreNotFound(error: unknown): undefined {

@@ -1,120 +1,155 @@
-/** The effects of a plan: links by ip(8), rules by nft(8), sysctls, one dnsmasq per network. */
-import { type HostPath, hostPath, pid as brandPid } from "#base/brand.ts";
-import { parseSubnet, type Subnet } from "#base/ip.ts";
+/** The effects of a plan on the host: links by ip(8), rules by nft(8), sysctls. */
+import { Fault } from "#base/errors.ts";
+import { formatAddress, networkOf, parseSubnet, type Subnet } from "#base/ip.ts";
+import {
+  ipBatch,
+  ipJson,
+  type IpLink,
+  type IpRoute,
+  linkExists,
+  portsOf,
+  removeLink,
+  writeSysctl,
+} from "#daemon/host/links.ts";
+import { applyRuleset } from "#daemon/host/nft.ts";
 import { run } from "#daemon/host/run.ts";
-import { processEnd } from "#ffi/libc/exit_watch.ts";
-import { openPidfd, signalPidfd } from "#ffi/libc/process.ts";
-import { type NetworkPlan, removalRules } from "./plan.ts";
-
-const SIGTERM = 15;
-
-export async function linkExists(name: string): Promise<boolean> {
-  return await Deno.stat(`/sys/class/net/${name}`).then(() => true, () => false);
-}
-
-/** Names of the host's interfaces. */
-export async function hostLinks(): Promise<string[]> {
-  const entries = await Array.fromAsync(Deno.readDir("/sys/class/net"));
-  return entries.map(({ name }) => name).filter((name) => name !== "bonding_masters").toSorted();
-}
+import type { NetworkPlan } from "./bridge.ts";
+import { removalRules } from "./plan_rules.ts";
 
 /** Subnets in use: addresses and routes of the host. */
 export async function usedSubnets(): Promise<Subnet[]> {
   const texts: string[] = [];
   for (const family of ["-4", "-6"]) {
-    const routes = JSON.parse(
-      await run(["ip", family, "-json", "route", "show", "table", "all"]) || "[]",
-    );
-    texts.push(...routes.map((one: { dst: string }) => one.dst));
+    const routes = await ipJson<IpRoute>(family, "route", "show", "table", "all");
+    texts.push(...routes.map(({ dst }) => dst));
   }
-  return texts.filter((text) => text !== "default").map((text) =>
-    parseSubnet(text.includes("/") ? text : `${text}/${text.includes(":") ? 128 : 32}`)
-  ).filter((subnet) => subnet !== undefined);
+  return texts.filter((text) => text !== "default").map(asSubnet)
+    .filter((subnet) => subnet !== undefined);
 }
 
+function asSubnet(text: string): Subnet | undefined {
+  return parseSubnet(text.includes("/") ? text : `${text}/${text.includes(":") ? 128 : 32}`);
+}
+
+/** Make the bridge what the plan says. What fits already stays untouched, and with it foreign routes. */
 export async function applyLinks(plan: NetworkPlan, name: string): Promise<void> {
-  const lines = plan.links.filter((line, index) => index > 0 || !line.startsWith("link add"));
-  if (!await linkExists(name)) await run(["ip", "link", "add", "name", name, "type", "bridge"]);
+  if (!await linkExists(name)) {
+    await run(["ip", "link", "add", "name", name, "type", "bridge"]);
+    await enableVlanFiltering(name);
+  }
   for (const [path, value] of plan.sysctls) await writeSysctl(path, value);
-  await run(["ip", "-batch", "-"], { stdin: lines.join("\n") + "\n" });
+  const lines = [
+    `link set dev ${name} mtu ${plan.mtu}`,
+    ...(plan.hwaddr === undefined ? [] : [`link set dev ${name} address ${plan.hwaddr}`]),
+    `link set dev ${name} up`,
+    ...await addressChanges(plan, name),
+    ...await routeChanges(plan, name),
+  ];
+  await ipBatch(lines);
+  await applyTunnels(plan, name);
+  await applyExternal(plan, name);
 }
 
-async function writeSysctl(path: string, value: string): Promise<void> {
-  try {
-    await Deno.writeTextFile(`/proc/sys/${path}`, value, { create: false });
-  } catch (error) {
-    // Ignored: a kernel without IPv6 has no such file.
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+/** LXD's bridges filter VLANs, where the kernel can. */
+async function enableVlanFiltering(name: string): Promise<void> {
+  for (const [file, value] of [["vlan_filtering", "1"], ["default_pvid", "1"]] as const) {
+    await Deno.writeTextFile(`/sys/class/net/${name}/bridge/${file}`, value, { create: false })
+      .catch(() => undefined); // Ignored: a kernel without VLAN filtering.
   }
 }
 
-export async function applyRules(plan: NetworkPlan): Promise<void> {
-  await run(["nft", "-f", "-"], { stdin: plan.nft });
+async function addressChanges(plan: NetworkPlan, name: string): Promise<string[]> {
+  const [link] = await ipJson<IpLink>("address", "show", "dev", name);
+  const canonical = (one: string) => {
+    const subnet = parseSubnet(one);
+    return subnet === undefined
+      ? one
+      : `${formatAddress(subnet.family, subnet.address)}/${subnet.prefix}`;
+  };
+  const wanted = new Set(plan.addresses.map(canonical));
+  const present = (link?.addr_info ?? []).filter(({ scope }) => scope === "global")
+    .map(({ local, prefixlen }) => canonical(`${local}/${prefixlen}`));
+  return [
+    ...present.filter((one) => !wanted.has(one)).map((one) => `address del ${one} dev ${name}`),
+    ...[...wanted].filter((one) => !present.includes(one)).map((one) =>
+      `address add ${one} dev ${name}${one.includes(":") ? " nodad" : ""}`
+    ),
+  ];
+}
+
+async function routeChanges(plan: NetworkPlan, name: string): Promise<string[]> {
+  const wanted = plan.routes.map((text) => {
+    const subnet = parseSubnet(text);
+    return subnet === undefined
+      ? text
+      : `${formatAddress(subnet.family, networkOf(subnet))}/${subnet.prefix}`;
+  });
+  const lines: string[] = [];
+  for (const family of ["-4", "-6"]) {
+    const routes = await ipJson<IpRoute>(family, "route", "show", "dev", name, "proto", "static");
+    for (const { dst } of routes) {
+      const full = dst.includes("/") ? dst : `${dst}/${dst.includes(":") ? 128 : 32}`;
+      if (!wanted.includes(full)) lines.push(`route del ${dst} dev ${name} proto static`);
+    }
+  }
+  return [...lines, ...wanted.map((one) => `route replace ${one} dev ${name} proto static`)];
+}
+
+async function applyTunnels(plan: NetworkPlan, name: string): Promise<void> {
+  const wanted = new Set(plan.tunnels.map(({ link }) => link));
+  for (const port of await portsOf(name)) {
+    const isTunnel = port.startsWith(`${name}-`) && await tunnelKind(port);
+    if (isTunnel && !wanted.has(port)) await removeLink(port);
+  }
+  for (const tunnel of plan.tunnels) {
+    // Made anew: most options of a tunnel can't be changed.
+    await removeLink(tunnel.link);
+    try {
+      await run(["ip", "link", "add", "name", tunnel.link, ...tunnel.arguments]);
+      await run(["ip", "link", "set", "dev", tunnel.link, "mtu", plan.mtu, "master", name, "up"]);
+    } catch (error) {
+      throw new Fault("bad_request", `Failed to create tunnel "${tunnel.link}": ${reason(error)}`, {
+        cause: error,
+        hint: `Does the kernel have ${tunnel.protocol}?`,
+      });
+    }
+  }
+}
+
+async function tunnelKind(link: string): Promise<boolean> {
+  const [one] = await ipJson<IpLink>("-details", "link", "show", "dev", link);
+  return ["vxlan", "gretap"].includes(one?.linkinfo?.info_kind ?? "");
+}
+
+async function applyExternal(plan: NetworkPlan, name: string): Promise<void> {
+  const ports = await portsOf(name);
+  for (const link of plan.external) {
+    if (!await linkExists(link)) {
+      throw new Fault("bad_request", `Failed to find external interface "${link}"`);
+    }
+    if (ports.includes(link)) continue;
+    const [one] = await ipJson<IpLink>("address", "show", "dev", link);
+    if ((one?.addr_info ?? []).some(({ scope }) => scope === "global")) {
+      throw new Fault("bad_request", "Only unconfigured network interfaces can be bridged", {
+        hint: `"${link}" has addresses: remove them first.`,
+      });
+    }
+    await run(["ip", "link", "set", "dev", link, "master", name, "up"]);
+  }
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 export async function removeRules(name: string): Promise<void> {
-  await run(["nft", "-f", "-"], { stdin: removalRules(name) });
+  await applyRuleset(removalRules(name));
 }
 
-export async function removeLink(name: string): Promise<void> {
-  if (await linkExists(name)) await run(["ip", "link", "delete", "dev", name]);
-}
-
-/** Start dnsmasq; it puts itself into the background and outlives the daemon. */
-export async function startDnsmasq(
-  directory: HostPath,
-  argv: readonly string[],
-  raw: string,
-): Promise<void> {
-  await Deno.mkdir(`${directory}/dnsmasq.hosts`, { recursive: true, mode: 0o755 });
-  await Deno.chmod(directory, 0o711);
-  await Deno.writeTextFile(`${directory}/dnsmasq.raw`, raw);
-  const leases = `${directory}/dnsmasq.leases`;
-  await Deno.writeTextFile(leases, "", { append: true, mode: 0o644 });
-  await run(["dnsmasq", ...argv]);
-}
-
-/** The running dnsmasq of a network: by its pid file, and only if it really is ours. */
-export async function findDnsmasq(directory: HostPath): Promise<number | undefined> {
-  const text = await Deno.readTextFile(`${directory}/dnsmasq.pid`).catch(() => "");
-  const pid = Number(text.trim());
-  if (!Number.isInteger(pid) || pid < 2) return undefined;
-  const argv = await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "");
-  return /^([^\0]*\/)?dnsmasq\0/.test(argv) && argv.includes(`--pid-file=${directory}/dnsmasq.pid`)
-    ? pid
-    : undefined;
-}
-
-/** Arguments that the running dnsmasq was started with. */
-export async function dnsmasqArguments(pid: number): Promise<string[]> {
-  const text = await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "");
-  return text.split("\0").slice(1, -1);
-}
-
-export async function stopDnsmasq(directory: HostPath): Promise<void> {
-  const pid = await findDnsmasq(directory);
-  if (pid === undefined) return;
-  using pidfd = openPidfd(brandPid(pid));
-  using end = processEnd(brandPid(pid));
-  signalPidfd(pidfd.fd, SIGTERM);
-  await end.ended;
-  await Deno.remove(`${directory}/dnsmasq.pid`).catch(() => undefined);
-}
-
-/** SIGHUP makes dnsmasq read its hosts again. */
-export async function reloadDnsmasq(directory: HostPath): Promise<void> {
-  const pid = await findDnsmasq(directory);
-  if (pid === undefined) return;
-  using pidfd = openPidfd(brandPid(pid));
-  signalPidfd(pidfd.fd, 1);
-}
-
-/** User for dnsmasq: "lxd" where there is one, else "nobody". */
-export async function dnsmasqUser(): Promise<string> {
-  const text = await Deno.readTextFile("/etc/passwd").catch(() => "");
-  return /^lxd:/m.test(text) ? "lxd" : "nobody";
-}
-
-export function networkDirectory(root: HostPath, name: string): HostPath {
-  return hostPath(`${root}/networks/${name}`);
+/** A bridge goes with its tunnels; other ports are set free. */
+export async function removeBridge(name: string): Promise<void> {
+  for (const port of await portsOf(name)) {
+    if (port.startsWith(`${name}-`) && await tunnelKind(port)) await removeLink(port);
+  }
+  await removeLink(name);
 }

@@ -1,35 +1,15 @@
 /** State of one interface of the host. */
-import { run } from "#daemon/host/run.ts";
-
-interface IpLink {
-  readonly address?: string;
-  readonly mtu: number;
-  readonly flags: readonly string[];
-  readonly addr_info?: readonly {
-    readonly family: string;
-    readonly local: string;
-    readonly prefixlen: number;
-    readonly scope: string;
-  }[];
-  readonly stats64?: {
-    readonly rx: { readonly bytes: number; readonly packets: number };
-    readonly tx: { readonly bytes: number; readonly packets: number };
-  };
-  readonly linkinfo?: { readonly info_kind?: string; readonly info_data?: Record<string, unknown> };
-}
+import { ipJson, type IpLink, portsOf } from "#daemon/host/links.ts";
 
 export async function readInterface(name: string) {
-  const text = await run([
-    "ip",
-    "-json",
+  const [link] = await ipJson<IpLink>(
     "-details",
     "-statistics",
     "address",
     "show",
     "dev",
     name,
-  ]);
-  const [link] = JSON.parse(text) as IpLink[];
+  );
   if (link === undefined) throw new Error(`no interface "${name}"`);
   const isLoopback = link.flags.includes("LOOPBACK");
   const kind = link.linkinfo?.info_kind;
@@ -48,10 +28,10 @@ export async function readInterface(name: string) {
       scope: one.scope === "host" ? "local" : one.scope,
     })),
     counters: {
-      bytes_received: link.stats64?.rx.bytes ?? 0,
-      bytes_sent: link.stats64?.tx.bytes ?? 0,
-      packets_received: link.stats64?.rx.packets ?? 0,
-      packets_sent: link.stats64?.tx.packets ?? 0,
+      bytes_received: link.stats64?.rx["bytes"] ?? 0,
+      bytes_sent: link.stats64?.tx["bytes"] ?? 0,
+      packets_received: link.stats64?.rx["packets"] ?? 0,
+      packets_sent: link.stats64?.tx["packets"] ?? 0,
     },
     hwaddr: isLoopback ? "" : link.address ?? "",
     mtu: link.mtu,
@@ -66,13 +46,13 @@ export async function readInterface(name: string) {
 
 async function bridgeState(name: string, link: IpLink) {
   const data = link.linkinfo?.info_data ?? {};
-  const ports = await Array.fromAsync(Deno.readDir(`/sys/class/net/${name}/brif`)).catch(() => []);
+  const ports = await portsOf(name);
   return {
     id: String(data["bridge_id"] ?? "").replaceAll(":", ""),
     stp: Number(data["stp_state"] ?? 0) !== 0,
     forward_delay: Number(data["forward_delay"] ?? 0),
     vlan_default: 0,
     vlan_filtering: Number(data["vlan_filtering"] ?? 0) !== 0,
-    upper_devices: ports.map(({ name: port }) => port).toSorted(),
+    upper_devices: ports.toSorted(),
   };
 }

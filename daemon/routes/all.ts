@@ -21,6 +21,8 @@ import instanceRoutes from "./instances.ts";
 import instanceStateRoutes from "./instance_state.ts";
 import instanceSnapshotRoutes from "./instance_snapshots.ts";
 import { internalRoutes, type Lifetime } from "./internal.ts";
+import { networkAclRoutes } from "./network_acls.ts";
+import { networkForwardRoutes } from "./network_forwards.ts";
 import { networkRoutes } from "./networks.ts";
 import { operationRoutes } from "./operations.ts";
 import profileRoutes from "./profiles.ts";
@@ -62,6 +64,8 @@ export function allRoutes(deps: RouteDeps): readonly BoundRoute[] {
     ...instanceLogRoutes,
     ...instanceMetadataRoutes,
     ...networkRoutes(deps.networks),
+    ...networkAclRoutes(deps.networks),
+    ...networkForwardRoutes(deps.networks),
     ...storagePoolRoutes(deps.storage),
     ...storageVolumeRoutes(deps.storage),
     ...warningRoutes,

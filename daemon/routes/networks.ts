@@ -10,7 +10,7 @@ import {
   postNetworks,
   putNetwork,
 } from "#api/routes/networks.ts";
-import { checkInterfaceName } from "#api/config/network_keys.ts";
+import { checkInterfaceName, NETWORK_TYPES } from "#api/config/network_keys.ts";
 import { Fault } from "#base/errors.ts";
 import { writeConfig } from "#daemon/db/config.ts";
 import { getNetwork, insertNetwork, listNetworks, type NetworkRow } from "#daemon/db/networks.ts";
@@ -20,7 +20,7 @@ import { type BoundRoute, type Call, created, handle, sync } from "#daemon/http/
 import { list, projectSuffix } from "#daemon/http/list.ts";
 import type { InstanceUse } from "#daemon/instances/service.ts";
 import { type NetworkService, refuseTakenName } from "#daemon/networks/create.ts";
-import { hostLinks, linkExists } from "#daemon/networks/host.ts";
+import { hostLinks, linkExists } from "#daemon/host/links.ts";
 import { listLeases, readLeaseFile } from "#daemon/networks/leases.ts";
 import { readInterface } from "#daemon/networks/state.ts";
 import type { Services } from "#daemon/services.ts";
@@ -117,8 +117,8 @@ export function networkRoutes(networks: NetworkService): BoundRoute[] {
       ? { ...row.config, ...body.config }
       : { ...(kept === undefined ? {} : { "volatile.bridge.hwaddr": kept }), ...body.config };
     const given = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== ""));
-    const config = await networks.complete(given, row.config);
-    await networks.bringUp({ name: row.name, config }, row);
+    const config = await networks.complete({ ...row, config: given }, row.config);
+    await networks.bringUp({ ...row, config }, row);
     await services.db.write(async (tx) => {
       await writeConfig(tx, "networks", row.id, config);
       const description = body.description ?? (isPatch ? row.description : "");
@@ -148,10 +148,10 @@ export function networkRoutes(networks: NetworkService): BoundRoute[] {
       return list(call, all, ({ name }) => `/1.0/networks/${name}${suffix}`);
     }),
     handle(postNetworks, async (services, { body, query, caller }) => {
-      const type = body.type || "bridge";
-      if (type !== "bridge") {
-        throw new Fault("bad_request", `network type "${type}" is not supported`, {
-          hint: "This version manages networks of type bridge.",
+      const type = NETWORK_TYPES.find((one) => one === (body.type || "bridge"));
+      if (type === undefined) {
+        throw new Fault("bad_request", `Unknown network type "${body.type}"`, {
+          hint: `There are ${NETWORK_TYPES.join(", ")}.`,
         });
       }
       checkInterfaceName(body.name);
@@ -160,20 +160,16 @@ export function networkRoutes(networks: NetworkService): BoundRoute[] {
       if (taken.some(({ name }) => name === body.name)) {
         throw new Fault("bad_request", "The network already exists");
       }
-      await refuseTakenName(body.name);
-      const config = await networks.complete(body.config ?? {}, undefined);
-      await networks.bringUp({ name: body.name, config });
+      if (type === "bridge") await refuseTakenName(body.name);
+      const wish = { name: body.name, type, projectId: owner.id };
+      const config = await networks.complete({ ...wish, config: body.config ?? {} }, undefined);
+      await networks.bringUp({ ...wish, id: 0, config });
       try {
         await services.db.write((tx) =>
-          insertNetwork(tx, {
-            projectId: owner.id,
-            name: body.name,
-            description: body.description ?? "",
-            config,
-          })
+          insertNetwork(tx, { ...wish, description: body.description ?? "", config })
         );
       } catch (error) {
-        await networks.takeDown(body.name);
+        await networks.takeDown(wish);
         throw error;
       }
       const source = `/1.0/networks/${body.name}${projectSuffix(query.project)}`;
@@ -196,14 +192,14 @@ export function networkRoutes(networks: NetworkService): BoundRoute[] {
       checkInterfaceName(body.name);
       const row = await managed(services, query.project, params.name);
       await refuseUsed(services, row.name);
-      await refuseTakenName(body.name);
-      await networks.takeDown(row.name);
+      if (row.type === "bridge") await refuseTakenName(body.name);
+      await networks.takeDown(row);
       await Deno.rename(networks.directory(row.name), networks.directory(body.name))
         .catch(() => undefined);
       await services.db.write((tx) =>
         tx.run("UPDATE networks SET name = ? WHERE id = ?", body.name, row.id)
       );
-      await networks.bringUp({ name: body.name, config: row.config });
+      await networks.bringUp({ ...row, name: body.name });
       const source = `/1.0/networks/${body.name}${projectSuffix(query.project)}`;
       const { project } = query;
       services.events.lifecycle({ action: "network-renamed", source, project, caller });
@@ -212,7 +208,7 @@ export function networkRoutes(networks: NetworkService): BoundRoute[] {
     handle(deleteNetwork, async (services, { params, query, caller }) => {
       const row = await managed(services, query.project, params.name);
       await refuseUsed(services, row.name);
-      await networks.takeDown(row.name);
+      await networks.takeDown(row);
       await services.db.write((tx) => tx.run("DELETE FROM networks WHERE id = ?", row.id));
       await Deno.remove(networks.directory(row.name), { recursive: true }).catch(() => undefined);
       const source = `/1.0/networks/${row.name}${projectSuffix(query.project)}`;

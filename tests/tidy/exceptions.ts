@@ -19,7 +19,7 @@ export const CONSTRUCTS_HERE: Readonly<Record<string, string>> = {
   "api/client.ts: JSON.parse() as": "the shape is looked at in the next line",
   "daemon/http/websocket.ts: setInterval":
     "pings are wanted by the clock: they keep idle links open",
-  "daemon/networks/state.ts: JSON.parse() as": "the output of ip(8) is an interface of its own",
+  "daemon/host/links.ts: JSON.parse() as": "the output of ip(8) is an interface of its own",
 };
 
 /** "file -> import" across folders or storeys. */
@@ -27,7 +27,6 @@ export const IMPORTS: Readonly<Record<string, string>> = {
   "daemon/db/instances.ts -> daemon/instances/expand.ts": "pure: profiles and config, merged",
   "daemon/db/instances_snapshots.ts -> daemon/instances/expand.ts": "pure, as above",
   "daemon/devices/nic.ts -> daemon/networks/auto_subnet.ts": "pure: a random hardware address",
-  "daemon/devices/nic.ts -> daemon/networks/host.ts": "asks the kernel whether a link exists",
   "daemon/images/import.ts -> daemon/http/list.ts": "the project in an URL of the API",
   "daemon/images/remove.ts -> daemon/http/list.ts": "the project in an URL of the API",
   "daemon/instances/context.ts -> daemon/http/list.ts": "the project in an URL of the API",

@@ -52,7 +52,8 @@ export async function startInstanceDaemon(
   };
 }
 
-async function setUp(api: Api, subnet: number): Promise<void> {
+/** A pool, a bridge, a default profile that uses both, and the image "busybox". */
+export async function setUp(api: Api, subnet: number): Promise<void> {
   await api.do("POST", "/1.0/storage-pools", { name: "default", driver: "dir" });
   await api.do("POST", "/1.0/networks", {
     name: "testbr0",

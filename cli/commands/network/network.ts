@@ -6,7 +6,11 @@ import { shape } from "#cli/output/shape.ts";
 import { sortRows } from "#cli/output/sort.ts";
 import { render } from "#cli/output/table.ts";
 import { addDevice, configVerbs, removeDevice } from "#cli/commands/config_verbs.ts";
+import { ACL_COMMANDS } from "./acl.ts";
+import { FORWARD_COMMANDS } from "./forward.ts";
 import { networkInfo, type NetworkState } from "./info.ts";
+import { PEER_COMMANDS } from "./peer.ts";
+import { ZONE_COMMANDS } from "./zone.ts";
 
 export interface Network {
   readonly name: string;
@@ -42,6 +46,10 @@ type: bridge
 Note that only the configuration can be changed.`;
 
 export const NETWORK_COMMANDS: readonly Command[] = [
+  ...ACL_COMMANDS,
+  ...FORWARD_COMMANDS,
+  ...PEER_COMMANDS,
+  ...ZONE_COMMANDS,
   group("network", "Manage and attach instances to networks"),
   ...configVerbs({
     words: "network",
