@@ -11,7 +11,7 @@ import {
   socketGroup,
 } from "./bootstrap.ts";
 import { serverConfigStore } from "./db/server_config.ts";
-import { nic } from "./devices/nic.ts";
+import { nic } from "./devices/nic/nic.ts";
 import { FilesPool } from "./guest/files/pool.ts";
 import { readFacts } from "./host/facts.ts";
 import { createIdentify } from "./http/auth.ts";

@@ -98,6 +98,11 @@ export interface ValidateContext {
   /** undefined for a profile. */
   readonly instance: string | undefined;
   readonly services: DeviceServices;
+  /**
+   * Names of devices that the user sets now: no other instance may have their addresses. Copies and
+   * restored instances may; they can't start then.
+   */
+  readonly mustBeUnique?: ReadonlySet<string>;
   /** All expanded devices, for rules across devices (paths, addresses). */
   readonly devices: Readonly<Record<string, DeviceConfig>>;
 }

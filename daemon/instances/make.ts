@@ -109,6 +109,7 @@ export async function planCreation(
     instance: name,
     services: ctx.devices,
     expanded: expandedDevices,
+    ...(isNew(body) ? { mustBeUnique: new Set(Object.keys(expandedDevices)) } : {}),
   });
   requireRootDisk(expandedDevices);
   return {
@@ -378,4 +379,9 @@ async function copySnapshotRows(
     const { description, config } = row ?? { description: "", config: {} };
     await insertVolumeSnapshot(tx, to, { ...one, description, config });
   }
+}
+
+/** Copies may have the addresses of what they were copied from: they can't start beside it. */
+function isNew(body: InstancesPost): boolean {
+  return ["image", "none", ""].includes(body.source?.type ?? "");
 }

@@ -60,7 +60,9 @@ export async function changeInstance(
     isEphemeral: wish.isEphemeral,
     architecture: wish.architecture,
   };
-  await checkRecord(ctx, before, next);
+  const diff = diffDevices(before.expandedDevices, next.expandedDevices);
+  const mustBeUnique = new Set([...Object.keys(diff.added), ...Object.keys(diff.changed)]);
+  await checkRecord(ctx, before, next, mustBeUnique);
   await using undo = new Undo((step, error) => ctx.onError(`undo of update: ${step}`, error));
   const volatile = await applyChange(ctx, before, next, undo);
   const stored = { ...config, ...volatile.changes };
@@ -123,6 +125,7 @@ export async function checkRecord(
   ctx: InstanceContext,
   before: InstanceRecord,
   next: InstanceRecord,
+  mustBeUnique: ReadonlySet<string> = new Set(),
 ): Promise<void> {
   checkInstanceConfig(next.config, "instance");
   checkInstanceConfig(next.expandedConfig, "instance");
@@ -133,6 +136,7 @@ export async function checkRecord(
     instance: next.name,
     services: ctx.devices,
     expanded: next.expandedDevices,
+    mustBeUnique,
   });
   requireRootDisk(next.expandedDevices);
   const [oldRoot, newRoot] = [

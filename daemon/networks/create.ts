@@ -31,7 +31,10 @@ import type { NetworkPlan } from "./bridge.ts";
 import { applyLinks, removeBridge, removeRules, usedSubnets } from "./host.ts";
 import { planNetwork } from "./plan.ts";
 import { hostLine } from "./plan_dnsmasq.ts";
-import type { Networks } from "./service.ts";
+import { allocateAddress } from "./allocate.ts";
+import { readLeaseFile } from "./leases.ts";
+import { nicsOn } from "./nics.ts";
+import type { Networks, NicRef } from "./service.ts";
 
 export interface NetworkDeps {
   readonly paths: Paths;
@@ -128,6 +131,24 @@ export function createNetworks({ paths, db, onError }: NetworkDeps): NetworkServ
       using _turn = await locks.acquire(network.name);
       await applyRuleset((await plan(network, change)).nft);
     },
+    findBridge: (link) =>
+      db.read(async (tx) =>
+        (await listNetworks(tx)).find(({ name, type }) => type === "bridge" && name === link)
+      ),
+    nicsOn: (network) => db.read((tx) => nicsOn(tx, network)),
+    async allocate(network, owner, families) {
+      const folder = directory(network.name);
+      const taken = await knownAddresses(folder, hostFile(folder, owner));
+      const leases = await readLeaseFile(folder);
+      const { config } = network;
+      const found = families.map((family) =>
+        [
+          `ipv${family}`,
+          allocateAddress({ config, family, hwaddr: owner.hwaddr, leases, taken }),
+        ] as const
+      );
+      return Object.fromEntries(found.filter(([, address]) => address !== undefined));
+    },
     async setHost(network, host) {
       const file = hostFile(directory(network), host);
       await Deno.mkdir(`${directory(network)}/dnsmasq.hosts`, { recursive: true, mode: 0o755 });
@@ -202,11 +223,23 @@ async function releaseExternal(before: NetworkShape, after: NetworkShape): Promi
   }
 }
 
-function hostFile(
-  directory: HostPath,
-  host: { project: string; instance: string; device: string },
-): string {
-  return `${directory}/dnsmasq.hosts/${inProject(host.project, host.instance)}.${host.device}`;
+function hostFile(directory: HostPath, host: NicRef): string {
+  const name = `${inProject(host.project, host.instance)}.${host.device.replaceAll("/", "-")}`;
+  return `${directory}/dnsmasq.hosts/${name}`;
+}
+
+/** Addresses in dnsmasq.hosts, but for those of one file. */
+async function knownAddresses(directory: HostPath, own: string): Promise<Set<string>> {
+  const found = new Set<string>();
+  const entries = await Array.fromAsync(Deno.readDir(`${directory}/dnsmasq.hosts`))
+    .catch(() => []); // Ignored: there are none yet.
+  for (const { name } of entries) {
+    const file = `${directory}/dnsmasq.hosts/${name}`;
+    if (file === own) continue;
+    const text = await Deno.readTextFile(file).catch(() => "");
+    for (const part of text.trim().split(",")) found.add(part.replace(/^\[|\]$/g, ""));
+  }
+  return found;
 }
 
 async function complete(

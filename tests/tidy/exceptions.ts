@@ -26,7 +26,8 @@ export const CONSTRUCTS_HERE: Readonly<Record<string, string>> = {
 export const IMPORTS: Readonly<Record<string, string>> = {
   "daemon/db/instances.ts -> daemon/instances/expand.ts": "pure: profiles and config, merged",
   "daemon/db/instances_snapshots.ts -> daemon/instances/expand.ts": "pure, as above",
-  "daemon/devices/nic.ts -> daemon/networks/auto_subnet.ts": "pure: a random hardware address",
+  "daemon/devices/nic/names.ts -> daemon/networks/auto_subnet.ts":
+    "pure: a random hardware address",
   "daemon/images/import.ts -> daemon/http/list.ts": "the project in an URL of the API",
   "daemon/images/remove.ts -> daemon/http/list.ts": "the project in an URL of the API",
   "daemon/instances/context.ts -> daemon/http/list.ts": "the project in an URL of the API",

@@ -1,0 +1,105 @@
+/** An interface that shares its parent's MAC address, told apart by IP address. liblxc makes it. */
+import { Fault } from "#base/errors.ts";
+import { parseAddress, parseSubnet } from "#base/ip.ts";
+import { listOf } from "#base/list.ts";
+import { ipBatch, linkExists } from "#daemon/host/links.ts";
+import { run } from "#daemon/host/run.ts";
+import { invalidDevice } from "#daemon/devices/check_keys.ts";
+import type { Nic, NicKind } from "./kind.ts";
+import { forgetRunning, interfaceName, randomName } from "./names.ts";
+import { claimParent, releaseParent } from "./parent.ts";
+import { mtuOf } from "./veth.ts";
+import { vlanLink } from "./vlan.ts";
+
+const FAMILIES = [4, 6] as const;
+
+const modeOf = ({ config }: Pick<Nic, "config">) => config["mode"] || "l3s";
+
+/** @throws {Fault} bad_request if the kernel has no ipvlan. */
+async function requireIpvlan(parent: string): Promise<void> {
+  const probe = randomName("ipv");
+  try {
+    await run(["ip", "link", "add", "name", probe, "link", parent, "type", "ipvlan"]);
+  } catch (error) {
+    throw new Fault("bad_request", "The kernel can't make ipvlan interfaces on this parent", {
+      cause: error,
+      hint: "It needs CONFIG_IPVLAN; the nictypes routed and macvlan are near to it.",
+    });
+  }
+  await run(["ip", "link", "delete", "dev", probe]);
+}
+
+/** Routes of the host in a table of their own lead to the parent's local addresses. */
+async function hostRoutes(nic: Nic, verb: "replace" | "del"): Promise<void> {
+  const link = vlanLink(nic.parent, nic.config["vlan"]);
+  for (const family of FAMILIES) {
+    const table = nic.config[`ipv${family}.host_table`] ?? "";
+    if (table === "") continue;
+    for (const one of listOf(nic.config[`ipv${family}.address`])) {
+      const address = `${one.split("/")[0]}/${family === 4 ? 32 : 128}`;
+      const line = `route ${verb} ${address} dev ${link} proto boot table ${table}`;
+      if (verb === "replace") await ipBatch([line]);
+      // Ignored: it went with the parent.
+      else await ipBatch([line]).catch(() => undefined);
+    }
+  }
+}
+
+async function leave(nic: Nic): Promise<void> {
+  await hostRoutes(nic, "del");
+  const link = vlanLink(nic.parent, nic.config["vlan"]);
+  if (modeOf(nic) === "l3s" && await linkExists(link)) {
+    for (const one of FAMILIES.flatMap((family) => listOf(nic.config[`ipv${family}.address`]))) {
+      const proxy = ["ip", "neigh", "del", "proxy", one.split("/")[0] ?? "", "dev", link];
+      await run(proxy).catch(() => undefined); // Ignored: liblxc has removed it.
+    }
+  }
+  await releaseParent(nic);
+  await forgetRunning(nic);
+}
+
+export const ipvlan: NicKind = {
+  type: "ipvlan",
+  live: [],
+  check(name, wish) {
+    for (const family of FAMILIES) {
+      const gateway = wish.config[`ipv${family}.gateway`] ?? "";
+      if (modeOf(wish) === "l3s" && !["", "auto", "none"].includes(gateway)) {
+        throw invalidDevice(name, `"ipv${family}.gateway" can only be auto or none in l3s mode`);
+      }
+      for (const one of listOf(wish.config[`ipv${family}.address`])) {
+        if (parseAddress(one) !== undefined) continue;
+        if (modeOf(wish) === "l2" && parseSubnet(one) !== undefined) continue;
+        throw invalidDevice(name, `Invalid address "${one}"`);
+      }
+    }
+  },
+  async start(nic, undo) {
+    const link = await claimParent(nic, undo);
+    await requireIpvlan(link);
+    undo.add("remove routes", () => leave(nic));
+    const line = (key: string, value: string): [string, string] => [`lxc.net.{n}.${key}`, value];
+    const lines = [
+      line("type", "ipvlan"),
+      line("ipvlan.mode", modeOf(nic)),
+      line("ipvlan.isolation", "bridge"),
+      line("flags", "up"),
+      line("link", link),
+      line("name", await interfaceName(nic.device)),
+      line("mtu", nic.config["mtu"] || await mtuOf(link)),
+      ...(modeOf(nic) === "l3s" ? [line("l2proxy", "1")] : []),
+    ];
+    for (const family of FAMILIES) {
+      const addresses = listOf(nic.config[`ipv${family}.address`]);
+      const bits = family === 4 ? 32 : 128;
+      for (const one of addresses) {
+        lines.push(line(`ipv${family}.address`, one.includes("/") ? one : `${one}/${bits}`));
+      }
+      const gateway = nic.config[`ipv${family}.gateway`] || (modeOf(nic) === "l3s" ? "auto" : "");
+      if (addresses.length === 0 || gateway === "" || gateway === "none") continue;
+      lines.push(line(`ipv${family}.gateway`, gateway === "auto" ? "dev" : gateway));
+    }
+    return { lxc: lines, afterStart: () => hostRoutes(nic, "replace") };
+  },
+  stop: leave,
+};

@@ -1,0 +1,61 @@
+/** An interface of its own MAC address beside its parent: the host itself can't be reached by it. */
+import type { Undo } from "#base/undo.ts";
+import { ipBatch, removeLink } from "#daemon/host/links.ts";
+import { run } from "#daemon/host/run.ts";
+import type { Nic, NicKind } from "./kind.ts";
+import { forgetRunning, hwaddrOf, interfaceName, randomName } from "./names.ts";
+import { claimParent, releaseParent } from "./parent.ts";
+import { inside, mtuOf } from "./veth.ts";
+
+async function prepare(nic: Nic, undo: Undo) {
+  const link = await claimParent(nic, undo);
+  const { device, config } = nic;
+  return {
+    link,
+    hwaddr: await hwaddrOf(device),
+    name: await interfaceName(device),
+    mtu: config["mtu"] || await mtuOf(link),
+  };
+}
+
+async function leave(nic: Nic): Promise<void> {
+  await releaseParent(nic);
+  await forgetRunning(nic);
+}
+
+export const macvlan: NicKind = {
+  type: "macvlan",
+  live: [],
+  async start(nic, undo) {
+    const { link, hwaddr, name, mtu } = await prepare(nic, undo);
+    const line = (key: string, value: string): [string, string] => [`lxc.net.{n}.${key}`, value];
+    return {
+      lxc: [
+        line("type", "macvlan"),
+        line("macvlan.mode", "bridge"),
+        line("flags", "up"),
+        line("link", link),
+        line("name", name),
+        line("hwaddr", hwaddr),
+        line("mtu", mtu),
+      ],
+    };
+  },
+  stop: leave,
+  async plug(nic, pid, undo) {
+    const { link, hwaddr, name, mtu } = await prepare(nic, undo);
+    const made = randomName("mac");
+    undo.add("remove interface", () => removeLink(made));
+    await ipBatch([
+      `link add ${made} link ${link} address ${hwaddr} type macvlan mode bridge`,
+      `link set dev ${made} mtu ${mtu}`,
+    ]);
+    await run(["ip", "link", "set", "dev", made, "netns", String(pid), "name", name]);
+    await run(inside(pid, "ip", "link", "set", "dev", name, "up"));
+  },
+  async unplug(nic, pid) {
+    const name = await interfaceName(nic.device);
+    await run(inside(pid, "ip", "link", "delete", "dev", name));
+    await leave(nic);
+  },
+};

@@ -1,0 +1,59 @@
+/** Names and hardware addresses of a nic: chosen once, kept in volatile values. */
+import { randomHwaddr } from "#daemon/networks/auto_subnet.ts";
+import type { Device } from "#daemon/devices/device.ts";
+import type { Nic } from "./kind.ts";
+
+/** MAC address: given, or chosen once and kept. */
+export async function hwaddrOf({ config, name, host }: Device): Promise<string> {
+  const known = config["hwaddr"] || host.volatile(name, "hwaddr");
+  if (known) return known.toLowerCase();
+  const chosen = randomHwaddr();
+  await host.setVolatile({ [`volatile.${name}.hwaddr`]: chosen });
+  return chosen;
+}
+
+/** Name inside: given, or kept from before, or the first free ethN. */
+export async function interfaceName(device: Device): Promise<string> {
+  const { config, name, host } = device;
+  const known = config["name"] || host.volatile(name, "name");
+  if (known) return known;
+  const chosen = /^eth\d+$/.test(name) ? name : freeName(host.config);
+  await host.setVolatile({ [`volatile.${name}.name`]: chosen });
+  return chosen;
+}
+
+function freeName(config: Readonly<Record<string, string>>): string {
+  const taken = new Set(Object.values(config));
+  let index = 0;
+  while (taken.has(`eth${index}`)) index++;
+  return `eth${index}`;
+}
+
+export function randomName(prefix: string): string {
+  const tail = [...crypto.getRandomValues(new Uint8Array(4))]
+    .map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return `${prefix}${tail}`;
+}
+
+/** Name of the host's end of a running nic; undefined if it does not run. */
+export function hostNameOf({ host, name }: Device): string | undefined {
+  return host.volatile(name, "host_name");
+}
+
+/** Forget what is true of a running nic only. */
+export async function forgetRunning({ device: { host, name } }: Pick<Nic, "device">) {
+  const keys = [
+    "host_name",
+    "last_state.created",
+    "last_state.hwaddr",
+    "last_state.mtu",
+    "last_state.vf.hwaddr",
+    "last_state.vf.id",
+    "last_state.vf.parent",
+    "last_state.vf.spoofcheck",
+    "last_state.vf.vlan",
+  ];
+  await host.setVolatile(
+    Object.fromEntries(keys.map((key) => [`volatile.${name}.${key}`, undefined])),
+  );
+}

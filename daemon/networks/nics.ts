@@ -1,0 +1,47 @@
+/** Nics of instances, by the network that they hang on. */
+import type { Tx } from "#daemon/db/db.ts";
+import { listInstances } from "#daemon/db/instances.ts";
+import { effectiveProject } from "#daemon/db/projects.ts";
+import type { ManagedNetwork, NicUse } from "./service.ts";
+
+type Config = Readonly<Record<string, string>>;
+
+/** Does a device of an instance hang on the network, given whose networks its project sees? Pure. */
+export function isOnNetwork(
+  device: Config,
+  network: Pick<ManagedNetwork, "name" | "project">,
+  networksOf: string,
+): boolean {
+  if (device["type"] !== "nic") return false;
+  if ((device["network"] ?? "") !== "") {
+    return device["network"] === network.name && networksOf === network.project;
+  }
+  const isBridged = ["bridged", "macvlan", "physical", "sriov"].includes(device["nictype"] ?? "");
+  return isBridged && device["parent"] === network.name;
+}
+
+export async function nicsOn(
+  tx: Tx,
+  network: Pick<ManagedNetwork, "name" | "project">,
+): Promise<NicUse[]> {
+  const owners = new Map<string, string>();
+  const found: NicUse[] = [];
+  for (const record of await listInstances(tx)) {
+    let owner = owners.get(record.project);
+    if (owner === undefined) {
+      owner = (await effectiveProject(tx, record.project, "networks")).name;
+      owners.set(record.project, owner);
+    }
+    for (const [device, config] of Object.entries(record.expandedDevices)) {
+      if (!isOnNetwork(config, network, owner)) continue;
+      found.push({
+        project: record.project,
+        instance: record.name,
+        device,
+        config,
+        hwaddr: config["hwaddr"] || record.config[`volatile.${device}.hwaddr`] || "",
+      });
+    }
+  }
+  return found;
+}
