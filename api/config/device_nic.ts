@@ -139,7 +139,7 @@ const ROUTED = [
 ] as const;
 
 /** Options of each kind, besides type and nictype. */
-export const NIC_TYPE_KEYS: Readonly<Record<NicType, readonly (keyof typeof NIC_KEYS)[]>> = {
+export const OPTIONS_OF_NIC: Readonly<Record<NicType, readonly (keyof typeof NIC_KEYS)[]>> = {
   bridged: [
     ...COMMON,
     ...MANAGED,

@@ -95,7 +95,7 @@ function standardOnly(value: string): void {
 export const NETWORK_TYPES = ["bridge", "macvlan", "sriov", "ovn", "physical"] as const;
 export type NetworkType = typeof NETWORK_TYPES[number];
 
-const BRIDGE_KEYS: Readonly<Record<string, NetworkKey>> = {
+export const BRIDGE_KEYS: Readonly<Record<string, NetworkKey>> = {
   "bridge.driver": text("native or openvswitch", { check: choice("native"), default: "native" }),
   "bridge.external_interfaces": text("Interfaces of the host to add to the bridge"),
   "bridge.hwaddr": text("MAC address of the bridge", { check: mac }),
@@ -165,7 +165,8 @@ const BRIDGE_KEYS: Readonly<Record<string, NetworkKey>> = {
   "volatile.bridge.hwaddr": text("MAC address chosen for the bridge", { check: mac }),
 };
 
-const TUNNEL_KEYS: Readonly<Record<string, NetworkKey>> = {
+/** tunnel.NAME.<one of these> */
+export const TUNNEL_KEYS: Readonly<Record<string, NetworkKey>> = {
   group: text("Multicast address of a vxlan tunnel", { default: "239.0.0.1" }),
   id: { type: "int", summary: "Id of a vxlan tunnel", default: "1" },
   interface: text("Interface of the host for a vxlan tunnel"),
@@ -176,7 +177,7 @@ const TUNNEL_KEYS: Readonly<Record<string, NetworkKey>> = {
   ttl: { type: "int", summary: "TTL of a vxlan tunnel", default: "1" },
 };
 
-const PARENT_KEYS: Readonly<Record<string, NetworkKey>> = {
+export const MACVLAN_KEYS: Readonly<Record<string, NetworkKey>> = {
   "mtu": { type: "int", check: mtu, summary: "MTU of the interfaces" },
   "parent": text("Interface of the host", { check: checkInterfaceName }),
   "vlan": { type: "int", check: vlanId, summary: "VLAN id" },
@@ -185,35 +186,35 @@ const PARENT_KEYS: Readonly<Record<string, NetworkKey>> = {
   "maas.subnet.ipv6": text("MAAS subnet", LATER),
 };
 
-function without(key: string): Readonly<Record<string, NetworkKey>> {
-  return Object.fromEntries(Object.entries(PARENT_KEYS).filter(([one]) => one !== key));
-}
+const { gvrp: _gvrp, ...WITHOUT_GVRP } = MACVLAN_KEYS;
+export const SRIOV_KEYS: Readonly<Record<string, NetworkKey>> = WITHOUT_GVRP;
+
+export const PHYSICAL_KEYS: Readonly<Record<string, NetworkKey>> = {
+  ...MACVLAN_KEYS,
+  "dns.nameservers": text("DNS servers of the uplink", LATER),
+  "ipv4.gateway": text("Gateway of the uplink", LATER),
+  "ipv4.ovn.ranges": text("Ranges for OVN routers", LATER),
+  "ipv4.routes": text("Subnets routed to networks behind it", LATER),
+  "ipv4.routes.anycast": bool("Let several use the same route", LATER),
+  "ipv6.gateway": text("Gateway of the uplink", LATER),
+  "ipv6.ovn.ranges": text("Ranges for OVN routers", LATER),
+  "ipv6.routes": text("Subnets routed to networks behind it", LATER),
+  "ipv6.routes.anycast": bool("Let several use the same route", LATER),
+  "ovn.ingress_mode": text("How OVN networks are reached", LATER),
+};
 
 /** ovn needs a running OVN, which this server does not drive. */
-export const NETWORK_KEYS: Readonly<
+const KEYS_OF_TYPE: Readonly<
   Record<Exclude<NetworkType, "ovn">, Readonly<Record<string, NetworkKey>>>
 > = {
   bridge: BRIDGE_KEYS,
-  macvlan: PARENT_KEYS,
-  sriov: without("gvrp"),
-  physical: {
-    ...PARENT_KEYS,
-    "dns.nameservers": text("DNS servers of the uplink", LATER),
-    "ipv4.gateway": text("Gateway of the uplink", LATER),
-    "ipv4.ovn.ranges": text("Ranges for OVN routers", LATER),
-    "ipv4.routes": text("Subnets routed to networks behind it", LATER),
-    "ipv4.routes.anycast": bool("Let several use the same route", LATER),
-    "ipv6.gateway": text("Gateway of the uplink", LATER),
-    "ipv6.ovn.ranges": text("Ranges for OVN routers", LATER),
-    "ipv6.routes": text("Subnets routed to networks behind it", LATER),
-    "ipv6.routes.anycast": bool("Let several use the same route", LATER),
-    "ovn.ingress_mode": text("How OVN networks are reached", LATER),
-    "volatile.last_state.created": bool("Was the VLAN interface made for this network?"),
-  },
+  macvlan: MACVLAN_KEYS,
+  sriov: SRIOV_KEYS,
+  physical: PHYSICAL_KEYS,
 };
 
 function findKey(type: Exclude<NetworkType, "ovn">, key: string): NetworkKey | undefined {
-  const table = NETWORK_KEYS[type];
+  const table = KEYS_OF_TYPE[type];
   if (Object.hasOwn(table, key)) return table[key];
   if (type === "bridge") {
     const tunnel = /^tunnel\.[^.]+\.(\w+)$/.exec(key)?.[1];
@@ -238,7 +239,7 @@ export function checkNetworkConfig(
     if (key.startsWith("user.") && key.length > 5) continue;
     const row = findKey(type, key);
     if (row === undefined) {
-      const near = suggest(key, Object.keys(NETWORK_KEYS[type]));
+      const near = suggest(key, Object.keys(KEYS_OF_TYPE[type]));
       throw new Fault("bad_request", `Invalid option for network "${name}" option "${key}"`, {
         hint: near === undefined ? "See the list of network keys." : `Did you mean "${near}"?`,
       });

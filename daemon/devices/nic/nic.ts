@@ -1,5 +1,5 @@
 /** Network interfaces: one file for each kind; here is what they have in common. */
-import { NIC_KEYS, NIC_TYPE_KEYS, NIC_TYPES, type NicType } from "#api/config/device_nic.ts";
+import { NIC_KEYS, NIC_TYPES, type NicType, OPTIONS_OF_NIC } from "#api/config/device_nic.ts";
 import { Fault, unreachable } from "#base/errors.ts";
 import { checkDeviceKeys, invalidDevice } from "#daemon/devices/check_keys.ts";
 import type {
@@ -121,7 +121,7 @@ async function validate(
 ): Promise<void> {
   checkDeviceKeys(name, config, NIC_KEYS);
   const wish = await resolve(name, config, context);
-  const allowed = new Set<string>(NIC_TYPE_KEYS[wish.type]);
+  const allowed = new Set<string>(OPTIONS_OF_NIC[wish.type]);
   for (const [key, value] of Object.entries(config)) {
     const isCommon = ["type", "nictype", "network"].includes(key) || key.startsWith("user.");
     if (isCommon || allowed.has(key) || value === "") continue;
