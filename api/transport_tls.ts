@@ -12,14 +12,14 @@ import { systemRoots } from "./system_roots.ts";
 import type { Dialer } from "./transport.ts";
 
 export interface TlsOptions {
-  readonly certificatePem?: string;
-  readonly keyPem?: string;
+  readonly certificatePem?: string | undefined;
+  readonly keyPem?: string | undefined;
   /** The only certificate that is accepted, as PEM. */
-  readonly pinnedPem?: string;
+  readonly pinnedPem?: string | undefined;
   /** LXD_INSECURE_TLS: allow TLS 1.2. */
   readonly allowOldTls?: boolean;
   /** Another authority besides the system's, as PEM (client.ca). */
-  readonly authorityPem?: string;
+  readonly authorityPem?: string | undefined;
   /** Default: what the environment says. */
   readonly proxy?: ProxySettings;
   /** Where the URL names no port; default: LXD's. */

@@ -114,3 +114,16 @@ export function slaacAddress(subnet: Subnet, hwaddr: string): string {
   );
   return formatAddress(6, networkOf({ ...subnet, prefix: 64 }) + id);
 }
+
+/** Its 4 or 16 bytes; undefined if it is no address. */
+export function addressBytes(text: string): Uint8Array | undefined {
+  const parsed = parseAddress(text);
+  if (parsed === undefined) return undefined;
+  const bytes = new Uint8Array(parsed.family === 4 ? 4 : 16);
+  let rest = parsed.value;
+  for (let index = bytes.length - 1; index >= 0; index--) {
+    bytes[index] = Number(rest & 255n);
+    rest >>= 8n;
+  }
+  return bytes;
+}

@@ -15,6 +15,29 @@ export interface DaemonPart {
   main(program: Program): Promise<number>;
   /** The routes as an OpenAPI document. */
   openapi(): string;
+  /** Add images to a static tree of an image server, and drop old versions from it. */
+  imageTree(options: ImageTreeOptions): Promise<void>;
+  /** Serve such a tree over TLS until the process is told to end. */
+  imageServe(options: ImageServeOptions): Promise<void>;
+}
+
+export interface ImageTreeOptions {
+  readonly directory: string;
+  readonly images: readonly { readonly client: unknown; readonly fingerprint: string }[];
+  readonly aliases: readonly string[];
+  /** Versions to keep of each product; 0: all. */
+  readonly keep: number;
+  readonly say: (text: string) => void;
+}
+
+export interface ImageServeOptions {
+  readonly directory: string;
+  /** "[::]:8443" and LXD's other forms. */
+  readonly address: string;
+  readonly certificatePem: string;
+  readonly keyPem: string;
+  readonly say: (text: string) => void;
+  readonly log: (line: string) => void;
 }
 
 /** Commands that only the daemon's part can run. */

@@ -62,6 +62,8 @@ export interface CertificateOptions {
   readonly commonName: string;
   /** DNS names of a server. */
   readonly dnsNames?: readonly string[];
+  /** Addresses of a server, as bytes. */
+  readonly addresses?: readonly Uint8Array[];
 }
 
 export interface KeyPair {
@@ -115,6 +117,7 @@ function extensions(options: CertificateOptions): Uint8Array[] {
     sequence(oid(...OID_BASIC_CONSTRAINTS), boolTrue, der(0x04, sequence())),
   ];
   const names = (options.dnsNames ?? []).map((one) => der(0x82, encoder.encode(one)));
+  names.push(...(options.addresses ?? []).map((one) => der(0x87, one)));
   if (names.length > 0) list.push(sequence(oid(...OID_ALT_NAME), der(0x04, sequence(...names))));
   return list;
 }

@@ -8,9 +8,10 @@ import {
   type WaitOptions,
 } from "#api/client.ts";
 import type { OperationObject } from "#api/envelope.ts";
-import { StreamTransport, unixDialer } from "#api/transport.ts";
+import { StreamTransport, type Transport, unixDialer } from "#api/transport.ts";
 import { tlsDialer } from "#api/transport_tls.ts";
 import type { Program } from "#base/program.ts";
+import { imageServer } from "./image_server.ts";
 import { type Output, progressText } from "./output/output.ts";
 import { type ClientConfig, loadConfig, type Remote, saveConfig, splitName } from "./remotes.ts";
 
@@ -72,22 +73,17 @@ export class Context {
     return this.options.project || remote.project || undefined;
   }
 
-  /** A client of a remote (kept). @throws if there is no such remote or it only has images. */
+  /** A client of a remote (kept). @throws if there is no such remote. */
   client(remoteName: string): Client {
     const known = this.#clients.get(remoteName);
     if (known !== undefined) return known;
     const remote = this.remote(remoteName);
-    if (remote.protocol === "simplestreams") {
-      throw new Error(
-        `The remote "${remoteName}" is a public image server: it has images, nothing else`,
-      );
-    }
     const client = new Client(this.#transport(remoteName, remote), this.projectOf(remote));
     this.#clients.set(remoteName, client);
     return client;
   }
 
-  #transport(name: string, remote: Remote): StreamTransport {
+  #transport(name: string, remote: Remote): Transport {
     if (remote.addr.startsWith("unix:")) {
       const path = remote.addr.replace(/^unix:(\/\/)?/, "");
       const socket = path || localSocket((key) => Deno.env.get(key));
@@ -100,10 +96,13 @@ export class Context {
         return undefined; // Ignored: no certificate of our own, or no pinned one.
       }
     };
+    const pinnedPem = read(`servercerts/${name}.crt`);
+    if (remote.protocol === "simplestreams") return imageServer(remote.addr, pinnedPem);
     const dialer = tlsDialer(remote.addr, {
       certificatePem: remote.public ? undefined : read("client.crt"),
       keyPem: remote.public ? undefined : read("client.key"),
-      pinnedPem: read(`servercerts/${name}.crt`),
+      pinnedPem,
+      authorityPem: read("client.ca"),
       allowOldTls: Boolean(Deno.env.get("LXD_INSECURE_TLS")),
     });
     return new StreamTransport(dialer, userAgent());

@@ -1,6 +1,7 @@
 /** What must lie under the state directory before anything else: folders, databases, certificate, helper. */
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
+import { addressBytes } from "#base/ip.ts";
 import type { Logger } from "#base/log.ts";
 import type { Program } from "#base/program.ts";
 import { fingerprintOf, fromPem, selfSigned } from "#base/x509.ts";
@@ -91,6 +92,7 @@ export async function serverCertificate(paths: Paths): Promise<ServerCertificate
       kind: "server",
       commonName: `root@${hostname}`,
       dnsNames: [hostname],
+      addresses: ["127.0.0.1", "::1"].map(addressBytes).filter((one) => one !== undefined),
     });
     ({ certificatePem, keyPem } = made);
     await Deno.writeTextFile(key, keyPem, { mode: 0o600 });

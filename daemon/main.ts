@@ -54,6 +54,8 @@ export async function main(program: Program): Promise<number> {
   }
 }
 
+export { imageServe, imageTree } from "./image_tools.ts";
+
 /** The routes that are served, as an OpenAPI document. */
 export function openapi(): string {
   // Handlers look at what they depend on when they are called, not when they are listed.

@@ -3,7 +3,9 @@ import type { Client } from "#api/client.ts";
 import { type Command, command, UsageError } from "#cli/command.ts";
 import { type Context, path } from "#cli/context.ts";
 import { update } from "#cli/keys.ts";
-import { setAliases } from "./image/lookup.ts";
+import type { Remote } from "#cli/remotes.ts";
+import { transfer } from "./image/copy.ts";
+import { type Image, setAliases } from "./image/lookup.ts";
 
 export const PUBLISH_COMMANDS: readonly Command[] = [
   command({
@@ -27,34 +29,56 @@ export const PUBLISH_COMMANDS: readonly Command[] = [
       const { target, properties } = splitWords(words);
       const to = context.split(target);
       if (to.name !== "") throw new UsageError('There is no "image name".  Did you want an alias?');
-      if (target !== "" && to.remote !== source.remote) {
-        throw new Error(
-          `cannot publish on "${to.remote}" directly: publish on "${source.remote}", ` +
-            "then copy the image with `lxc image copy`",
-        );
-      }
       const { client, name } = source;
       await using _stopped = name.includes("/")
         ? undefined
         : await standStill(context, client, { name, force: flags.force });
 
       const { public: isPublic, ...rest } = properties;
+      const wanted = flags.public || isPublic === "true";
+      const isElsewhere = target !== "" && to.remote !== source.remote;
       const operation = await context.operate(client, "POST", "/1.0/images", {
         title: "Publishing instance",
         json: {
           properties: rest,
-          public: flags.public || isPublic === "true",
+          public: wanted,
           expires_at: flags.expire || undefined,
           source: { type: name.includes("/") ? "snapshot" : "instance", name },
           compression_algorithm: flags.compression,
         },
       });
       const fingerprint = String(operation.metadata?.fingerprint ?? "");
-      await setAliases(client, flags.alias, fingerprint);
+      const destination = isElsewhere ? context.client(to.remote) : client;
+      if (isElsewhere) {
+        await moveImage(context, { client, remote: context.remote(source.remote), fingerprint }, {
+          client: destination,
+          isPublic: wanted,
+        });
+      }
+      await setAliases(destination, flags.alias, fingerprint);
       context.out.line(`Instance published with fingerprint: ${fingerprint}`);
     },
   }),
 ];
+
+/** It is made where the instance is, and goes to where it is wanted. */
+async function moveImage(
+  context: Context,
+  from: { client: Client; remote: Remote; fingerprint: string },
+  to: { client: Client; isPublic: boolean },
+): Promise<void> {
+  const url = path("images", from.fingerprint);
+  try {
+    const image = await from.client.get<Image>(url);
+    await transfer(context, { ...from, image, alias: undefined }, {
+      client: to.client,
+      wish: { type: "container", autoUpdate: false, isPublic: to.isPublic },
+      mode: "pull",
+    });
+  } finally {
+    await context.operate(from.client, "DELETE", url);
+  }
+}
 
 /** The target may stand before the properties. Pure. */
 export function splitWords(

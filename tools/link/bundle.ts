@@ -75,7 +75,7 @@ export function bundleClient(root: string): Promise<Bundle> {
 
 /** A function expression that the boot text calls with require, module, exports ... */
 export async function bundleDaemon(root: string): Promise<Bundle> {
-  const { code, meta } = await bundle(root, `export { main, openapi } from "#daemon/main.ts";`, {
+  const { code, meta } = await bundle(root, `export * from "#daemon/main.ts";`, {
     format: "cjs",
     platform: "node",
     define: { "import.meta.url": '"file:///lxd-daemon.js"' },

@@ -87,7 +87,7 @@ interface Destination {
   readonly mode: string;
 }
 
-async function transfer(context: Context, origin: Origin, to: Destination): Promise<void> {
+export async function transfer(context: Context, origin: Origin, to: Destination): Promise<void> {
   switch (to.mode) {
     case "pull": {
       const source = await originOf(origin);

@@ -12,6 +12,7 @@ import { VM_FLAG } from "./flags.ts";
 import { IMAGE_IMPORT } from "./import.ts";
 import { IMAGE_LIST } from "./list.ts";
 import { type Image, imageOf } from "./lookup.ts";
+import { TREE_COMMANDS } from "./tree.ts";
 
 const IMAGE = "[<remote>:]<image>";
 
@@ -178,6 +179,7 @@ hash or alias name (if one is set).`,
   IMAGE_LIST,
   ...OF_IMAGES,
   ...OF_PROPERTIES,
+  ...TREE_COMMANDS,
 ];
 
 /** What `image info` prints. Pure. */

@@ -1,0 +1,222 @@
+/**
+ * A public image server (simplestreams), spoken to as if it were a server of this API that has
+ * images and nothing else: the commands need not know the difference.
+ */
+import { concat } from "#api/bytes.ts";
+import { userAgent } from "#api/client.ts";
+import {
+  aliasesOf,
+  findStreamImage,
+  imagesOf,
+  INDEX_PATH,
+  namesOf,
+  productPaths,
+  streamArchitecture,
+  type StreamFile,
+  type StreamImage,
+} from "#api/simplestreams.ts";
+import {
+  StreamTransport,
+  type Transport,
+  type TransportReply,
+  type TransportRequest,
+} from "#api/transport.ts";
+import { tlsDialer } from "#api/transport_tls.ts";
+import { ARCHITECTURES, findArchitecture } from "#base/architectures.ts";
+
+const HTTPS_PORT = 443;
+const REDIRECTS_MAX = 5;
+
+/** @param pinnedPem The only certificate that is accepted; undefined: it is verified. */
+export function imageServer(addr: string, pinnedPem: string | undefined): Transport {
+  const base = addr.replace(/\/$/, "");
+  const own = streamArchitecture(Deno.build.arch);
+  let offers: Promise<StreamImage[]> | undefined;
+  const images = () => offers ??= readOffers(base, pinnedPem);
+  return {
+    async request({ method, target, signal }: TransportRequest) {
+      const { pathname } = new URL(target, "http://server");
+      const [, , kind, first, ...rest] = pathname.split("/").map(decodeURIComponent);
+      if (method !== "GET") return failure(403, "an image server can't be changed");
+      if (kind === undefined) return envelope({ auth: "untrusted", api_extensions: [] });
+      if (kind !== "images") return failure(403, "an image server has images, nothing else");
+      const all = await images();
+      if (first === undefined) return envelope(all.map((image) => render(image, own)));
+      if (first === "aliases") {
+        const aliases = aliasesOf(all, own);
+        if (rest[0] === undefined) return envelope(aliases);
+        const found = aliases.find(({ name }) => name === rest.join("/"));
+        return found === undefined ? failure(404, "Image alias not found") : envelope(found);
+      }
+      const image = find(all, first, own);
+      if (image === undefined) return failure(404, "Image not found");
+      if (rest[0] !== "export") return envelope(render(image, own));
+      return download(image, (file) => fetchFrom(`${base}/${file.path}`, { pinnedPem, signal }));
+    },
+    websocket: () => Promise.reject(new Error("an image server has images, nothing else")),
+    close() {},
+  };
+}
+
+function find(all: readonly StreamImage[], name: string, architecture: string) {
+  for (const type of ["container", "virtual-machine"]) {
+    const found = findStreamImage(all, { name, architecture, type });
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+async function readOffers(base: string, pinnedPem: string | undefined): Promise<StreamImage[]> {
+  const readJson = async (path: string): Promise<unknown> => {
+    const reply = await fetchFrom(`${base}/${path}`, { pinnedPem });
+    return JSON.parse(await reply.text());
+  };
+  const images: StreamImage[] = [];
+  for (const path of productPaths(await readJson(INDEX_PATH))) {
+    images.push(...imagesOf(await readJson(path)));
+  }
+  return images;
+}
+
+interface FetchOptions {
+  readonly pinnedPem: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+async function fetchFrom(
+  url: string,
+  { pinnedPem, signal }: FetchOptions,
+): Promise<TransportReply> {
+  let at = url;
+  for (let hops = 0; hops <= REDIRECTS_MAX; hops++) {
+    const { pathname, search, protocol } = new URL(at);
+    if (protocol !== "https:") throw new Error(`cannot fetch "${at}": want https`);
+    const dialer = tlsDialer(at, { pinnedPem, allowOldTls: true, defaultPort: HTTPS_PORT });
+    const reply = await new StreamTransport(dialer, userAgent()).request({
+      method: "GET",
+      target: pathname + search,
+      headers: { Connection: "close" },
+      signal,
+    });
+    if (reply.status < 300) return reply;
+    reply.cancel();
+    const { location } = reply.headers;
+    if (reply.status >= 400 || location === undefined) {
+      throw new Error(`cannot fetch "${at}": the server answered status ${reply.status}`);
+    }
+    at = new URL(location, at).href;
+  }
+  throw new Error(`cannot fetch "${url}": too many redirects`);
+}
+
+const NEVER = "1970-01-01T00:00:00Z";
+
+function render(image: StreamImage, own: string) {
+  const { fingerprint, type, properties, filename, size, createdAt, expiresAt } = image;
+  const number = findArchitecture(image.architecture);
+  return {
+    auto_update: false,
+    properties,
+    public: true,
+    expires_at: expiresAt || NEVER,
+    profiles: [],
+    aliases: namesOf(image, own).map((name) => ({ name, description: "" })),
+    architecture: number === undefined ? image.architecture : ARCHITECTURES[number],
+    cached: false,
+    filename,
+    fingerprint,
+    size,
+    type,
+    created_at: createdAt,
+    last_used_at: NEVER,
+    uploaded_at: createdAt,
+  };
+}
+
+/** As this API sends an image: one file, or two in a multipart form. */
+function download(
+  { meta, rootfs }: StreamImage,
+  open: (file: StreamFile) => Promise<TransportReply>,
+): TransportReply {
+  const nameOf = (file: StreamFile) => file.path.split("/").at(-1) ?? "";
+  if (rootfs === undefined) {
+    return replyOf(200, {
+      "content-type": "application/octet-stream",
+      "content-disposition": `inline;filename=${nameOf(meta)}`,
+    }, verified(open, meta));
+  }
+  const boundary = crypto.randomUUID();
+  const encoder = new TextEncoder();
+  async function* pieces() {
+    for (const [name, file] of [["metadata", meta], ["rootfs", rootfs]] as const) {
+      if (file === undefined) continue;
+      yield encoder.encode(
+        `\r\n--${boundary}\r\nContent-Disposition: form-data; name="${name}"; ` +
+          `filename="${nameOf(file)}"\r\n\r\n`,
+      );
+      yield* verified(open, file);
+    }
+    yield encoder.encode(`\r\n--${boundary}--\r\n`);
+  }
+  const type = `multipart/form-data; boundary=${boundary}`;
+  return replyOf(200, { "content-type": type }, pieces());
+}
+
+/** @throws at its end, unless it has the sum that the server promised. */
+async function* verified(
+  open: (file: StreamFile) => Promise<TransportReply>,
+  file: StreamFile,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const { createHash } = process.getBuiltinModule("node:crypto");
+  const hash = createHash("sha256");
+  const reply = await open(file);
+  for await (const piece of reply.body) {
+    hash.update(piece);
+    yield piece;
+  }
+  const sum = hash.digest("hex");
+  if (file.sha256 !== "" && sum !== file.sha256) {
+    throw new Error(`cannot trust "${file.path}": its checksum is ${sum}`);
+  }
+}
+
+const envelope = (metadata: unknown) => jsonReply(200, { type: "sync", metadata });
+const failure = (status: number, error: string) =>
+  jsonReply(status, { type: "error", error_code: status, error });
+
+function jsonReply(status: number, fields: object): TransportReply {
+  const whole = {
+    status: "",
+    status_code: status,
+    operation: "",
+    error_code: 0,
+    error: "",
+    metadata: null,
+    ...fields,
+  };
+  const bytes = new TextEncoder().encode(JSON.stringify(whole));
+  async function* once() {
+    yield await Promise.resolve(bytes);
+  }
+  return replyOf(status, { "content-type": "application/json" }, once());
+}
+
+function replyOf(
+  status: number,
+  headers: Readonly<Record<string, string>>,
+  body: AsyncGenerator<Uint8Array<ArrayBuffer>>,
+): TransportReply {
+  const bytes = async () => {
+    const parts: Uint8Array[] = [];
+    for await (const part of body) parts.push(part.slice());
+    return concat(parts);
+  };
+  return {
+    status,
+    headers,
+    body,
+    bytes,
+    text: async () => new TextDecoder().decode(await bytes()),
+    cancel: () => void body.return(undefined),
+  };
+}

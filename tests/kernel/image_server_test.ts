@@ -1,0 +1,170 @@
+/** Image servers: trees laid out as the public ones and our own, seen by both clients and the daemon. */
+import { emptyImage } from "#tests/fakes/image.ts";
+import { Api } from "#tests/world/api.ts";
+import { DEBIAN, OURS, TestDaemon } from "#tests/world/daemon.ts";
+import { serverCertificate, serveTree } from "#tests/world/image_server.ts";
+import { cloudImagesTree, containerImagesTree } from "#tests/world/image_tree.ts";
+import { must, run } from "#tests/world/run.ts";
+import assert from "node:assert/strict";
+
+let folder: string;
+let certificate: Awaited<ReturnType<typeof serverCertificate>>;
+let daemon: TestDaemon;
+let api: Api;
+
+Deno.test.beforeAll(async () => {
+  folder = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "images-test." });
+  certificate = await serverCertificate(folder);
+  daemon = await TestDaemon.start({ ...OURS, env: { SSL_CERT_FILE: certificate.certificate } });
+  api = new Api({ socketPath: `${daemon.directory}/unix.socket` });
+  await api.do("POST", "/1.0/storage-pools", { name: "images-test", driver: "dir", config: {} });
+  await api.do("PUT", "/1.0/profiles/default", {
+    config: {},
+    devices: { root: { type: "disk", path: "/", pool: "images-test" } },
+  });
+});
+Deno.test.afterAll(async () => {
+  await daemon[Symbol.asyncDispose]();
+  await Deno.remove(folder, { recursive: true });
+});
+
+/** A client in the network of the daemon. */
+const inside = (lxc: string, args: readonly string[]) =>
+  run(["nsenter", "-t", `${daemon.pid}`, "-n", "--", lxc, ...args], {
+    env: { ...daemon.env, SSL_CERT_FILE: certificate.certificate },
+  });
+
+async function lxc(args: readonly string[], program = OURS.lxc): Promise<string> {
+  const { status, stdout, stderr } = await inside(program, args);
+  assert.equal(status, 0, `${args.join(" ")}\n${stdout}${stderr}`);
+  return stdout;
+}
+
+async function tree(name: string): Promise<string> {
+  const path = `${folder}/${name}`;
+  await Deno.mkdir(path);
+  return path;
+}
+
+async function forget(): Promise<void> {
+  for (const { name } of await api.get("/1.0/instances?recursion=1")) {
+    await api.do("DELETE", `/1.0/instances/${name}`);
+  }
+  for (const { fingerprint } of await api.get("/1.0/images?recursion=1")) {
+    await api.do("DELETE", `/1.0/images/${fingerprint}`);
+  }
+}
+
+Deno.test("image server: both clients list and launch from a tree laid out as cloud-images", async () => {
+  const path = await tree("cloud");
+  const { fingerprint } = await cloudImagesTree(path);
+  await using served = await serveTree(daemon, path, { ...certificate, port: 8451 });
+  await lxc(["remote", "add", "cloud", served.url, "--protocol", "simplestreams"]);
+
+  for (const [index, program] of [OURS.lxc, DEBIAN.lxc].entries()) {
+    const images = JSON.parse(await lxc(["image", "list", "cloud:", "-f", "json"], program));
+    assert.equal(images.length, 1, program);
+    assert.equal(images[0].fingerprint, fingerprint, program);
+    assert.match(await lxc(["image", "info", "cloud:lts"], program), /ubuntu 16.04 LTS/);
+    assert.match(await lxc(["image", "alias", "list", "cloud:", "xenial"], program), /xenial/);
+    await lxc(["init", "cloud:16.04", `images-c${index}`], program);
+  }
+
+  const image = await api.get(`/1.0/images/${fingerprint}`);
+  assert.deepEqual(image.update_source, {
+    alias: "16.04",
+    certificate: "",
+    protocol: "simplestreams",
+    server: served.url,
+    image_type: "container",
+  });
+  assert.deepEqual([image.cached, image.auto_update, image.public], [true, true, false]);
+  assert.equal(image.properties.serial, "20210928");
+  assert.equal(served.requests.filter((line) => line.includes(".squashfs 200")).length, 1);
+  await lxc(["remote", "remove", "cloud"]);
+  await forget();
+});
+
+Deno.test("image server: many launches of one image share one download; a server that is down is not missed", async () => {
+  const path = await tree("containers");
+  const { fingerprint } = await containerImagesTree(path);
+  const source = {
+    type: "image",
+    alias: "debian/12",
+    protocol: "simplestreams",
+    server: "https://127.0.0.1:8452",
+  };
+  const launch = (name: string) =>
+    api.do("POST", "/1.0/instances", { name: `images-${name}`, source });
+  {
+    await using served = await serveTree(daemon, path, { ...certificate, port: 8452 });
+
+    await Promise.all(Array.from({ length: 20 }, (_, index) => launch(`p${index}`)));
+
+    assert.equal(served.requests.filter((line) => line.includes(".squashfs 200")).length, 1);
+  }
+  assert.equal((await api.get("/1.0/images")).length, 1);
+
+  await launch("later");
+
+  const { config } = await api.get("/1.0/instances/images-later");
+  assert.equal(config["volatile.base_image"], fingerprint);
+  await forget();
+});
+
+Deno.test("image server: a damaged file is refused, and nothing of it stays", async () => {
+  const path = await tree("damaged");
+  const { rootfs } = await containerImagesTree(path);
+  await Deno.writeTextFile(`${path}/${rootfs}`, "something else");
+  await using served = await serveTree(daemon, path, { ...certificate, port: 8453 });
+
+  const [, error] = await api.fails("POST", "/1.0/images", {
+    source: { type: "image", alias: "debian/12", protocol: "simplestreams", server: served.url },
+  });
+
+  assert.match(error, /cannot trust .*checksum/);
+  assert.deepEqual(await api.get("/1.0/images"), []);
+  assert.deepEqual([...Deno.readDirSync(`${daemon.directory}/images`)], []);
+});
+
+Deno.test("image server: our own tree serves our images, new versions take over, old ones go", async () => {
+  const path = `${folder}/own`;
+  const raw = emptyImage();
+  const { fingerprint } = await api.do("POST", "/1.0/images", undefined, { raw });
+  await api.do("POST", "/1.0/images/aliases", { name: "tiny", target: fingerprint });
+  const lxd = (...args: string[]) => must([OURS.lxd, "image", ...args], { env: daemon.env });
+
+  await lxd("tree", path, "tiny", "--alias", "smallest");
+  await forget();
+  await using served = await serveTree(daemon, path, { ...certificate, port: 8454 });
+  await lxc(["remote", "add", "own", served.url, "--protocol", "simplestreams"]);
+  await lxc(["image", "copy", "own:smallest", "local:", "--alias", "copied", "--auto-update"]);
+
+  assert.equal((await api.get("/1.0/images/aliases/copied")).target, fingerprint);
+  await lxc(["image", "export", "own:tiny", `${folder}/exported`]);
+  const exported = await Array.fromAsync(Deno.readDir(folder));
+  const name = exported.find((one) => one.name.startsWith("exported"))?.name;
+  assert.deepEqual(await Deno.readFile(`${folder}/${name}`), raw);
+  assert.match(await lxc(["image", "refresh", "copied"]), /already up to date/);
+  await lxd("tree", path, "--keep", "1");
+  await lxc(["remote", "remove", "own"]);
+  await forget();
+});
+
+Deno.test("image server: an unknown authority is refused by client and daemon", async () => {
+  const path = await tree("strange");
+  await containerImagesTree(path);
+  const strange = await Deno.makeTempDir({ dir: folder });
+  const other = await serverCertificate(strange);
+  await using served = await serveTree(daemon, path, { ...other, port: 8455 });
+  await lxc(["remote", "add", "strange", served.url, "--protocol", "simplestreams"]);
+
+  const { status } = await inside(OURS.lxc, ["image", "list", "strange:"]);
+  const [, error] = await api.fails("POST", "/1.0/images", {
+    source: { type: "image", alias: "debian/12", protocol: "simplestreams", server: served.url },
+  });
+
+  assert.equal(status, 1);
+  assert.match(error, /cannot reach the image server 127.0.0.1:8455/);
+  await lxc(["remote", "remove", "strange"]);
+});
