@@ -51,6 +51,7 @@ const VALUE_FLAGS = [
   "--trace",
   "--cpuprofile",
   "--memprofile",
+  "--print-goroutines",
 ];
 
 /**

@@ -207,7 +207,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
   await scheduler.close();
   events.close();
   await Promise.all([local.close(), https.close()]);
-  await Deno.remove(paths.at("unix.socket")).catch(() => undefined);
+  if (!isSocketHandedOver()) await Deno.remove(paths.at("unix.socket")).catch(() => undefined);
   databases.global.close();
   databases.local.close();
   return status;
@@ -220,10 +220,14 @@ async function listenLocal(
   log: Logger,
   handlers: HttpHandlers,
 ): Promise<Listener> {
-  const isHandedOver = Number(Deno.env.get("LISTEN_FDS") ?? 0) > 0 &&
-    Deno.env.get("LISTEN_PID") === String(Deno.pid);
-  if (isHandedOver) return await listenFd(3, handlers);
+  if (isSocketHandedOver()) return await listenFd(3, handlers);
   return await listenUnix(path, await socketGroup(options.group, log), handlers);
+}
+
+/** By the service manager, which keeps it for the next start. @see sd_listen_fds(3) */
+function isSocketHandedOver(): boolean {
+  return Number(Deno.env.get("LISTEN_FDS") ?? 0) > 0 &&
+    Deno.env.get("LISTEN_PID") === String(Deno.pid);
 }
 
 function onSignals(signals: readonly Deno.Signal[], run: () => void): void {

@@ -11,6 +11,8 @@ export interface DaemonOptions {
 
 const FLAGS = ["--group", "--logfile", "--log-format", "--debug", "--verbose", "--syslog"];
 
+const PROFILING = ["--cpuprofile", "--memprofile", "--print-goroutines", "--trace"];
+
 /** @throws {Fault} bad_request */
 export function parseOptions(args: readonly string[]): DaemonOptions {
   let group: string | undefined;
@@ -31,6 +33,7 @@ export function parseOptions(args: readonly string[]): DaemonOptions {
     else if (word === "--debug" || word === "-d") level = "debug";
     else if (word === "--verbose" || word === "-v") level = level === "debug" ? "debug" : "info";
     else if (word === "--syslog" || word === "" || word === "daemon") continue;
+    else if (PROFILING.includes(word)) value(); // Of LXD's runtime; service files may have them.
     else {
       const near = suggest(word, FLAGS);
       throw new Fault("bad_request", `unknown flag ${word}`, {

@@ -84,6 +84,12 @@ export class CrashWorld implements AsyncDisposable {
     }
   }
 
+  /** By a signal from outside; it has ended when this returns. */
+  async endDaemon(signal: Deno.Signal): Promise<void> {
+    this.#daemon?.kill(signal);
+    await this.#ended();
+  }
+
   async log(): Promise<string> {
     return (await Deno.readTextFile(`${this.folder}/log`).catch(() => "(no log)")).slice(-4000);
   }
