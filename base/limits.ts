@@ -22,6 +22,11 @@ export const LIMITS = {
   streamsCacheMs: 3_600_000,
   imageEntries: 2_000_000,
   imageMetadataBytes: 1024 * 1024,
+  /** Of one container. */
+  devlxdConnections: 64,
+  devlxdHeaderBytes: 16 * 1024,
+  devlxdRequestMs: 10_000,
+  devlxdQueueBytes: 1024 * 1024,
   filesIdleMs: 3_000,
   consoleBufferBytes: 128 * 1024,
   logFileBytes: 4 * 1024 * 1024,

@@ -12,6 +12,7 @@ import {
 } from "./bootstrap.ts";
 import { serverConfigStore } from "./db/server_config.ts";
 import { nic } from "./devices/nic/nic.ts";
+import { startDevlxd } from "./devlxd.ts";
 import { FilesPool } from "./guest/files/pool.ts";
 import { readFacts } from "./host/facts.ts";
 import { createIdentify } from "./http/auth.ts";
@@ -88,6 +89,14 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
     networks,
     helper,
     deviceTypes: [nic],
+    onChanged: (before, after) => devlxd.changed(before, after),
+    onError,
+  });
+  const devlxd = await startDevlxd({
+    paths,
+    db,
+    images,
+    state: (id) => instances.actions.state(id),
     onError,
   });
   const services: Services = {
@@ -206,7 +215,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
   downloads.abort();
   await scheduler.close();
   events.close();
-  await Promise.all([local.close(), https.close()]);
+  await Promise.all([local.close(), https.close(), devlxd.close()]);
   if (!isSocketHandedOver()) await Deno.remove(paths.at("unix.socket")).catch(() => undefined);
   databases.global.close();
   databases.local.close();

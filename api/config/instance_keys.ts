@@ -28,6 +28,7 @@ export type InstanceLive =
   | "cgroup.processes"
   | "cgroup.hugepages"
   | "cgroup.disk"
+  | "devlxd"
   | "nesting";
 
 export interface InstanceKey {
@@ -289,10 +290,15 @@ const SECURITY = {
   "security.devlxd": {
     type: "bool",
     default: "true",
-    live: "restart",
+    live: "devlxd",
     summary: "Show /dev/lxd inside the instance",
   },
-  "security.devlxd.images": later("bool", "Let the instance fetch images over /dev/lxd"),
+  "security.devlxd.images": {
+    type: "bool",
+    default: "false",
+    live: "nothing-to-do",
+    summary: "Let the instance fetch public and cached images over /dev/lxd",
+  },
   "security.idmap.base": {
     type: "int",
     check: uint32Value,

@@ -34,6 +34,8 @@ export interface InstanceContext {
   /** Writes of backup.yaml that wait for their turn. */
   readonly pendingBackups: Set<string>;
   readonly networkStates: NetworkStates;
+  /** The configuration or devices of one that runs were changed. */
+  readonly onChanged?: (before: InstanceRecord, after: InstanceRecord) => void;
   /** Something that nobody waits for failed. */
   readonly onError: (what: string, error: unknown) => void;
 }

@@ -52,6 +52,8 @@ export interface InstanceDeps {
   readonly helper: HostPath;
   /** Device types besides none, disk, unix-char and unix-block: the nics. */
   readonly deviceTypes?: readonly DeviceType[];
+  /** The configuration or devices of one that runs were changed. */
+  readonly onChanged?: (before: InstanceRecord, after: InstanceRecord) => void;
   /** Something that nobody waits for failed. */
   readonly onError: (what: string, error: unknown) => void;
 }

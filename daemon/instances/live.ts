@@ -3,6 +3,7 @@ import { findInstanceKey } from "#api/config/instance_config.ts";
 import type { InstanceLive } from "#api/config/instance_keys.ts";
 import { Fault, messageOf } from "#base/errors.ts";
 import { type CgroupWrite, type LimitGroup, planLimits } from "#daemon/cgroup/limits.ts";
+import { runHelper } from "#daemon/host/helper.ts";
 import type { InstanceContext } from "./context.ts";
 import { freeCpuset, rebalance } from "./cpus.ts";
 import type { Config } from "./record.ts";
@@ -17,6 +18,15 @@ const UPDATES: Readonly<Record<InstanceLive, Update>> = {
   "cgroup.disk": limits("disk"),
   async "cgroup.cpuset"(ctx, id, next) {
     if ((next["limits.cpu"] ?? "") === "") await freeCpuset(ctx, id);
+  },
+  async devlxd(ctx, id, next) {
+    const state = ctx.runtime.state(id);
+    if (!("pid" in state)) return;
+    const isWanted = next["security.devlxd"] !== "false";
+    const args = isWanted
+      ? ["mount", `${state.pid}`, ctx.paths.at("devlxd"), "/dev/lxd"]
+      : ["umount", `${state.pid}`, "/dev/lxd"];
+    await runHelper(ctx.helper, args);
   },
   // The mounts under /dev/.lxc and the plain root come with the next start.
   nesting: () => Promise.resolve(),

@@ -89,6 +89,7 @@ export async function settle(
 ): Promise<void> {
   if (pidOf(ctx.runtime.state(before.id)) !== undefined) {
     await afterLive(ctx, before.expandedConfig, next.expandedConfig);
+    ctx.onChanged?.(before, next);
   }
   await saveBackupYaml(ctx, before.id);
 }
