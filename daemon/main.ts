@@ -3,6 +3,7 @@ import { openapiText } from "#api/openapi.ts";
 import { Fault, messageOf } from "#base/errors.ts";
 import { Logger } from "#base/log.ts";
 import type { Program } from "#base/program.ts";
+import { createBackups } from "./backups/service.ts";
 import {
   installHelper,
   makeFolders,
@@ -78,7 +79,14 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
   const operations = createOperations({ events, log });
   const setting = (key: string) => settings.value(key);
   const images = createImages({ paths, db, helper, setting });
-  const storage = createStorage({ paths, db, images, helper, onError });
+  const storage = createStorage({
+    paths,
+    db,
+    images,
+    helper,
+    onError,
+    runningUsers: (volume) => instances.runningUsers(volume),
+  });
   const networks = createNetworks({ paths, db, onError });
   const instances = createInstances({
     paths,
@@ -99,6 +107,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
     state: (id) => instances.actions.state(id),
     onError,
   });
+  const backups = createBackups(instances.context, storage.custom);
   const services: Services = {
     paths,
     helper,
@@ -123,6 +132,8 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
   const scheduler = new Scheduler({
     chores: [
       ...instances.chores,
+      ...storage.chores,
+      ...backups.chores,
       ...imageChores({ db, upkeep, setting, signal: downloads.signal }),
     ],
     onError,
@@ -173,6 +184,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
     networks,
     storage,
     files: new FilesPool(helper),
+    backups,
     lifetime: {
       ready: ready.promise,
       shutdown: async ({ force }) => {
@@ -202,6 +214,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
   await https.move(address).catch((error) => onError(`listen on "${address}"`, error));
   await networks.startAll();
   await instances.recover();
+  await backups.recover();
   phase = "ready";
   ready.resolve();
   scheduler.start();

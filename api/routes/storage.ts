@@ -1,6 +1,6 @@
 /** Storage pools and volumes. */
 import { route } from "#api/route.ts";
-import { configMap, object, optional, string, unknown } from "#api/schema.ts";
+import { boolean, configMap, type Infer, object, optional, string, unknown } from "#api/schema.ts";
 
 const writable = { config: optional(configMap()), description: optional(string()) } as const;
 const poolReadOnly = ["status", "locations", "used_by"];
@@ -8,24 +8,64 @@ export const PoolsPost = object({ ...writable, name: string(), driver: string() 
   ignored: poolReadOnly,
 });
 export const PoolPut = object(writable, { ignored: [...poolReadOnly, "name", "driver"] });
+/** Where the content of a new volume comes from; without a type it is empty. */
+export const VolumeSource = object({
+  type: optional(string()),
+  name: optional(string()),
+  pool: optional(string()),
+  project: optional(string()),
+  location: optional(string()),
+  volume_only: optional(boolean()),
+  refresh: optional(boolean()),
+  mode: optional(string()),
+  operation: optional(string()),
+  certificate: optional(string()),
+  secrets: optional(configMap()),
+});
+export type VolumeSource = Infer<typeof VolumeSource>;
+
 export const VolumesPost = object({
   ...writable,
-  name: string(),
+  name: optional(string()),
   type: optional(string()),
   content_type: optional(string()),
-  source: optional(unknown()),
+  restore: optional(string()),
+  source: optional(VolumeSource),
 });
+export type VolumesPost = Infer<typeof VolumesPost>;
 export const VolumePut = object({ ...writable, restore: optional(string()) }, {
   ignored: ["name", "type", "content_type", "created_at", "location", "project", "used_by"],
 });
+/** Where a migration pushes to. */
+export const MigrationTarget = object({
+  operation: optional(string()),
+  certificate: optional(string()),
+  secrets: optional(configMap()),
+});
+export type MigrationTarget = Infer<typeof MigrationTarget>;
+/** POST on a volume: rename, move, or start of a migration source. */
 export const VolumePost = object({
-  name: string(),
+  name: optional(string()),
   pool: optional(string()),
   project: optional(string()),
-  migration: optional(unknown()),
-  target: optional(unknown()),
-  volume_only: optional(unknown()),
+  migration: optional(boolean()),
+  target: optional(MigrationTarget),
+  volume_only: optional(boolean()),
   source: optional(unknown()),
+});
+export const VolumeSnapshotsPost = object({
+  name: optional(string()),
+  description: optional(string()),
+  expires_at: optional(string()),
+});
+export const VolumeSnapshotPut = object({
+  description: optional(string()),
+  expires_at: optional(string()),
+}, { ignored: ["name", "config", "content_type", "created_at"] });
+export const VolumeSnapshotPost = object({
+  name: string(),
+  migration: optional(boolean()),
+  target: optional(MigrationTarget),
 });
 
 const pools = "/1.0/storage-pools";
@@ -104,10 +144,11 @@ export const getVolumes = route({
 export const postVolumes = route({
   method: "POST",
   path: `${pool}/volumes`,
-  summary: "Create a custom volume",
+  summary: "Create, copy or import a custom volume",
   access: "trusted",
   reply: "sync",
   body: VolumesPost,
+  stream: true,
 });
 export const getVolumesOfType = route({
   method: "GET",
@@ -119,10 +160,11 @@ export const getVolumesOfType = route({
 export const postVolumesOfType = route({
   method: "POST",
   path: `${pool}/volumes/{type}`,
-  summary: "Create a custom volume",
+  summary: "Create, copy or import a custom volume",
   access: "trusted",
   reply: "sync",
   body: VolumesPost,
+  stream: true,
 });
 export const getVolume = route({
   method: "GET",
@@ -151,7 +193,7 @@ export const patchVolume = route({
 export const postVolume = route({
   method: "POST",
   path: volume,
-  summary: "Rename a custom volume",
+  summary: "Rename or move a custom volume, or start its migration",
   access: "trusted",
   reply: "sync",
   body: VolumePost,
@@ -176,4 +218,48 @@ export const getVolumeSnapshots = route({
   summary: "List the snapshots of a volume",
   access: "trusted",
   reply: "sync",
+});
+export const postVolumeSnapshots = route({
+  method: "POST",
+  path: `${volume}/snapshots`,
+  summary: "Take a snapshot of a custom volume",
+  access: "trusted",
+  reply: "operation",
+  body: VolumeSnapshotsPost,
+  extension: "storage_api_volume_snapshots",
+});
+export const getVolumeSnapshot = route({
+  method: "GET",
+  path: `${volume}/snapshots/{snapshot}`,
+  summary: "Show a snapshot of a volume",
+  access: "trusted",
+  reply: "sync",
+  extension: "storage_api_volume_snapshots",
+});
+export const putVolumeSnapshot = route({
+  method: "PUT",
+  path: `${volume}/snapshots/{snapshot}`,
+  summary: "Replace description and expiry of a snapshot of a volume",
+  access: "trusted",
+  reply: "sync",
+  body: VolumeSnapshotPut,
+  extension: "storage_api_volume_snapshots",
+});
+export const patchVolumeSnapshot = route({ ...putVolumeSnapshot, method: "PATCH" });
+export const postVolumeSnapshot = route({
+  method: "POST",
+  path: `${volume}/snapshots/{snapshot}`,
+  summary: "Rename a snapshot of a custom volume, or start its migration",
+  access: "trusted",
+  reply: "operation",
+  body: VolumeSnapshotPost,
+  extension: "storage_api_volume_snapshots",
+});
+export const deleteVolumeSnapshot = route({
+  method: "DELETE",
+  path: `${volume}/snapshots/{snapshot}`,
+  summary: "Delete a snapshot of a custom volume",
+  access: "trusted",
+  reply: "operation",
+  extension: "storage_api_volume_snapshots",
 });

@@ -90,18 +90,24 @@ export async function listVolumes(
 
 export async function insertVolume(
   tx: Tx,
-  volume: Pick<VolumeRow, "pool" | "project" | "name" | "type" | "description" | "config">,
-): Promise<void> {
+  volume:
+    & Pick<VolumeRow, "pool" | "project" | "name" | "type" | "description" | "config">
+    & Partial<Pick<VolumeRow, "contentType">>,
+): Promise<number> {
   const { lastId } = await tx.run(
-    "INSERT INTO storage_volumes (name, storage_pool_id, node_id, type, description, project_id) " +
-      "SELECT ?, p.id, 1, ?, ?, j.id FROM storage_pools p, projects j WHERE p.name = ? AND j.name = ?",
+    "INSERT INTO storage_volumes " +
+      "(name, storage_pool_id, node_id, type, description, content_type, project_id) " +
+      "SELECT ?, p.id, 1, ?, ?, ?, j.id FROM storage_pools p, projects j " +
+      "WHERE p.name = ? AND j.name = ?",
     volume.name,
     VOLUME_TYPES[volume.type],
     volume.description,
+    volume.contentType === "block" ? 1 : 0,
     volume.pool,
     volume.project,
   );
   await writeConfig(tx, "storage_volumes", lastId, volume.config);
+  return lastId;
 }
 
 export async function deleteVolumeRow(

@@ -26,20 +26,27 @@ const COMPRESSORS: Readonly<Record<string, string | undefined>> = {
   zstd: "zstd -T0",
 };
 
-/** @returns the file of the unified image. @throws {Fault} bad_request for an unknown compression */
-export async function packInstance(options: PackOptions): Promise<HostPath> {
-  const [algorithm = "gzip"] = options.compression.split(" ");
+/** Command line that compresses, undefined for "none". @throws {Fault} bad_request */
+export function compressorOf(compression: string): string | undefined {
+  const [algorithm = "gzip", ...rest] = compression.trim().split(/\s+/);
   if (!Object.hasOwn(COMPRESSORS, algorithm)) {
     throw new Fault("bad_request", `Compression tool not found for algorithm "${algorithm}"`, {
       hint: `Known: ${Object.keys(COMPRESSORS).join(", ")}.`,
     });
   }
+  const levels = rest.filter((one) => /^-\d{1,2}$/.test(one));
+  const program = COMPRESSORS[algorithm];
+  return program === undefined ? undefined : [program, ...levels].join(" ");
+}
+
+/** @returns the file of the unified image. @throws {Fault} bad_request for an unknown compression */
+export async function packInstance(options: PackOptions): Promise<HostPath> {
+  const compressor = compressorOf(options.compression);
   const staging = hostPath(`${options.target}.parts`);
   await Deno.mkdir(staging);
   await Deno.writeTextFile(`${staging}/metadata.yaml`, await metadataOf(options));
   const templates = `${options.directory}/templates`;
   const hasTemplates = await Deno.stat(templates).then((info) => info.isDirectory, () => false);
-  const compressor = COMPRESSORS[algorithm];
   const { success, stderr } = await new Deno.Command("tar", {
     args: [
       "--numeric-owner",

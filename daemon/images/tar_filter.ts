@@ -28,6 +28,8 @@ export interface TarFilterOptions {
   /** Bytes of file data that may be unpacked in all. */
   readonly bytesMax: number;
   readonly entriesMax?: number;
+  /** Entries for which it is false are left out, with their data. */
+  readonly accept?: (name: string) => boolean;
   /** Called for each entry that passes. `body` collects its data if it asks for it by returning true. */
   readonly onEntry?: (entry: TarEntry) => boolean;
   readonly onBody?: (entry: TarEntry, data: Uint8Array) => void;
@@ -47,6 +49,8 @@ export class TarFilter {
   #longLink: string | undefined;
   /** Padded bytes of the current body still to come. */
   #bodyLeft = 0;
+  /** The current body belongs to an entry that is left out. */
+  #isDropped = false;
   /** More sparse-map blocks of an old GNU sparse header follow. */
   #sparseMapFollows = false;
   #collect: { entry: TarEntry; chunks: Uint8Array[]; left: number } | undefined;
@@ -78,11 +82,11 @@ export class TarFilter {
         const data = this.#take(Math.min(this.#bodyLeft, this.#buffer[0]?.length ?? 0));
         this.#bodyLeft -= data.length;
         this.#collectBody(data);
-        out.push(data);
+        if (!this.#isDropped) out.push(data);
       } else if (this.#sparseMapFollows) {
         if (this.#buffered < BLOCK) return out;
         const map = this.#take(BLOCK);
-        out.push(map);
+        if (!this.#isDropped) out.push(map);
         this.#sparseMapFollows = map[504] !== 0;
       } else {
         const header = this.#nextHeader();
@@ -128,6 +132,7 @@ export class TarFilter {
     this.#check(entry);
     const keep = this.#isWanted(entry, block);
     if (keep) out.push(...this.#pending, block);
+    this.#isDropped = !keep;
     this.#forgetExtensions();
     this.#bodyLeft = padded(hasBody(type) ? entry.size : 0);
     this.#sparseMapFollows = type === "S" && block[482] !== 0;
@@ -195,7 +200,7 @@ export class TarFilter {
   }
 
   #isWanted(entry: TarEntry, block: Uint8Array): boolean {
-    if (entry.type === "4") return false;
+    if (entry.type === "4" || this.#options.accept?.(entry.name) === false) return false;
     if (entry.type !== "3") return true;
     return HARMLESS_NODES.has(`${numberField(block, 329, 8)}:${numberField(block, 337, 8)}`);
   }

@@ -15,6 +15,8 @@ export interface UnpackOptions {
   readonly helper: HostPath;
   /** Bytes that may be written. */
   readonly bytesMax: number;
+  /** Only entries that it accepts, without the first `strip` parts of their names. */
+  readonly select?: { readonly accept: (name: string) => boolean; readonly strip: number };
   readonly signal?: AbortSignal;
   readonly progress?: (bytes: number) => void;
 }
@@ -59,9 +61,10 @@ async function unpackTar(
   directory: HostPath,
   options: UnpackOptions,
 ): Promise<void> {
-  const { signal } = options;
-  const filter = new TarFilter({ bytesMax: options.bytesMax });
-  const tar = confined(options.helper, directory, TAR, "piped");
+  const { signal, select, bytesMax } = options;
+  const filter = new TarFilter({ bytesMax, ...select && { accept: select.accept } });
+  const argv = select === undefined ? TAR : [...TAR, `--strip-components=${select.strip}`];
+  const tar = confined(options.helper, directory, argv, "piped");
   const abort = () => tar.kill();
   signal?.addEventListener("abort", abort, { once: true });
   let written = 0;

@@ -3,8 +3,9 @@ import { formatYaml } from "#api/yaml.ts";
 import { poolInfo, volumeInfo } from "#daemon/db/backup_info.ts";
 import { findInstanceById } from "#daemon/db/instances.ts";
 import { listSnapshots } from "#daemon/db/instances_snapshots.ts";
+import { listVolumeSnapshots, volumeId } from "#daemon/db/volume_snapshots.ts";
 import { type InstanceContext, volumeOf } from "./context.ts";
-import { renderInstance, renderSnapshot } from "./render.ts";
+import { NEVER, renderInstance, renderSnapshot } from "./render.ts";
 
 /** Write the backup.yaml of an instance anew; nothing if it is gone. */
 export async function saveBackupYaml(ctx: InstanceContext, id: number): Promise<void> {
@@ -22,25 +23,31 @@ export async function saveBackupYaml(ctx: InstanceContext, id: number): Promise<
 }
 
 async function write(ctx: InstanceContext, id: number): Promise<void> {
+  const found = await describeInstance(ctx, id);
+  if (found === undefined) return;
+  const text = formatYaml(found.description);
+  await ctx.storage.instances.writeBackupYaml(volumeOf(found.record), text);
+}
+
+/** What `lxd recover` and the import of a backup need to know of an instance, as LXD writes it. */
+export async function describeInstance(ctx: InstanceContext, id: number) {
   const facts = await ctx.db.read(async (tx) => {
     const record = await findInstanceById(tx, id);
     if (record === undefined || record.isHalfMade) return undefined;
-    const snapshots = (await listSnapshots(tx, [record])).get(id) ?? [];
-    const volume = volumeOf(record);
+    const volume = { ...volumeOf(record), type: "container" as const };
     return {
       record,
-      snapshots,
-      volume,
+      snapshots: (await listSnapshots(tx, [record])).get(id) ?? [],
       pool: await poolInfo(tx, volume.pool),
       info: await volumeInfo(tx, volume),
+      volumeSnapshots: await listVolumeSnapshots(tx, await volumeId(tx, volume)),
     };
   });
-  if (facts === undefined) return;
-  const { record, snapshots, volume, pool, info } = facts;
-  const config = { ...info.config };
-  const text = formatYaml({
+  if (facts === undefined) return undefined;
+  const { record, snapshots, pool, info } = facts;
+  const description = {
     container: renderInstance(record, ctx.runtime.state(id)),
-    snapshots: snapshots.map((snapshot) => renderSnapshot(snapshot, record.lastUsedAt, 0)),
+    snapshots: snapshots.map((snapshot) => renderSnapshot(snapshot, record.lastUsedAt, -1)),
     pool: pool === undefined ? null : {
       config: { ...pool.config },
       description: pool.description,
@@ -58,7 +65,7 @@ async function write(ctx: InstanceContext, id: number): Promise<void> {
       used_by: [],
     })),
     volume: {
-      config,
+      config: { ...info.config },
       description: info.description,
       name: record.name,
       type: "container",
@@ -66,16 +73,16 @@ async function write(ctx: InstanceContext, id: number): Promise<void> {
       location: "none",
       content_type: "filesystem",
       project: record.project,
-      created_at: record.createdAt,
+      created_at: NEVER,
     },
-    volume_snapshots: snapshots.map((snapshot) => ({
-      description: "",
-      expires_at: snapshot.expiresAt === "" ? null : snapshot.expiresAt,
-      name: snapshot.name,
-      config,
+    volume_snapshots: facts.volumeSnapshots.map((one) => ({
+      description: one.description,
+      expires_at: one.expiresAt === "" ? NEVER : one.expiresAt,
+      name: one.name,
+      config: { ...one.config },
       content_type: "filesystem",
-      created_at: snapshot.createdAt,
+      created_at: NEVER,
     })),
-  });
-  await ctx.storage.instances.writeBackupYaml(volume, text);
+  };
+  return { record, description };
 }

@@ -5,6 +5,7 @@ import { LockTable } from "#base/lock.ts";
 import type { Database } from "#daemon/db/db.ts";
 import { findInstanceById, getInstance, listInstances } from "#daemon/db/instances.ts";
 import { getSnapshot, listSnapshots } from "#daemon/db/instances_snapshots.ts";
+import { holdersOf } from "#daemon/db/volume_uses.ts";
 import { DEVICE_TYPES, deviceTypes } from "#daemon/devices/registry.ts";
 import type { DeviceType } from "#daemon/devices/device.ts";
 import { PathWatches } from "#daemon/host/path_watch.ts";
@@ -27,7 +28,7 @@ import { autostart, recoverInstances, shouldAutostart, stopAllInstances } from "
 import { assertRenamable, renameTo } from "./rename.ts";
 import { runningLookup } from "./running.ts";
 import { Runtime } from "./runtime.ts";
-import type { InstanceActions, Instances } from "./service.ts";
+import type { InstanceActions, InstanceService } from "./service.ts";
 import { snapshotChores } from "./snapshot_chores.ts";
 import {
   changeSnapshotExpiry,
@@ -58,7 +59,7 @@ export interface InstanceDeps {
   readonly onError: (what: string, error: unknown) => void;
 }
 
-export function createInstances(deps: InstanceDeps): Instances {
+export function createInstances(deps: InstanceDeps): InstanceService {
   const { onError } = deps;
   const watches = { paths: new PathWatches(), uevents: new Uevents(deps.helper, onError), onError };
   const ctx: InstanceContext = {
@@ -102,6 +103,19 @@ export function createInstances(deps: InstanceDeps): Instances {
     pidOf: (ref) => Promise.resolve(pidOf(ctx.runtime.state(ref.id))),
     running: runningLookup(ctx),
     actions: actions(ctx),
+    context: ctx,
+    async runningUsers(volume) {
+      const { all, holders } = await ctx.db.read(async (tx) => ({
+        all: await listInstances(tx),
+        holders: await holdersOf(tx, volume.project),
+      }));
+      return all.filter((record) =>
+        holders.has(record.project) && isRunning(ctx.runtime.state(record.id)) &&
+        Object.values(record.expandedDevices).some((one) =>
+          one["type"] === "disk" && one["pool"] === volume.pool && one["source"] === volume.name
+        )
+      ).map((record) => record.name);
+    },
     chores: snapshotChores(ctx),
     async recover() {
       const wanted = (await ctx.db.read((tx) => listInstances(tx))).filter(shouldAutostart);

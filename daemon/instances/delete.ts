@@ -60,6 +60,7 @@ export async function removeTraces(
     const path of [
       ctx.paths.instanceLogs(record.project, record.name),
       ctx.paths.at("devices", lxcName(record)),
+      ctx.paths.at("backups/instances", lxcName(record)),
       ctx.paths.at("security", "seccomp", lxcName(record)),
     ]
   ) {

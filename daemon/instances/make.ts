@@ -4,9 +4,7 @@ import type { InstanceSource, InstancesPost } from "#api/routes/instances.ts";
 import { Fault } from "#base/errors.ts";
 import { Undo } from "#base/undo.ts";
 import { parseBytes } from "#base/units.ts";
-import { readConfig, writeConfig } from "#daemon/db/config.ts";
-import type { Tx } from "#daemon/db/db.ts";
-import { getSnapshot, insertSnapshot, listSnapshots } from "#daemon/db/instances_snapshots.ts";
+import { getSnapshot, type NewSnapshot } from "#daemon/db/instances_snapshots.ts";
 import {
   deleteInstanceRow,
   findInstance,
@@ -17,14 +15,10 @@ import {
   patchInstanceConfig,
   profileLayers,
 } from "#daemon/db/instances.ts";
-import {
-  insertVolumeSnapshot,
-  listVolumeSnapshots,
-  volumeId,
-} from "#daemon/db/volume_snapshots.ts";
+import type { NewVolumeSnapshot } from "#daemon/db/volume_snapshots.ts";
 import { requireType, validateDevices } from "#daemon/devices/registry.ts";
 import type { Caller } from "#daemon/http/caller.ts";
-import type { VolumeSource } from "#daemon/storage/service.ts";
+import type { InstanceVolume, VolumeSource } from "#daemon/storage/service.ts";
 import { saveBackupYaml } from "./backup_yaml.ts";
 import { announce, type InstanceContext, lockInstance, volumeOf } from "./context.ts";
 import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
@@ -44,6 +38,7 @@ import {
 import { checkRawLxcLoads } from "./raw_lxc.ts";
 import { checkHostRules } from "./host_rules.ts";
 import { instanceTypeLimits } from "./instance_type.ts";
+import { copySnapshotRows } from "./snapshot_rows.ts";
 import { startLocked } from "./start.ts";
 
 /** A request that was found to be possible. */
@@ -70,7 +65,21 @@ type PlannedSource =
     readonly instance: InstanceRecord;
     readonly snapshot: SnapshotRecord | undefined;
     readonly withSnapshots: boolean;
+  }
+  | FilledSource;
+
+/** Files and description come from elsewhere: a backup, another server. */
+export interface FilledSource {
+  readonly kind: "filled";
+  readonly saved: {
+    readonly instance: { readonly createdAt: string } | undefined;
+    readonly snapshots: readonly NewSnapshot[];
+    readonly volume: { readonly description: string; readonly config: Config } | undefined;
+    readonly volumeSnapshots: readonly NewVolumeSnapshot[];
   };
+  /** Put tree and snapshots into the volume, which exists and is empty. */
+  readonly fill: (volume: InstanceVolume, signal: AbortSignal | undefined) => Promise<void>;
+}
 
 /**
  * Find out whether the request can be done, before any operation starts.
@@ -280,7 +289,7 @@ export async function createInstance(
   const id = await ctx.db.write((tx) =>
     insertInstance(tx, {
       ...plan,
-      createdAt: new Date().toISOString(),
+      createdAt: createdAtOf(plan),
       config: { ...plan.config, ...firstVolatile(plan) },
     })
   );
@@ -290,10 +299,12 @@ export async function createInstance(
   const volume = volumeOf(record);
   undo.add("delete the volume", () => ctx.storage.instances.delete(volume));
   const size = findRootDisk(record.expandedDevices)?.config["size"] ?? "";
+  const { source } = plan;
   await ctx.storage.instances.create(volume, await volumeSource(ctx, plan), {
     ...(options.signal !== undefined && { signal: options.signal }),
     ...(size !== "" && { sizeBytes: parseBytes(size) }),
   });
+  if (source.kind === "filled") await source.fill(volume, options.signal);
   await Deno.chmod(ctx.storage.instances.directory(volume), 0o100);
   await addDevices(ctx, record, undo);
   await ctx.db.write(async (tx) => {
@@ -313,7 +324,16 @@ export async function createInstance(
   return record;
 }
 
+function createdAtOf({ source }: CreationPlan): string {
+  const saved = source.kind === "filled" ? source.saved.instance?.createdAt : undefined;
+  return saved ?? new Date().toISOString();
+}
+
 function firstVolatile(plan: CreationPlan): Config {
+  if (plan.source.kind === "filled") {
+    const { ["volatile.uuid"]: uuid = crypto.randomUUID() } = plan.config;
+    return { "volatile.uuid": uuid, "volatile.last_state.power": "STOPPED" };
+  }
   const instanceId = crypto.randomUUID();
   return {
     "volatile.uuid": crypto.randomUUID(),
@@ -331,6 +351,7 @@ async function reload(ctx: InstanceContext, id: number): Promise<InstanceRecord>
 
 async function volumeSource(ctx: InstanceContext, plan: CreationPlan): Promise<VolumeSource> {
   const { source } = plan;
+  if (source.kind === "filled") return { kind: "empty" };
   if (source.kind !== "copy") return source;
   const instance = await reload(ctx, source.instance.id);
   const runs = isRunning(ctx.runtime.state(instance.id)) && source.snapshot === undefined;
@@ -355,30 +376,6 @@ async function addDevices(ctx: InstanceContext, record: InstanceRecord, undo: Un
   }
   if (volatile.isEmpty) return;
   await ctx.db.write((tx) => patchInstanceConfig(tx, record.id, volatile.changes));
-}
-
-/** Snapshots of the source, and the configuration of its volume and theirs. */
-async function copySnapshotRows(
-  tx: Tx,
-  plan: CreationPlan,
-  { id, ...target }: InstanceRecord,
-): Promise<void> {
-  if (plan.source.kind !== "copy") return;
-  const { instance, snapshot, withSnapshots } = plan.source;
-  const from = await volumeId(tx, { ...volumeOf(instance), type: "container" });
-  const to = await volumeId(tx, { ...volumeOf(target), type: "container" });
-  const saved = await listVolumeSnapshots(tx, from);
-  const config = snapshot === undefined
-    ? await readConfig(tx, "storage_volumes", from)
-    : saved.find((one) => one.name === snapshot.name)?.config ?? {};
-  await writeConfig(tx, "storage_volumes", to, config);
-  if (!withSnapshots) return;
-  for (const one of (await listSnapshots(tx, [instance])).get(instance.id) ?? []) {
-    await insertSnapshot(tx, { id }, one);
-    const row = saved.find(({ name }) => name === one.name);
-    const { description, config } = row ?? { description: "", config: {} };
-    await insertVolumeSnapshot(tx, to, { ...one, description, config });
-  }
 }
 
 /** Copies may have the addresses of what they were copied from: they can't start beside it. */

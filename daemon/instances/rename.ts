@@ -5,7 +5,7 @@ import { findInstance, findInstanceById, renameInstance } from "#daemon/db/insta
 import { requireType } from "#daemon/devices/registry.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import { saveBackupYaml } from "./backup_yaml.ts";
-import { announce, type InstanceContext, lockInstance, volumeOf } from "./context.ts";
+import { announce, type InstanceContext, lockInstance, lxcName, volumeOf } from "./context.ts";
 import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
 import { assertAllowed } from "./machine.ts";
 import { checkInstanceName } from "./name.ts";
@@ -40,8 +40,8 @@ export async function renameTo(
     "old name of the volume",
     () => ctx.storage.instances.rename({ ...volumeOf(instance), name }, old),
   );
-  await renameLogs(ctx, instance.project, old, name);
-  undo.add("old name of the logs", () => renameLogs(ctx, instance.project, name, old));
+  await renameBesides(ctx, instance.project, old, name);
+  undo.add("old name of logs and backups", () => renameBesides(ctx, instance.project, name, old));
   await ctx.db.write((tx) => renameInstance(tx, instance.id, name));
   undo.add("old name of the row", () => ctx.db.write((tx) => renameInstance(tx, instance.id, old)));
   const renamed = await ctx.db.read((tx) => findInstanceById(tx, instance.id));
@@ -66,14 +66,21 @@ async function eachDevice(
   }
 }
 
-async function renameLogs(
+/** Logs and backups. */
+async function renameBesides(
   ctx: InstanceContext,
   project: string,
   from: string,
   to: string,
 ): Promise<void> {
+  const backups = (name: string) => ctx.paths.at("backups/instances", lxcName({ project, name }));
+  await renameIfThere(ctx.paths.instanceLogs(project, from), ctx.paths.instanceLogs(project, to));
+  await renameIfThere(backups(from), backups(to));
+}
+
+async function renameIfThere(from: string, to: string): Promise<void> {
   try {
-    await Deno.rename(ctx.paths.instanceLogs(project, from), ctx.paths.instanceLogs(project, to));
+    await Deno.rename(from, to);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }

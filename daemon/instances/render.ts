@@ -5,7 +5,7 @@ import { statusOf } from "./machine.ts";
 import { architectureName, type InstanceRecord, type SnapshotRecord } from "./record.ts";
 
 /** Go's zero time, and what LXD shows for an instance that never ran. */
-const NEVER = "0001-01-01T00:00:00Z";
+export const NEVER = "0001-01-01T00:00:00Z";
 const NEVER_USED = "1970-01-01T00:00:00Z";
 
 export function renderInstance(record: InstanceRecord, state: RunState): InstanceObject {

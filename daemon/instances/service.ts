@@ -1,9 +1,11 @@
 /** Instances: the contract for routes, profiles, networks and storage. */
 import type { InstancesPost, InstanceState } from "#api/routes/instances.ts";
 import type { Pid } from "#base/brand.ts";
+import type { VolumeName } from "#daemon/db/volume_uses.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import type { Chore } from "#daemon/operations/scheduler.ts";
 import type { InstanceVolume } from "#daemon/storage/service.ts";
+import type { InstanceContext } from "./context.ts";
 import type { RunState } from "./machine.ts";
 import type { CreationPlan } from "./make.ts";
 import type { InstanceRecord, SnapshotRecord } from "./record.ts";
@@ -54,6 +56,13 @@ export interface Instances {
   recover(): Promise<void>;
   /** Stop all cleanly (boot.stop.priority, boot.host_shutdown_timeout), remembering their power state. */
   stopAll(): Promise<void>;
+}
+
+/** For the folders beside this one: backups, migration. */
+export interface InstanceService extends Instances {
+  /** Names of running instances that have a custom volume among their disks. */
+  runningUsers(volume: VolumeName): Promise<readonly string[]>;
+  readonly context: InstanceContext;
 }
 
 export interface ProfileConfig {

@@ -151,14 +151,14 @@ class Running implements LiveOperation {
   }
 }
 
+/** Without the project, as LXD's: clients cut names out of them. */
 function resourceUrls(start: OperationStart): Record<string, string[]> {
-  const suffix = start.project === "default" ? "" : `?project=${encodeURIComponent(start.project)}`;
   const urls: Record<string, string[]> = {};
   for (const [kind, names] of Object.entries(start.resources ?? {})) {
     const path = kind.replaceAll("_", "-");
-    urls[kind] = names.map((name) => `/1.0/${path}/${name}${suffix}`);
+    urls[kind] = names.map((name) => `/1.0/${path}/${name}`);
     if (kind === "instances") {
-      urls["containers"] = names.map((name) => `/1.0/containers/${name}${suffix}`);
+      urls["containers"] = names.map((name) => `/1.0/containers/${name}`);
     }
   }
   return urls;

@@ -126,7 +126,7 @@ Deno.test("a token lives until it is cancelled", async () => {
   assert.equal(token.render().status, "Cancelled");
 });
 
-Deno.test("resources are URLs in their project; instances are containers too", () => {
+Deno.test("resources are URLs without a project; instances are containers too", () => {
   const { start } = open();
   const resources = { instances: ["web"], storage_volumes: ["v"] };
 
@@ -138,7 +138,7 @@ Deno.test("resources are URLs in their project; instances are containers too", (
     containers: ["/1.0/containers/web"],
     storage_volumes: ["/1.0/storage-volumes/v"],
   });
-  assert.deepEqual(elsewhere.resources["instances"], ["/1.0/instances/web?project=a%20b"]);
+  assert.deepEqual(elsewhere.resources["instances"], ["/1.0/instances/web"]);
 });
 
 Deno.test("operations are listed by project, and unknown ones are not found", () => {

@@ -1,5 +1,6 @@
 /** Every route of the API, in the order of the documentation. */
 import type { Authority } from "#daemon/http/authority.ts";
+import type { Backups } from "#daemon/backups/service.ts";
 import type { BoundRoute } from "#daemon/http/handle.ts";
 import type { FilesPool } from "#daemon/guest/files/pool.ts";
 import type { ImageService } from "#daemon/images/create.ts";
@@ -17,7 +18,8 @@ import instanceExecRoutes from "./instance_exec.ts";
 import { instanceFileRoutes } from "./instance_files.ts";
 import instanceLogRoutes from "./instance_logs.ts";
 import instanceMetadataRoutes from "./instance_metadata.ts";
-import instanceRoutes from "./instances.ts";
+import { instanceBackupRoutes } from "./instance_backups.ts";
+import { instanceRoutes } from "./instances.ts";
 import instanceStateRoutes from "./instance_state.ts";
 import instanceSnapshotRoutes from "./instance_snapshots.ts";
 import { internalRoutes, type Lifetime } from "./internal.ts";
@@ -29,6 +31,8 @@ import profileRoutes from "./profiles.ts";
 import projectRoutes from "./projects.ts";
 import { type ServerIdentity, serverRoutes } from "./server.ts";
 import { storagePoolRoutes } from "./storage_pools.ts";
+import { storageVolumeBackupRoutes } from "./storage_volume_backups.ts";
+import { storageVolumeSnapshotRoutes } from "./storage_volume_snapshots.ts";
 import { storageVolumeRoutes } from "./storage_volumes.ts";
 import warningRoutes from "./warnings.ts";
 
@@ -43,6 +47,7 @@ export interface RouteDeps {
   readonly networks: NetworkService;
   readonly storage: StorageService;
   readonly files: FilesPool;
+  readonly backups: Backups;
   readonly lifetime: Lifetime;
 }
 
@@ -55,7 +60,8 @@ export function allRoutes(deps: RouteDeps): readonly BoundRoute[] {
     ...operationRoutes(deps.operations, deps.events),
     ...imageAliasRoutes,
     ...imageRoutes(deps),
-    ...instanceRoutes,
+    ...instanceRoutes(deps.backups),
+    ...instanceBackupRoutes(deps.backups, deps.settings),
     ...instanceStateRoutes,
     ...instanceSnapshotRoutes,
     ...instanceExecRoutes,
@@ -67,7 +73,9 @@ export function allRoutes(deps: RouteDeps): readonly BoundRoute[] {
     ...networkAclRoutes(deps.networks),
     ...networkForwardRoutes(deps.networks),
     ...storagePoolRoutes(deps.storage),
-    ...storageVolumeRoutes(deps.storage),
+    ...storageVolumeRoutes(deps.storage, deps.backups),
+    ...storageVolumeSnapshotRoutes(deps.storage),
+    ...storageVolumeBackupRoutes(deps.backups, deps.settings),
     ...warningRoutes,
     ...internalRoutes(deps.lifetime),
   ];

@@ -12,6 +12,7 @@ import {
   putInstance,
 } from "#api/routes/instances.ts";
 import { Fault } from "#base/errors.ts";
+import type { Backups } from "#daemon/backups/service.ts";
 import { background, type BoundRoute, type Call, handle, sync } from "#daemon/http/handle.ts";
 import { list, projectSuffix } from "#daemon/http/list.ts";
 import { mayUse } from "#daemon/http/caller.ts";
@@ -99,11 +100,40 @@ function architectureOf(record: InstanceRecord, body: InstancePut): number {
   return found;
 }
 
-async function create(services: Services, call: Call<typeof postInstances>) {
-  const { query, body, caller } = call;
-  if (body === undefined) {
-    throw new Fault("not_implemented", "import of an instance from a backup is not supported yet");
+/** The body is the archive of a backup; headers say name and pool. */
+async function importBackup(
+  services: Services,
+  backups: Backups,
+  { query, caller, request }: Call<typeof postInstances>,
+) {
+  const { actions } = services.instances;
+  const received = await backups.receive(request);
+  try {
+    const plan = await backups.planImport(received, {
+      project: query.project,
+      name: String(request.headers["x-lxd-name"] ?? ""),
+      pool: String(request.headers["x-lxd-pool"] ?? ""),
+    });
+    return background(services.operations.start({
+      description: "Restoring backup",
+      project: query.project,
+      resources: { instances: [plan.name] },
+      caller,
+      run: async ({ signal }) => {
+        await using _archive = received;
+
+        await actions.create(plan, { caller, signal });
+      },
+    }));
+  } catch (error) {
+    await received[Symbol.asyncDispose]();
+    throw error;
   }
+}
+
+async function create(services: Services, backups: Backups, call: Call<typeof postInstances>) {
+  const { query, body, caller } = call;
+  if (body === undefined) return await importBackup(services, backups, call);
   const { actions } = services.instances;
   const { source } = body;
   const isForeign = source?.type === "image" && (source.server ?? "") !== "";
@@ -178,9 +208,9 @@ async function rename(services: Services, call: Call<typeof postInstance>) {
   }));
 }
 
-export default [
+export const instanceRoutes = (backups: Backups): BoundRoute[] => [
   handle(getInstances, listInstances),
-  handle(postInstances, create),
+  handle(postInstances, (services, call) => create(services, backups, call)),
   handle(getInstance, async (services, { params, query }) => {
     const { actions } = services.instances;
     const record = await actions.get(query.project, params.name);
@@ -223,4 +253,4 @@ export default [
     services.instances.actions.noteTarget(Number(params.id), target);
     return sync();
   }),
-] satisfies BoundRoute[];
+];

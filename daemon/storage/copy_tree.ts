@@ -24,11 +24,47 @@ export async function copyTree(
   }).output();
   if (success) return;
   options.signal?.throwIfAborted();
+  throw failure(source, stderr);
+}
+
+/**
+ * Make `target` equal to `source`, writing only what differs. Files of one size and time (in
+ * nanoseconds) count as equal, unless `byContent`: archives keep whole seconds only.
+ *
+ * @throws {Fault} no_space
+ */
+export async function syncTree(
+  source: HostPath,
+  target: HostPath,
+  options: { signal?: AbortSignal; byContent?: boolean } = {},
+): Promise<void> {
+  const { success, stderr } = await new Deno.Command("rsync", {
+    args: [
+      "-aHAX",
+      "--numeric-ids",
+      "--delete",
+      options.byContent === true ? "--checksum" : "--modify-window=-1",
+      "--",
+      `${source}/`,
+      `${target}/`,
+    ],
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+    env: { LC_ALL: "C" },
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+  }).output();
+  if (success) return;
+  options.signal?.throwIfAborted();
+  throw failure(source, stderr);
+}
+
+function failure(source: HostPath, stderr: Uint8Array): Error {
   const text = new TextDecoder().decode(stderr).trim().split("\n").slice(-2).join("; ");
   if (/No space left|quota exceeded/i.test(text)) {
-    throw new Fault("no_space", `cannot copy "${source}": no space left on the storage pool`);
+    return new Fault("no_space", `cannot copy "${source}": no space left on the storage pool`);
   }
-  throw new Error(`cannot copy "${source}": ${text}`);
+  return new Error(`cannot copy "${source}": ${text}`);
 }
 
 /** Bytes of disk that a tree takes. */

@@ -1,6 +1,7 @@
 /** The storage service: instance volumes of all pools, by the contract of service.ts. */
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
+import { LockTable } from "#base/lock.ts";
 import type { Database } from "#daemon/db/db.ts";
 import {
   deleteVolumeRow,
@@ -9,10 +10,15 @@ import {
   listVolumes,
   renameVolumeRow,
 } from "#daemon/db/storage_pools.ts";
+import { effectiveProject } from "#daemon/db/projects.ts";
+import type { VolumeName } from "#daemon/db/volume_uses.ts";
 import type { Images } from "#daemon/images/service.ts";
+import type { Chore } from "#daemon/operations/scheduler.ts";
 import { inProject, type Paths } from "#daemon/paths.ts";
 import type { StorageDriver } from "./driver.ts";
 import { createSupport, type SupportedDriver } from "./pool_types.ts";
+import { volumeChores } from "./custom/chores.ts";
+import type { CustomContext } from "./custom/service.ts";
 import { Pools } from "./pools.ts";
 import type { InstanceStorage, InstanceVolume, Storage, VolumeSource } from "./service.ts";
 import { copyVolume } from "./transfer.ts";
@@ -25,6 +31,8 @@ export interface StorageDeps {
   readonly images: Pick<Images, "unpack" | "unpackedBytes">;
   readonly helper: HostPath;
   readonly onError: (what: string, error: unknown) => void;
+  /** Running instances that have a custom volume among their disks. */
+  readonly runningUsers?: (volume: VolumeName) => Promise<readonly string[]>;
 }
 
 export interface StorageService extends Storage {
@@ -32,6 +40,10 @@ export interface StorageService extends Storage {
   readonly pools: Pools;
   /** Drivers that work on this host, with the versions of their tools. */
   supported(): Promise<readonly SupportedDriver[]>;
+  /** For what works with custom volumes: routes, backups, migration. */
+  readonly custom: CustomContext;
+  /** What the clock does with custom volumes. */
+  readonly chores: readonly Chore[];
 }
 
 export function createStorage(deps: StorageDeps): StorageService {
@@ -41,20 +53,30 @@ export function createStorage(deps: StorageDeps): StorageService {
       tx.get("SELECT 1 FROM images WHERE fingerprint = ?", fingerprint)
     ) !== undefined;
   const pools = new Pools({ ...deps, namespaces, imageExists });
+  const custom: CustomContext = {
+    ...deps,
+    pools,
+    locks: new LockTable(),
+    runningUsers: deps.runningUsers ?? (() => Promise.resolve([])),
+  };
   return {
     pools,
     supported: createSupport(),
+    custom,
+    chores: volumeChores(custom),
     instances: instanceStorage(deps, pools),
     requirePool: (name) => deps.db.read((tx) => getPool(tx, name)),
     async mountCustom(pool, project, name) {
-      const [found] = await deps.db.read((tx) =>
-        listVolumes(tx, { pool, project, name, type: "custom" })
-      );
+      const { holder, found } = await deps.db.read(async (tx) => {
+        const { name: holder } = await effectiveProject(tx, project, "storage.volumes");
+        const [found] = await listVolumes(tx, { pool, project: holder, name, type: "custom" });
+        return { holder, found };
+      });
       if (found === undefined) {
         throw new Fault("not_found", `Storage volume "${name}" not found on pool "${pool}"`);
       }
       const driver = await pools.driver(pool);
-      return await driver.mount(customVolume(project, name, { content: found.contentType }));
+      return await driver.mount(customVolume(holder, name, { content: found.contentType }));
     },
     async imageDeleted(fingerprint) {
       for (const { driver } of await pools.all()) await driver.dropImage(fingerprint);

@@ -1,0 +1,176 @@
+/** Backups of instances: archives below backups/instances/<instance>/<name>. */
+import { formatYaml } from "#api/yaml.ts";
+import { type HostPath, hostPath } from "#base/brand.ts";
+import { Fault } from "#base/errors.ts";
+import { Undo } from "#base/undo.ts";
+import {
+  type BackupOwner,
+  type BackupRow,
+  deleteBackupRow,
+  getBackup,
+  insertBackup,
+  listBackups,
+  renameBackupRow,
+} from "#daemon/db/backups.ts";
+import { describeInstance } from "#daemon/instances/backup_yaml.ts";
+import { announce, type InstanceContext, lxcName, volumeOf } from "#daemon/instances/context.ts";
+import type { InstanceRecord } from "#daemon/instances/record.ts";
+import { packBackup, type Part } from "./tarball.ts";
+
+/** Of a volume's directory only what LXD has there too. */
+export const ROOT_PARTS = ["metadata.yaml", "templates", "rootfs"];
+
+export interface BackupWish {
+  readonly name: string;
+  readonly expiresAt: string;
+  /** Without snapshots. */
+  readonly isBare: boolean;
+  readonly compression: string;
+}
+
+export interface InstanceBackups {
+  list(instance: InstanceRecord): Promise<BackupRow[]>;
+  /** @throws {Fault} not_found */
+  get(instance: InstanceRecord, name: string): Promise<BackupRow>;
+  /** "backup0", "backup1" ... or the name given. @throws {Fault} conflict, bad_request */
+  planName(instance: InstanceRecord, name: string): Promise<string>;
+  make(instance: InstanceRecord, wish: BackupWish, signal: AbortSignal): Promise<void>;
+  rename(instance: InstanceRecord, name: string, newName: string): Promise<void>;
+  remove(instance: InstanceRecord, name: string): Promise<void>;
+  path(instance: Pick<InstanceRecord, "project" | "name">, name: string): HostPath;
+}
+
+export function instanceBackups(ctx: InstanceContext): InstanceBackups {
+  const folder = (instance: Pick<InstanceRecord, "project" | "name">) =>
+    ctx.paths.at("backups/instances", lxcName(instance));
+  const path: InstanceBackups["path"] = (instance, name) => hostPath(`${folder(instance)}/${name}`);
+  const get: InstanceBackups["get"] = (instance, name) =>
+    ctx.db.read((tx) => getBackup(tx, "instance", instance.id, name));
+  return {
+    path,
+    get,
+    list: (instance) => ctx.db.read((tx) => listBackups(tx, "instance", instance.id)),
+    async planName(instance, name) {
+      const taken = await ctx.db.read((tx) => listBackups(tx, "instance", instance.id));
+      return chooseBackupName(name, taken);
+    },
+    async make(instance, wish, signal) {
+      using _held = await ctx.locks.acquire(lockName("instance", instance.id, wish.name), signal);
+      await using undo = new Undo((step, error) => ctx.onError(`undo of backup: ${step}`, error));
+      const target = path(instance, wish.name);
+      await Deno.mkdir(folder(instance), { recursive: true, mode: 0o700 });
+      undo.add("remove the folder", () => removeIfEmpty(folder(instance)));
+      const id = await ctx.db.write((tx) =>
+        insertBackup(tx, "instance", instance.id, {
+          ...wish,
+          createdAt: new Date().toISOString(),
+          isOptimized: false,
+        })
+      );
+      undo.add("delete the row", () => ctx.db.write((tx) => deleteBackupRow(tx, "instance", id)));
+      await pack(ctx, instance, wish, hostPath(`${target}.new`), signal);
+      await Deno.rename(`${target}.new`, target);
+      undo.keep();
+      announce(ctx, "backup-created", instance, { context: { name: wish.name } });
+    },
+    async rename(instance, name, newName) {
+      const backup = await get(instance, name);
+      checkBackupName(newName);
+      await using undo = new Undo((step, error) => ctx.onError(`undo of rename: ${step}`, error));
+      await ctx.db.write((tx) => renameBackupRow(tx, "instance", backup, newName));
+      undo.add(
+        "old name",
+        () => ctx.db.write((tx) => renameBackupRow(tx, "instance", backup, name)),
+      );
+      await Deno.rename(path(instance, name), path(instance, newName));
+      undo.keep();
+      announce(ctx, "backup-renamed", instance, { context: { old_name: name } });
+    },
+    async remove(instance, name) {
+      using _held = await ctx.locks.acquire(lockName("instance", instance.id, name));
+      const backup = await get(instance, name);
+      await removeFile(path(instance, name));
+      await removeIfEmpty(folder(instance));
+      await ctx.db.write((tx) => deleteBackupRow(tx, "instance", backup.id));
+      announce(ctx, "backup-deleted", instance);
+    },
+  };
+}
+
+/** Held while a backup is made or removed. */
+export function lockName(owner: BackupOwner, ownerId: number, name: string): string {
+  return `backup of ${owner} ${ownerId}/${name}`;
+}
+
+/** @throws {Fault} conflict if it is taken. */
+export function chooseBackupName(name: string, taken: readonly { name: string }[]): string {
+  if (name === "") {
+    let number = 0;
+    while (taken.some((one) => one.name === `backup${number}`)) number++;
+    return `backup${number}`;
+  }
+  checkBackupName(name);
+  if (taken.some((one) => one.name === name)) {
+    throw new Fault("conflict", `Backup "${name}" already exists`);
+  }
+  return name;
+}
+
+/** @throws {Fault} bad_request */
+export function checkBackupName(name: string): void {
+  if (name !== "" && !/[/\s\0]/.test(name) && !name.startsWith(".") && name.length < 200) return;
+  throw new Fault("bad_request", `Invalid backup name "${name}"`, {
+    hint: "Names have no slashes, no white space and do not begin with a dot.",
+  });
+}
+
+async function pack(
+  ctx: InstanceContext,
+  instance: InstanceRecord,
+  wish: BackupWish,
+  target: HostPath,
+  signal: AbortSignal,
+): Promise<void> {
+  const found = await describeInstance(ctx, instance.id);
+  if (found === undefined) throw new Fault("not_found", "Instance not found");
+  const { record, description } = found;
+  const volume = volumeOf(record);
+  const snapshots = wish.isBare ? [] : description.snapshots.map(({ name }) => name);
+  const config = wish.isBare
+    ? { ...description, snapshots: [], volume_snapshots: [] }
+    : description;
+  const index = formatYaml({
+    name: record.name,
+    backend: description.pool?.driver ?? "",
+    pool: volume.pool,
+    ...(snapshots.length > 0 && { snapshots }),
+    optimized: false,
+    optimized_header: false,
+    type: "container",
+    config,
+  });
+  await using views = new AsyncDisposableStack();
+  const partsOf = async (name: string, snapshot?: string): Promise<Part[]> => {
+    const view = views.use(await ctx.storage.instances.openStopped(volume, snapshot));
+    const directory = ctx.storage.instances.directory(volume, snapshot);
+    return [
+      { source: directory, name, only: ["backup.yaml", "metadata.yaml", "templates"] },
+      { source: view.path, name: `${name}/rootfs` },
+    ];
+  };
+  const parts: Part[] = [];
+  for (const one of snapshots) parts.push(...await partsOf(`backup/snapshots/${one}`, one));
+  parts.push(...await partsOf("backup/container"));
+  await packBackup({ target, index, parts, compression: wish.compression, signal });
+}
+
+export async function removeFile(path: HostPath): Promise<void> {
+  await Deno.remove(path).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
+}
+
+/** The folder of an instance's backups goes with the last of them. */
+export async function removeIfEmpty(path: HostPath): Promise<void> {
+  await Deno.remove(path).catch(() => undefined); // Ignored: others are in it.
+}

@@ -1,0 +1,271 @@
+/** Backups of custom volumes: archives below backups/custom/<pool>/<project>_<volume>/<name>. */
+import { formatYaml } from "#api/yaml.ts";
+import { type HostPath, hostPath } from "#base/brand.ts";
+import { Fault } from "#base/errors.ts";
+import { Undo } from "#base/undo.ts";
+import {
+  type BackupRow,
+  deleteBackupRow,
+  getBackup,
+  insertBackup,
+  listBackups,
+  renameBackupRow,
+} from "#daemon/db/backups.ts";
+import { getPool, insertVolume, type VolumeRow } from "#daemon/db/storage_pools.ts";
+import { insertVolumeSnapshot, type VolumeSnapshotRow } from "#daemon/db/volume_snapshots.ts";
+import type { VolumeName } from "#daemon/db/volume_uses.ts";
+import { syncTree } from "#daemon/storage/copy_tree.ts";
+import {
+  backupFolder,
+  checkVolumeName,
+  type CustomContext,
+  lockVolume,
+  placeOf,
+  requireFreeName,
+  sizeOf,
+  snapshotsOf,
+} from "#daemon/storage/custom/service.ts";
+import type { Located } from "#daemon/storage/transfer.ts";
+import type { BackupIndex, SavedVolume } from "./index.ts";
+import {
+  type BackupWish,
+  chooseBackupName,
+  lockName,
+  removeFile,
+  removeIfEmpty,
+} from "./instances.ts";
+import { extractFile, extractMember, packBackup, type Part, readIndex } from "./tarball.ts";
+
+export interface VolumeImport {
+  readonly volume: VolumeName;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export interface VolumeBackups {
+  list(volume: VolumeRow): Promise<BackupRow[]>;
+  /** @throws {Fault} not_found */
+  get(volume: VolumeRow, name: string): Promise<BackupRow>;
+  /** @throws {Fault} conflict, bad_request */
+  planName(volume: VolumeRow, name: string): Promise<string>;
+  make(volume: VolumeRow, wish: BackupWish, signal: AbortSignal): Promise<void>;
+  rename(volume: VolumeRow, name: string, newName: string): Promise<void>;
+  remove(volume: VolumeRow, name: string): Promise<void>;
+  path(volume: VolumeName, name: string): HostPath;
+  /** What an archive would become; an empty name is that of the archive. @throws {Fault} */
+  planImport(file: HostPath, wish: VolumeName): Promise<VolumeImport>;
+}
+
+export function volumeBackups(custom: CustomContext, helper: HostPath): VolumeBackups {
+  const { db } = custom;
+  const path: VolumeBackups["path"] = (volume, name) =>
+    hostPath(`${backupFolder(custom, volume)}/${name}`);
+  const get: VolumeBackups["get"] = (volume, name) =>
+    db.read((tx) => getBackup(tx, "volume", volume.id, name));
+  const folders = (volume: VolumeName) => [
+    backupFolder(custom, volume),
+    custom.paths.at("backups/custom", volume.pool),
+  ];
+  const removeFolders = async (volume: VolumeName) => {
+    for (const folder of folders(volume)) await removeIfEmpty(hostPath(folder));
+  };
+  return {
+    path,
+    get,
+    list: (volume) => db.read((tx) => listBackups(tx, "volume", volume.id)),
+    async planName(volume, name) {
+      return chooseBackupName(name, await db.read((tx) => listBackups(tx, "volume", volume.id)));
+    },
+    async make(volume, wish, signal) {
+      using _held = await custom.locks.acquire(lockName("volume", volume.id, wish.name), signal);
+      await using undo = new Undo((step, error) =>
+        custom.onError(`undo of backup: ${step}`, error)
+      );
+      const target = path(volume, wish.name);
+      await Deno.mkdir(backupFolder(custom, volume), { recursive: true, mode: 0o700 });
+      undo.add("remove the folders", () => removeFolders(volume));
+      const id = await db.write((tx) =>
+        insertBackup(tx, "volume", volume.id, {
+          ...wish,
+          createdAt: new Date().toISOString(),
+          isOptimized: false,
+        })
+      );
+      undo.add("delete the row", () => db.write((tx) => deleteBackupRow(tx, "volume", id)));
+      await pack(custom, volume, wish, hostPath(`${target}.new`), signal);
+      await Deno.rename(`${target}.new`, target);
+      undo.keep();
+    },
+    async rename(volume, name, newName) {
+      const backup = await get(volume, name);
+      await db.write((tx) => renameBackupRow(tx, "volume", backup, newName));
+      try {
+        await Deno.rename(path(volume, name), path(volume, newName));
+      } catch (error) {
+        await db.write((tx) => renameBackupRow(tx, "volume", backup, name));
+        throw error;
+      }
+    },
+    async remove(volume, name) {
+      using _held = await custom.locks.acquire(lockName("volume", volume.id, name));
+      const backup = await get(volume, name);
+      await removeFile(path(volume, name));
+      await removeFolders(volume);
+      await db.write((tx) => deleteBackupRow(tx, "volume", backup.id));
+    },
+    planImport: (file, wish) => planImport(custom, helper, file, wish),
+  };
+}
+
+const NEVER = "0001-01-01T00:00:00Z";
+
+async function pack(
+  custom: CustomContext,
+  volume: VolumeRow,
+  wish: BackupWish,
+  target: HostPath,
+  signal: AbortSignal,
+): Promise<void> {
+  const pool = await custom.db.read((tx) => getPool(tx, volume.pool));
+  const snapshots = wish.isBare ? [] : await snapshotsOf(custom, volume);
+  const place = await placeOf(custom, volume);
+  await using views = new AsyncDisposableStack();
+  const isDisk = volume.contentType === "block";
+  const partOf = async (name: string, snapshot?: string): Promise<Part> => {
+    const view = views.use(await place.driver.view(place.volume, snapshot));
+    return isDisk
+      ? { source: place.driver.diskPath(place.volume, snapshot), name: `${name}.img` }
+      : { source: view.path, name };
+  };
+  const parts: Part[] = [];
+  for (const { name } of snapshots) {
+    parts.push(await partOf(`backup/volume-snapshots/${name}`, name));
+  }
+  parts.push(await partOf("backup/volume"));
+  const index = describe(volume, pool.driver, snapshots);
+  await packBackup({ target, index, parts, compression: wish.compression, signal });
+}
+
+/** index.yaml, as LXD writes it. */
+function describe(
+  volume: VolumeRow,
+  backend: string,
+  snapshots: readonly VolumeSnapshotRow[],
+): string {
+  return formatYaml({
+    name: volume.name,
+    backend,
+    pool: volume.pool,
+    ...(snapshots.length > 0 && { snapshots: snapshots.map((one) => one.name) }),
+    optimized: false,
+    optimized_header: false,
+    type: "custom",
+    config: {
+      volume: {
+        config: { ...volume.config },
+        description: volume.description,
+        name: volume.name,
+        type: "custom",
+        used_by: [],
+        location: "none",
+        content_type: volume.contentType,
+        project: volume.project,
+        created_at: NEVER,
+      },
+      ...(snapshots.length > 0 && {
+        volume_snapshots: snapshots.map((one) => ({
+          description: one.description,
+          expires_at: one.expiresAt === "" ? NEVER : one.expiresAt,
+          name: one.name,
+          config: { ...one.config },
+          content_type: volume.contentType,
+          created_at: NEVER,
+        })),
+      }),
+    },
+  });
+}
+
+async function planImport(
+  custom: CustomContext,
+  helper: HostPath,
+  file: HostPath,
+  wish: VolumeName,
+): Promise<VolumeImport> {
+  const index = await readIndex(file);
+  const saved = index.saved.volume;
+  if (index.type !== "custom" || saved === undefined) {
+    throw new Fault("bad_request", "invalid backup: it is not one of a custom volume", {
+      hint: "An instance is imported by lxc import.",
+    });
+  }
+  const volume = { ...wish, name: wish.name || index.name };
+  checkVolumeName(volume.name);
+  await requireFreeName(custom, volume);
+  return {
+    volume,
+    run: (signal) => importAll({ custom, helper, file, index, saved }, volume, signal),
+  };
+}
+
+interface Archive {
+  readonly custom: CustomContext;
+  readonly helper: HostPath;
+  readonly file: HostPath;
+  readonly index: BackupIndex;
+  readonly saved: SavedVolume;
+}
+
+async function importAll(
+  archive: Archive,
+  volume: VolumeName,
+  signal: AbortSignal,
+): Promise<void> {
+  const { custom, index, saved } = archive;
+  using _held = await lockVolume(custom, volume, signal);
+  await requireFreeName(custom, volume);
+  await using undo = new Undo((step, error) => custom.onError(`undo of import: ${step}`, error));
+  const row = { ...volume, ...saved, type: "custom" as const };
+  const place = await placeOf(custom, row);
+  const sizeBytes = sizeOf(saved.config);
+  await place.driver.create(place.volume, { signal, ...sizeBytes !== undefined && { sizeBytes } });
+  undo.add("remove the volume", () => place.driver.remove(place.volume));
+  for (const name of index.snapshots) {
+    await unpackInto(archive, place, `backup/volume-snapshots/${name}`, signal);
+    await place.driver.snapshot(place.volume, name);
+  }
+  await unpackInto(archive, place, "backup/volume", signal);
+  await custom.db.write(async (tx) => {
+    const id = await insertVolume(tx, row);
+    for (const name of index.snapshots) {
+      const one = index.saved.volumeSnapshots.find((other) => other.name === name);
+      const blank = { name, description: "", expiresAt: "", config: {} };
+      await insertVolumeSnapshot(tx, id, one ?? blank);
+    }
+  });
+  undo.keep();
+}
+
+/** The volume becomes what the archive says, whatever was in it. */
+async function unpackInto(
+  { custom, helper, file, saved }: Archive,
+  { driver, volume }: Located,
+  member: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const target = await driver.mount(volume);
+  if (saved.contentType === "block") {
+    return await extractFile(file, driver.diskPath(volume), {
+      helper,
+      member: `${member}.img`,
+      signal,
+    });
+  }
+  const staging = custom.paths.at("backups", `import-${crypto.randomUUID()}`);
+  await Deno.mkdir(staging, { mode: 0o711 });
+  try {
+    await extractMember(file, staging, { helper, member, signal });
+    await syncTree(staging, target, { signal, byContent: true });
+  } finally {
+    await Deno.remove(staging, { recursive: true });
+  }
+}

@@ -1,0 +1,57 @@
+/** Rows of the snapshots that a new instance comes with, and the configuration of its volume. */
+import { readConfig, writeConfig } from "#daemon/db/config.ts";
+import type { Tx } from "#daemon/db/db.ts";
+import { insertSnapshot, listSnapshots } from "#daemon/db/instances_snapshots.ts";
+import {
+  insertVolumeSnapshot,
+  listVolumeSnapshots,
+  volumeId,
+} from "#daemon/db/volume_snapshots.ts";
+import { volumeOf } from "./context.ts";
+import type { CreationPlan, FilledSource } from "./make.ts";
+import type { InstanceRecord } from "./record.ts";
+
+/** Snapshots of the source, and the configuration of its volume and theirs. */
+export async function copySnapshotRows(
+  tx: Tx,
+  plan: CreationPlan,
+  { id, ...target }: InstanceRecord,
+): Promise<void> {
+  if (plan.source.kind === "filled") return await savedRows(tx, plan.source, { id, ...target });
+  if (plan.source.kind !== "copy") return;
+  const { instance, snapshot, withSnapshots } = plan.source;
+  const from = await volumeId(tx, { ...volumeOf(instance), type: "container" });
+  const to = await volumeId(tx, { ...volumeOf(target), type: "container" });
+  const saved = await listVolumeSnapshots(tx, from);
+  const config = snapshot === undefined
+    ? await readConfig(tx, "storage_volumes", from)
+    : saved.find((one) => one.name === snapshot.name)?.config ?? {};
+  await writeConfig(tx, "storage_volumes", to, config);
+  if (!withSnapshots) return;
+  for (const one of (await listSnapshots(tx, [instance])).get(instance.id) ?? []) {
+    await insertSnapshot(tx, { id }, one);
+    const row = saved.find(({ name }) => name === one.name);
+    const { description, config } = row ?? { description: "", config: {} };
+    await insertVolumeSnapshot(tx, to, { ...one, description, config });
+  }
+}
+
+async function savedRows(
+  tx: Tx,
+  { saved }: FilledSource,
+  { id, ...target }: Pick<InstanceRecord, "id" | "project" | "name" | "expandedDevices">,
+): Promise<void> {
+  const to = await volumeId(tx, { ...volumeOf(target), type: "container" });
+  await writeConfig(tx, "storage_volumes", to, saved.volume?.config ?? {});
+  for (const one of saved.snapshots) {
+    await insertSnapshot(tx, { id }, one);
+    const row = saved.volumeSnapshots.find(({ name }) => name === one.name);
+    const { description, config } = row ?? { description: "", config: {} };
+    await insertVolumeSnapshot(tx, to, {
+      name: one.name,
+      expiresAt: one.expiresAt,
+      description,
+      config,
+    });
+  }
+}

@@ -1,0 +1,185 @@
+/** Rename and move custom volumes; take, restore, rename and delete their snapshots. */
+import { Fault } from "#base/errors.ts";
+import { Undo } from "#base/undo.ts";
+import { writeConfig } from "#daemon/db/config.ts";
+import { renameVolumeRow, type VolumeRow } from "#daemon/db/storage_pools.ts";
+import {
+  deleteVolumeSnapshotRow,
+  insertVolumeSnapshot,
+  renameVolumeSnapshotRow,
+  updateVolumeSnapshot,
+} from "#daemon/db/volume_snapshots.ts";
+import { renameVolumeUses, type VolumeName } from "#daemon/db/volume_uses.ts";
+import {
+  backupFolder,
+  copyCustom,
+  type CustomContext,
+  getSnapshot,
+  getVolume,
+  lockVolume,
+  placeOf,
+  removeVolume,
+  requireFreeName,
+  requireNotRunning,
+  snapshotsOf,
+} from "./service.ts";
+
+/** On its pool and in its project. Devices that have it get the new name. */
+export async function renameVolume(
+  ctx: CustomContext,
+  volume: VolumeName,
+  newName: string,
+): Promise<void> {
+  using _held = await lockVolume(ctx, volume);
+  const row = await getVolume(ctx, volume);
+  const next = { ...row, name: newName };
+  await requireFreeName(ctx, next);
+  await requireNotRunning(ctx, row, "rename");
+  await using undo = new Undo((step, error) => ctx.onError(`undo of rename: ${step}`, error));
+  const { driver, volume: made } = await placeOf(ctx, row);
+  const { volume: renamed } = await placeOf(ctx, next);
+  await driver.rename(made, renamed.name);
+  undo.add("old name", () => driver.rename(renamed, made.name));
+  await renameIfThere(backupFolder(ctx, row), backupFolder(ctx, next));
+  undo.add(
+    "old name of the backups",
+    () => renameIfThere(backupFolder(ctx, next), backupFolder(ctx, row)),
+  );
+  await ctx.db.write(async (tx) => {
+    await renameVolumeUses(tx, row, next);
+    await renameVolumeRow(tx, row, newName);
+  });
+  undo.keep();
+}
+
+async function renameIfThere(from: string, to: string): Promise<void> {
+  await Deno.rename(from, to).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
+}
+
+/** To another pool or project: copied with its snapshots, then removed. */
+export async function moveVolume(
+  ctx: CustomContext,
+  volume: VolumeName,
+  target: VolumeName,
+  options: { readonly isBare: boolean; readonly signal?: AbortSignal },
+): Promise<void> {
+  const source = await getVolume(ctx, volume);
+  await requireNotRunning(ctx, source, "move");
+  await copyCustom(ctx, target, {
+    source,
+    snapshot: undefined,
+    config: {},
+    description: undefined,
+    ...options,
+  });
+  if (target.project === source.project) {
+    await ctx.db.write((tx) => renameVolumeUses(tx, source, target));
+  }
+  await removeVolume(ctx, source, []);
+}
+
+export interface SnapshotWish {
+  readonly name: string;
+  readonly description: string;
+  /** "" : never. */
+  readonly expiresAt: string;
+}
+
+export async function takeVolumeSnapshot(
+  ctx: CustomContext,
+  volume: VolumeName,
+  wish: SnapshotWish,
+): Promise<void> {
+  using _held = await lockVolume(ctx, volume);
+  const row = await getVolume(ctx, volume);
+  await using undo = new Undo((step, error) => ctx.onError(`undo of snapshot: ${step}`, error));
+  const id = await ctx.db.write((tx) =>
+    insertVolumeSnapshot(tx, row.id, { ...wish, config: row.config })
+  );
+  undo.add("delete the row", () => ctx.db.write((tx) => deleteVolumeSnapshotRow(tx, id)));
+  const { driver, volume: made } = await placeOf(ctx, row);
+  await driver.snapshot(made, wish.name);
+  undo.keep();
+}
+
+export async function restoreVolume(
+  ctx: CustomContext,
+  volume: VolumeName,
+  snapshot: string,
+): Promise<void> {
+  using _held = await lockVolume(ctx, volume);
+  const row = await getVolume(ctx, volume);
+  const saved = await getSnapshot(ctx, row, snapshot);
+  await requireNotRunning(ctx, row, "restore");
+  const { driver, volume: made } = await placeOf(ctx, row);
+  const later = (await snapshotsOf(ctx, row)).filter((one) => one.id > saved.id);
+  if (!driver.can.restoreOlder && later.length > 0) await removeLater(ctx, row, later);
+  await driver.restore(made, snapshot);
+  await ctx.db.write((tx) => writeConfig(tx, "storage_volumes", row.id, saved.config));
+}
+
+/** Where a restore loses later snapshots they must be given up by a key first. */
+async function removeLater(
+  ctx: CustomContext,
+  row: VolumeRow,
+  later: readonly { readonly id: number; readonly name: string }[],
+): Promise<void> {
+  const names = later.map((one) => one.name).join(", ");
+  if (row.config["zfs.remove_snapshots"] !== "true") {
+    throw new Fault(
+      "bad_request",
+      `Snapshot can't be restored: later snapshots would be lost: ${names}`,
+      { hint: "Delete them, or set zfs.remove_snapshots=true." },
+    );
+  }
+  const { driver, volume } = await placeOf(ctx, row);
+  for (const one of later.toReversed()) {
+    await driver.removeSnapshot(volume, one.name);
+    await ctx.db.write((tx) => deleteVolumeSnapshotRow(tx, one.id));
+  }
+}
+
+export async function renameVolumeSnapshot(
+  ctx: CustomContext,
+  volume: VolumeName,
+  change: { readonly from: string; readonly to: string },
+): Promise<void> {
+  using _held = await lockVolume(ctx, volume);
+  const row = await getVolume(ctx, volume);
+  const saved = await getSnapshot(ctx, row, change.from);
+  await using undo = new Undo((step, error) => ctx.onError(`undo of rename: ${step}`, error));
+  await ctx.db.write((tx) => renameVolumeSnapshotRow(tx, saved, change.to));
+  undo.add(
+    "old name",
+    () => ctx.db.write((tx) => renameVolumeSnapshotRow(tx, saved, change.from)),
+  );
+  const { driver, volume: made } = await placeOf(ctx, row);
+  await driver.renameSnapshot(made, change.from, change.to);
+  undo.keep();
+}
+
+export async function removeVolumeSnapshot(
+  ctx: CustomContext,
+  volume: VolumeName,
+  name: string,
+): Promise<void> {
+  using _held = await lockVolume(ctx, volume);
+  const row = await getVolume(ctx, volume);
+  const saved = await getSnapshot(ctx, row, name);
+  const { driver, volume: made } = await placeOf(ctx, row);
+  await driver.removeSnapshot(made, name);
+  await ctx.db.write((tx) => deleteVolumeSnapshotRow(tx, saved.id));
+}
+
+export async function changeVolumeSnapshot(
+  ctx: CustomContext,
+  volume: VolumeName,
+  name: string,
+  change: { readonly description?: string; readonly expiresAt?: string },
+): Promise<void> {
+  const row = await getVolume(ctx, volume);
+  const saved = await getSnapshot(ctx, row, name);
+  await ctx.db.write((tx) => updateVolumeSnapshot(tx, saved.id, change));
+}
