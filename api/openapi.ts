@@ -8,6 +8,8 @@ const ACCESS: Readonly<Record<Access, string>> = {
   trusted: "Clients of the unix socket or with a trusted certificate, within their projects.",
   admin: "Clients of the unix socket or with a trusted certificate that is not restricted.",
   local: "Only through the unix socket.",
+  metrics:
+    "As admin, or with a certificate for metrics; anyone if core.metrics_authentication=false.",
 };
 
 const COMMON_QUERY = [

@@ -13,9 +13,10 @@ export type ReplyKind = "sync" | "operation" | "raw" | "upgrade";
 /**
  * Who may call: `anyone` (untrusted callers get the public view), `trusted` (a client of the unix
  * socket or with a trusted certificate; restricted certificates are limited to their projects),
- * `admin` (trusted and not restricted), `local` (the unix socket only).
+ * `admin` (trusted and not restricted), `local` (the unix socket only), `metrics` (admin, and
+ * certificates for metrics, or anyone if core.metrics_authentication is false).
  */
-export type Access = "anyone" | "trusted" | "admin" | "local";
+export type Access = "anyone" | "trusted" | "admin" | "local" | "metrics";
 
 export interface RouteRow<
   Query extends Schema = Schema,

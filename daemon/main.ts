@@ -34,6 +34,7 @@ import { Scheduler } from "./operations/scheduler.ts";
 import { type DaemonOptions, parseOptions } from "./options.ts";
 import { paths as pathsOf } from "./paths.ts";
 import { allRoutes } from "./routes/all.ts";
+import { metricsRoutes } from "./routes/metrics.ts";
 import { createSettings } from "./server_settings.ts";
 import type { Services } from "./services.ts";
 import { createStorage } from "./storage/create.ts";
@@ -144,6 +145,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
   const ready = Promise.withResolvers<void>();
   const end = Promise.withResolvers<number>();
   const https = new Endpoint({ defaultPort: 8443, certificate: () => certificate });
+  const metrics = new Endpoint({ defaultPort: 9100, certificate: () => certificate });
   const authority = await loadAuthority(paths);
   const settings = createSettings({
     store: serverConfigStore(databases.global, databases.local),
@@ -154,6 +156,10 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
     }, {
       keys: ["images.remote_cache_expiry", "images.auto_update_interval"],
       stored: () => scheduler.touch(),
+    }, {
+      keys: ["core.metrics_address"],
+      check: (next) => metrics.check(next["core.metrics_address"] ?? ""),
+      apply: (next) => metrics.move(next["core.metrics_address"] ?? ""),
     }],
   });
 
@@ -195,8 +201,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
       databasePath: databases.pathOf,
     },
   }));
-  const handlers = createHandlers({
-    router,
+  const handlerOptions = {
     services,
     log,
     identify: createIdentify({ db, settings, authority }),
@@ -206,12 +211,21 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
         : phase === "stopping"
         ? "LXD is shutting down"
         : undefined,
-  });
+  };
+  const handlers = createHandlers({ ...handlerOptions, router });
   https.serve(handlers);
+  metrics.serve(createHandlers({ ...handlerOptions, router: createRouter(metricsRoutes()) }));
 
   const local = await listenLocal(paths.at("unix.socket"), options, log, handlers);
-  const address = (await settings.raw())["core.https_address"] ?? "";
-  await https.move(address).catch((error) => onError(`listen on "${address}"`, error));
+  for (
+    const [endpoint, key] of [[https, "core.https_address"], [
+      metrics,
+      "core.metrics_address",
+    ]] as const
+  ) {
+    const address = await settings.value(key);
+    await endpoint.move(address).catch((error) => onError(`listen on "${address}"`, error));
+  }
   await networks.startAll();
   await instances.recover();
   await backups.recover();
@@ -228,7 +242,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
   downloads.abort();
   await scheduler.close();
   events.close();
-  await Promise.all([local.close(), https.close(), devlxd.close()]);
+  await Promise.all([local.close(), https.close(), metrics.close(), devlxd.close()]);
   if (!isSocketHandedOver()) await Deno.remove(paths.at("unix.socket")).catch(() => undefined);
   databases.global.close();
   databases.local.close();

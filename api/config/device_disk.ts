@@ -21,13 +21,17 @@ export const PROPAGATIONS = [
   "runbindable",
 ] as const;
 
+const rate: Check = (value) => {
+  if (!/^\d+iops$/.test(value)) bytesValue(value);
+};
+
 export const DISK_KEYS = {
   "boot.priority": { check: intValue, summary: "Boot order of a virtual machine", effect: "later" },
   "ceph.cluster_name": { default: "ceph", summary: "Name of the Ceph cluster", effect: "later" },
   "ceph.user_name": { default: "admin", summary: "User of the Ceph cluster", effect: "later" },
-  "limits.max": { summary: "Rate limit for reads and writes", effect: "later" },
-  "limits.read": { summary: 'Rate limit for reads ("10MB" or "500iops")', effect: "later" },
-  "limits.write": { summary: 'Rate limit for writes ("10MB" or "500iops")', effect: "later" },
+  "limits.max": { check: rate, summary: "Rate limit for reads and for writes" },
+  "limits.read": { check: rate, summary: 'Rate limit for reads a second ("10MB" or "500iops")' },
+  "limits.write": { check: rate, summary: 'Rate limit for writes a second ("10MB" or "500iops")' },
   "path": { isRequired: true, summary: "Where it is mounted inside" },
   "pool": { summary: "Storage pool of the volume" },
   "propagation": {

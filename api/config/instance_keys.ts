@@ -29,6 +29,7 @@ export type InstanceLive =
   | "cgroup.hugepages"
   | "cgroup.disk"
   | "devlxd"
+  | "network.priority"
   | "nesting";
 
 export interface InstanceKey {
@@ -197,9 +198,8 @@ const LIMITS = {
     type: "int",
     default: "0",
     check: intBetween(0, 10),
-    live: "nothing-to-do",
+    live: "network.priority",
     summary: "Priority of the instance's network traffic under load (0-10)",
-    ...LATER,
   },
   "limits.processes": {
     type: "int",
@@ -344,9 +344,8 @@ const SECURITY = {
     type: "bool",
     default: "false",
     live: "nothing-to-do",
-    summary: "Refuse to start if files would have to change their owners",
+    summary: "Refuse to start if files would have to change their owners (here mounts map them)",
     ...CONTAINER,
-    ...LATER,
   },
   "security.agent.metrics": {
     type: "bool",

@@ -72,6 +72,14 @@ export const getCluster = route({
   reply: "sync",
   extension: "clustering",
 });
+export const getMetrics = route({
+  method: "GET",
+  path: "/1.0/metrics",
+  summary: "Metrics of running instances, for Prometheus",
+  access: "metrics",
+  reply: "raw",
+  extension: "metrics",
+});
 export const internalReady = route({
   method: "GET",
   path: "/internal/ready",

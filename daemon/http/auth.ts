@@ -1,6 +1,6 @@
 /** Who is calling: the kernel's word on the unix socket, the certificate on the network. */
 import { fd } from "#base/brand.ts";
-import { isTrue } from "#base/units.ts";
+import { isFalse, isTrue } from "#base/units.ts";
 import type { Database } from "#daemon/db/db.ts";
 import { integer, text } from "#daemon/db/db.ts";
 import { peerCredentials } from "#ffi/libc/peer.ts";
@@ -69,10 +69,12 @@ async function tlsCaller(
   { db, settings, authority }: IdentifyDeps,
   socket: TLSSocket,
 ): Promise<Caller> {
-  const address = `${socket.remoteAddress}:${socket.remotePort}`;
   const peer = socket.getPeerCertificate(false) as PeerCertificate | undefined;
-  if (peer?.raw === undefined) return untrusted(address);
-  const stranger = { ...untrusted(address), certificate: peer.raw };
+  const address = `${socket.remoteAddress}:${socket.remotePort}`;
+  const isOpen = isFalse(await settings.value("core.metrics_authentication"));
+  const nobody = { ...untrusted(address), ...(isOpen && { mayReadMetrics: true as const }) };
+  if (peer?.raw === undefined) return nobody;
+  const stranger = { ...nobody, certificate: peer.raw };
   if (!isInTime(peer) || authority?.accepts(peer.raw) === false) return stranger;
   const fingerprint = createHash("sha256").update(peer.raw).digest("hex");
   const known = { protocol: "tls", fingerprint, address, username: fingerprint } as const;

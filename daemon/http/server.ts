@@ -109,6 +109,8 @@ function authorize(route: BoundRoute, caller: Caller, request: IncomingMessage):
     ? caller.protocol === "unix"
     : access === "admin"
     ? caller.trusted && caller.projects === "all"
+    : access === "metrics"
+    ? caller.trusted ? caller.projects === "all" : caller.mayReadMetrics === true
     : caller.trusted;
   if (!isAllowed) throw new Fault("not_authorized", "not authorized");
 }

@@ -21,6 +21,7 @@ import { readFacts } from "./facts.ts";
 import { freezeInstance, unfreezeInstance } from "./freeze.ts";
 import { isRunning, pidOf } from "./machine.ts";
 import { createInstance, planCreation } from "./make.ts";
+import { instanceSamples, renderMetrics } from "./metrics.ts";
 import { NetworkStates } from "./network_states.ts";
 import { applyProfileChange, checkProfileChange } from "./profile_change.ts";
 import { architectureName, type InstanceRecord } from "./record.ts";
@@ -134,6 +135,7 @@ export function createInstances(deps: InstanceDeps): InstanceService {
 
 function actions(ctx: InstanceContext): InstanceActions {
   const usage = new UsageCache();
+  const list = cachedList(ctx);
   const fresh = async (instance: InstanceRecord) => {
     const record = await ctx.db.read((tx) => findInstanceById(tx, instance.id));
     if (record === undefined) throw new Fault("not_found", "Instance not found");
@@ -141,10 +143,11 @@ function actions(ctx: InstanceContext): InstanceActions {
   };
   return {
     get: (project, name) => ctx.db.read((tx) => getInstance(tx, project, name)),
-    list: cachedList(ctx),
+    list,
     snapshots: (instances) => ctx.db.read((tx) => listSnapshots(tx, instances)),
     state: (id) => ctx.runtime.state(id),
     fullState: (instance) => instanceState(ctx, instance, usage),
+    metrics: async (project) => renderMetrics(await instanceSamples(ctx, await list(project))),
     planCreation: (project, body) => planCreation(ctx, project, body),
     create: (plan, asked) => createInstance(ctx, plan, asked),
     start: (instance, asked) => startInstance(ctx, instance, asked),

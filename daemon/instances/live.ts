@@ -6,6 +6,7 @@ import { type CgroupWrite, type LimitGroup, planLimits } from "#daemon/cgroup/li
 import { runHelper } from "#daemon/host/helper.ts";
 import type { InstanceContext } from "./context.ts";
 import { freeCpuset, rebalance } from "./cpus.ts";
+import { applyNetworkPriority } from "./network_priority.ts";
 import type { Config } from "./record.ts";
 
 type Update = (ctx: InstanceContext, id: number, next: Config) => Promise<void>;
@@ -28,6 +29,7 @@ const UPDATES: Readonly<Record<InstanceLive, Update>> = {
       : ["umount", `${state.pid}`, "/dev/lxd"];
     await runHelper(ctx.helper, args);
   },
+  "network.priority": (ctx, id, next) => applyNetworkPriority(ctx, id, next),
   // The mounts under /dev/.lxc and the plain root come with the next start.
   nesting: () => Promise.resolve(),
 };
@@ -64,16 +66,21 @@ export async function afterLive(
 
 function limits(group: LimitGroup): Update {
   return async (ctx, id, next) => {
-    const cgroups = ctx.runtime.cgroups(id);
     for (const write of planLimits(group, next, ctx.facts.limits, true)) {
-      const directory = write.version === 2 ? cgroups.get("") : cgroups.get(write.controller);
-      if (directory === undefined) continue;
-      await apply(directory, write);
+      await writeCgroup(ctx, id, write);
     }
   };
 }
 
-async function apply(directory: string, write: CgroupWrite): Promise<void> {
+/** One value of a running container. @throws {Fault} bad_request with what the kernel refused. */
+export async function writeCgroup(
+  ctx: InstanceContext,
+  id: number,
+  write: CgroupWrite,
+): Promise<void> {
+  const cgroups = ctx.runtime.cgroups(id);
+  const directory = write.version === 2 ? cgroups.get("") : cgroups.get(write.controller);
+  if (directory === undefined) return;
   try {
     await Deno.writeTextFile(`${directory}/${write.file}`, write.value, { create: false });
   } catch (error) {

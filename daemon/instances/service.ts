@@ -87,6 +87,8 @@ export interface InstanceActions {
   ): Promise<ReadonlyMap<number, readonly SnapshotRecord[]>>;
   state(id: number): RunState;
   fullState(instance: InstanceRecord): Promise<InstanceState>;
+  /** Of what runs in a project, or in all, as text for Prometheus. */
+  metrics(project: string | undefined): Promise<string>;
   planCreation(project: string, body: InstancesPost): Promise<CreationPlan>;
   create(plan: CreationPlan, asked: Asked): Promise<InstanceRecord>;
   start(instance: InstanceRecord, asked: Asked): Promise<void>;

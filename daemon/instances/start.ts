@@ -31,8 +31,10 @@ import {
 } from "./context.ts";
 import { cpusetAtStart, rebalance } from "./cpus.ts";
 import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
+import { diskLimitLines } from "./disk_limits.ts";
 import { lastErrors } from "./lxc_log.ts";
 import { assertAllowed } from "./machine.ts";
+import { applyNetworkPriority } from "./network_priority.ts";
 import { lxcConfig } from "./plan.ts";
 import type { InstanceRecord } from "./record.ts";
 import { parentOf, type Running } from "./runtime.ts";
@@ -107,6 +109,7 @@ export async function startLocked(
   for (const start of starts) await start.afterStart?.(running.pid);
   undo.keep();
   ctx.runtime.started(id, running);
+  await applyNetworkPriority(ctx, id, record.expandedConfig);
   announce(ctx, options.isRestart === true ? "restarted" : "started", record, options);
   void afterwards(ctx, id);
 }
@@ -260,7 +263,7 @@ async function writeFiles(
     devlxd: devlxdDirectory(ctx, record),
     stopHook: [ctx.helper, "hook", ctx.socket, `/internal/containers/${record.id}/onstop`],
     cpuset: await cpusetAtStart(ctx, record),
-    devices: options.starts,
+    devices: [...options.starts, { lxc: diskLimitLines(ctx, record) }],
   });
   const path = hostPath(`${logs}/lxc.conf`);
   await Deno.writeTextFile(path, text, { mode: 0o600 });

@@ -12,6 +12,7 @@ import { parseIdmapJson } from "#daemon/idmap/format.ts";
 import { saveBackupYaml } from "./backup_yaml.ts";
 import { announce, type InstanceContext, lockInstance, volumeOf } from "./context.ts";
 import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
+import { applyDiskLimits } from "./disk_limits.ts";
 import { expandConfig, expandDevices, findRootDisk } from "./expand.ts";
 import { checkHostRules } from "./host_rules.ts";
 import { afterLive, applyLive } from "./live.ts";
@@ -166,6 +167,8 @@ export async function applyChange(
       () => applyLive(ctx, before.id, next.expandedConfig, before.expandedConfig),
     );
     await applyLive(ctx, before.id, before.expandedConfig, next.expandedConfig);
+    undo.add("old rates of disks", () => applyDiskLimits(ctx, next, before));
+    await applyDiskLimits(ctx, before, next);
   }
   await changeDevices(ctx, { before, next, volatile, undo });
   return volatile;

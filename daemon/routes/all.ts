@@ -25,6 +25,7 @@ import instanceSnapshotRoutes from "./instance_snapshots.ts";
 import { internalRoutes, type Lifetime } from "./internal.ts";
 import { networkAclRoutes } from "./network_acls.ts";
 import { networkForwardRoutes } from "./network_forwards.ts";
+import { metricsRoutes } from "./metrics.ts";
 import { networkRoutes } from "./networks.ts";
 import { operationRoutes } from "./operations.ts";
 import profileRoutes from "./profiles.ts";
@@ -77,6 +78,7 @@ export function allRoutes(deps: RouteDeps): readonly BoundRoute[] {
     ...storageVolumeSnapshotRoutes(deps.storage),
     ...storageVolumeBackupRoutes(deps.backups, deps.settings),
     ...warningRoutes,
+    ...metricsRoutes(),
     ...internalRoutes(deps.lifetime),
   ];
 }

@@ -101,7 +101,8 @@ async function update(services: Services, call: Call<typeof putImage>, isPatch: 
       : body.properties ?? {};
     await writeProperties(tx, image.id, properties);
     if (body.profiles !== undefined) {
-      await writeImageProfiles(tx, image.id, image.projectId, body.profiles);
+      const owner = await effectiveProject(tx, query.project, "profiles");
+      await writeImageProfiles(tx, image.id, owner.id, body.profiles);
     }
   });
   const source = `/1.0/images/${image.fingerprint}${projectSuffix(query.project)}`;
