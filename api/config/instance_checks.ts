@@ -121,6 +121,15 @@ export const kernelLimit: Check = (value) => {
   }
 };
 
+/** Names of kernel modules between commas. */
+export const moduleNames: Check = (value) => {
+  for (const name of value.split(",")) {
+    if (!/^[A-Za-z0-9_-]*$/.test(name.trim())) {
+      refuse(value, 'names of modules such as "tun,ip_vs"');
+    }
+  }
+};
+
 /** RFC 4122, any version. */
 export const uuidValue: Check = (value) => {
   if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(value)) refuse(value, "a UUID");

@@ -14,6 +14,7 @@ import {
   intBetween,
   intValue,
   kernelLimit,
+  moduleNames,
   rawIdmap,
   schedule,
   uint32Value,
@@ -69,6 +70,7 @@ const MISCELLANEOUS = {
   },
   "linux.kernel_modules": {
     type: "string",
+    check: moduleNames,
     live: "restart",
     summary: "Kernel modules to load before the start, separated by commas",
     ...CONTAINER,
