@@ -31,7 +31,7 @@ export type InstanceLive =
   | "cgroup.disk"
   | "devlxd"
   | "network.priority"
-  | "nesting";
+  | "apparmor";
 
 export interface InstanceKey {
   readonly type: "string" | "bool" | "int" | "bytes" | "blob";
@@ -261,9 +261,8 @@ const NVIDIA = {
 const RAW = {
   "raw.apparmor": {
     type: "blob",
-    live: "nothing-to-do",
+    live: "apparmor",
     summary: "Lines for the end of the instance's AppArmor profile",
-    ...LATER,
   },
   "raw.idmap": {
     type: "blob",
@@ -325,7 +324,7 @@ const SECURITY = {
   "security.nesting": {
     type: "bool",
     default: "false",
-    live: "nesting",
+    live: "apparmor",
     summary: "Allow containers inside this container",
     ...CONTAINER,
   },

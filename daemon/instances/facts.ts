@@ -1,6 +1,6 @@
 /** What the host can do, read once per daemon, and what may change, read per start. */
 import { type HostRange, readHostRange } from "#daemon/idmap/host_range.ts";
-import { isTrue } from "#base/units.ts";
+import { isFalse, isTrue } from "#base/units.ts";
 import { parseCpuList } from "#daemon/cgroup/cpuset.ts";
 import { type CgroupLayout, readLayout } from "#daemon/cgroup/layout.ts";
 import type { BlockWeight, LimitFacts } from "#daemon/cgroup/limits.ts";
@@ -52,7 +52,7 @@ export function readFacts(): HostFacts {
     },
     idRange: readHostRange(),
     cpus: parseCpuList(Deno.readTextFileSync("/sys/devices/system/cpu/online")),
-    hasAppArmor: exists("/sys/kernel/security/apparmor/profiles"),
+    hasAppArmor: hasAppArmor(),
     hasCgroupNamespaces: exists("/proc/self/ns/cgroup"),
     isInUserNamespace: !Deno.readTextFileSync("/proc/self/uid_map").includes("4294967295"),
     hasCompat: Deno.build.arch === "x86_64",
@@ -80,6 +80,13 @@ function existsBelow(root: string, file: string): boolean {
     if (isDirectory && exists(`${root}/${name}/${file}`)) return true;
   }
   return false;
+}
+
+/** A kernel that has it, a parser, and no administrator who switched it off for us. */
+function hasAppArmor(): boolean {
+  if (isFalse(Deno.env.get("LXD_SECURITY_APPARMOR"))) return false;
+  return exists("/sys/kernel/security/apparmor/profiles") &&
+    ["/usr/sbin", "/sbin"].some((folder) => exists(`${folder}/apparmor_parser`));
 }
 
 function readLxcfs(): string[] {

@@ -4,6 +4,8 @@ import type { InstanceLive } from "#api/config/instance_keys.ts";
 import { Fault, messageOf } from "#base/errors.ts";
 import { type CgroupWrite, type LimitGroup, planLimits } from "#daemon/cgroup/limits.ts";
 import { runHelper } from "#daemon/host/helper.ts";
+import { findInstanceById } from "#daemon/db/instances.ts";
+import { confine } from "./confinement.ts";
 import type { InstanceContext } from "./context.ts";
 import { freeCpuset, rebalance } from "./cpus.ts";
 import { applyNetworkPriority } from "./network_priority.ts";
@@ -30,8 +32,8 @@ const UPDATES: Readonly<Record<InstanceLive, Update>> = {
     await runHelper(ctx.helper, args);
   },
   "network.priority": (ctx, id, next) => applyNetworkPriority(ctx, id, next),
-  // The mounts under /dev/.lxc and the plain root come with the next start.
-  nesting: () => Promise.resolve(),
+  // Nesting too: its mounts under /dev/.lxc and its plain root come with the next start.
+  apparmor: reloadProfile,
 };
 
 /** Which updates the changed keys of a configuration ask for. Pure. */
@@ -62,6 +64,11 @@ export async function afterLive(
   after: Config,
 ): Promise<void> {
   if (liveUpdates(before, after).includes("cgroup.cpuset")) await rebalance(ctx);
+}
+
+async function reloadProfile(ctx: InstanceContext, id: number, next: Config): Promise<void> {
+  const record = await ctx.db.read((tx) => findInstanceById(tx, id));
+  if (record !== undefined) await confine(ctx, record, next);
 }
 
 function limits(group: LimitGroup): Update {

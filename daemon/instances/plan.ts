@@ -19,6 +19,8 @@ export interface StartInput {
   readonly idmap: IdMap | null;
   readonly root: { readonly path: HostPath; readonly lxcIdmap: boolean };
   readonly logs: HostPath;
+  /** Name of the loaded AppArmor profile; undefined: the kernel has none. */
+  readonly appArmorProfile: string | undefined;
   /** Undefined: no filter. */
   readonly seccompProfile: HostPath | undefined;
   /** Directory of the devlxd socket, undefined if it is not served. */
@@ -128,16 +130,15 @@ function personality(architecture: number): string {
   return name === "i686" || name === "armv7l" || name === "ppc" ? "linux32" : "linux64";
 }
 
-function confinementLines({ config, facts, idmap, seccompProfile }: StartInput): LxcLine[] {
+function confinementLines(
+  { idmap, appArmorProfile, seccompProfile }: StartInput,
+): LxcLine[] {
   const lines: LxcLine[] = [];
   const dropped = idmap === null
     ? "sys_time sys_module sys_rawio mac_admin mac_override"
     : "sys_time sys_module";
   lines.push(["lxc.cap.drop", dropped]);
-  if (facts.hasAppArmor) {
-    lines.push(["lxc.apparmor.profile", "generated"]);
-    lines.push(["lxc.apparmor.allow_nesting", isTrue(config["security.nesting"]) ? "1" : "0"]);
-  }
+  if (appArmorProfile !== undefined) lines.push(["lxc.apparmor.profile", appArmorProfile]);
   if (seccompProfile !== undefined) lines.push(["lxc.seccomp.profile", seccompProfile]);
   for (const value of idmap === null ? [] : lxcIdmap(idmap)) lines.push(["lxc.idmap", value]);
   return lines;

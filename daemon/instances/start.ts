@@ -29,6 +29,7 @@ import {
   lxcPath,
   volumeOf,
 } from "./context.ts";
+import { confine, unconfine } from "./confinement.ts";
 import { cpusetAtStart, rebalance } from "./cpus.ts";
 import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
 import { diskLimitLines } from "./disk_limits.ts";
@@ -95,7 +96,9 @@ export async function startLocked(
   undo.add("show the root as stopped", () => ctx.storage.instances.presentStopped(volume));
   await closeDirectory(ctx.storage.instances.directory(volume), idmap);
   const starts = await startDevices(ctx, record, { volatile, idmap, undo });
-  const config = await writeFiles(ctx, record, { idmap, root, starts });
+  undo.add("unload the AppArmor profile", () => unconfine(ctx, record));
+  const appArmorProfile = await confine(ctx, record, record.expandedConfig);
+  const config = await writeFiles(ctx, record, { idmap, root, starts, appArmorProfile });
   volatile.set({
     "volatile.apply_template": undefined,
     "volatile.uuid": volatile.get("volatile.uuid") ?? crypto.randomUUID(),
@@ -243,6 +246,7 @@ async function writeFiles(
     idmap: IdMap | null;
     root: { path: HostPath; lxcIdmap: boolean };
     starts: readonly DeviceStart[];
+    appArmorProfile: string | undefined;
   },
 ): Promise<HostPath> {
   const logs = ctx.paths.instanceLogs(record.project, record.name);
@@ -259,6 +263,7 @@ async function writeFiles(
     idmap: options.idmap,
     root: options.root,
     logs,
+    appArmorProfile: options.appArmorProfile,
     seccompProfile: policy === undefined ? undefined : seccompProfile,
     devlxd: devlxdDirectory(ctx, record),
     stopHook: [ctx.helper, "hook", ctx.socket, `/internal/containers/${record.id}/onstop`],

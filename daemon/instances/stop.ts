@@ -11,6 +11,7 @@ import type { Caller } from "#daemon/http/caller.ts";
 import { parseIdmapJson } from "#daemon/idmap/format.ts";
 import { openPidfd, signalPidfd } from "#ffi/libc/process.ts";
 import { announce, type InstanceContext, lockInstance, lxcName, volumeOf } from "./context.ts";
+import { unconfine } from "./confinement.ts";
 import { rebalance } from "./cpus.ts";
 import { removeInstance } from "./delete.ts";
 import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
@@ -195,6 +196,7 @@ export async function cleanUp(ctx: InstanceContext, record: InstanceRecord): Pro
   }
   await removeIfThere(ctx.paths.at("devices", lxcName(record)));
   await removeIfThere(ctx.paths.at("security", "seccomp", lxcName(record)));
+  await unconfine(ctx, record);
   await ctx.storage.instances.presentStopped(volumeOf(record));
   volatile.set({ "volatile.last_state.power": "STOPPED" });
   await ctx.db.write((tx) => patchInstanceConfig(tx, record.id, volatile.changes));

@@ -1,0 +1,64 @@
+/** Load profiles into the kernel and take them out again: security/apparmor/{profiles,cache}. */
+import { type HostPath, hostPath } from "#base/brand.ts";
+import { ExecError, Fault } from "#base/errors.ts";
+import { run } from "#daemon/host/run.ts";
+
+export interface ProfileFiles {
+  /** security/apparmor under the state directory. */
+  readonly directory: HostPath;
+  /** File name: lxd-<instance>. */
+  readonly file: string;
+}
+
+/**
+ * Write and load a profile; one that is loaded already is replaced, for running processes too.
+ *
+ * @throws {Fault} bad_request with the parser's words: only raw.apparmor can be wrong.
+ */
+export async function loadProfile(files: ProfileFiles, text: string): Promise<void> {
+  const path = profilePath(files);
+  const before = await Deno.readTextFile(path).catch(() => undefined);
+  await Deno.writeTextFile(path, text, { mode: 0o600 });
+  try {
+    await run(["apparmor_parser", "-rWL", `${files.directory}/cache`, path]);
+  } catch (error) {
+    if (before === undefined) await removeIfThere(path);
+    else await Deno.writeTextFile(path, before, { mode: 0o600 });
+    if (!(error instanceof ExecError)) throw error;
+    throw new Fault("bad_request", `cannot load the AppArmor profile: ${error.stderrTail.trim()}`, {
+      cause: error,
+      hint: "Look at raw.apparmor.",
+    });
+  }
+}
+
+/** Take it out of the kernel; its text and compiled form go too. Idempotent. */
+export async function unloadProfile(files: ProfileFiles): Promise<void> {
+  const path = profilePath(files);
+  if (!await exists(path)) return;
+  // Ignored: it may not be loaded, after a restart of the host for one.
+  await run(["apparmor_parser", "-R", path]).catch(() => undefined);
+  await removeIfThere(path);
+  const cache = `${files.directory}/cache`;
+  for await (const { name, isDirectory } of Deno.readDir(cache)) {
+    if (!isDirectory) continue;
+    await removeIfThere(`${cache}/${name}/${files.file}`);
+    await Deno.remove(`${cache}/${name}`).catch(() => undefined); // Ignored: others are in it.
+  }
+}
+
+function profilePath({ directory, file }: ProfileFiles): HostPath {
+  return hostPath(`${directory}/profiles/${file}`);
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.lstat(path).then(() => true, () => false);
+}
+
+async function removeIfThere(path: string): Promise<void> {
+  try {
+    await Deno.remove(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
