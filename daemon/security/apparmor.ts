@@ -160,14 +160,28 @@ const PRIVILEGED_FILESYSTEMS: readonly (readonly [type: string, target: string])
 /** Sources of bind mounts: not proc or sysfs, which would get another path. */
 const BIND_SOURCES = othersThan(["proc", "sys"]).map((pattern) => `/${pattern}{,/**}`);
 
+/** Spelled out: "options in" would allow any part of a list, a plain bind among them. */
+const READONLY_REMOUNTS = [[], ["nosuid"], ["nodev"], ["noexec"]]
+  .reduce<string[][]>(
+    (all, [word]) => word === undefined ? all : [...all, ...all.map((words) => [...words, word])],
+    [[]],
+  )
+  .flatMap((words) => [["ro", "remount", ...words], ["ro", "remount", "bind", ...words]]);
+
+/**
+ * What init needs to keep its mounts to itself. Parsers before 3.0.10 widen these rules to any mount
+ * (CVE-2016-1585): there a privileged container is as open as with LXD.
+ */
+const PROPAGATION = ["slave", "rslave", "private", "rprivate", "shared", "rshared", "unbindable"]
+  .map((word) => `mount options=(rw, ${word}) -> /{,**},`);
+
 const PRIVILEGED_MOUNTS = [
   ...PRIVILEGED_FILESYSTEMS.map(([type, target]) => `mount fstype=${type} -> ${target},`),
-  ...["slave", "rslave", "private", "rprivate", "shared", "rshared", "unbindable"]
-    .map((word) => `mount options=(rw, ${word}) -> /{,**},`),
+  ...PROPAGATION,
   ...BIND_SOURCES.flatMap((source) => [
     `mount options in (rw, ro, bind, rbind, nosuid, nodev, noexec) ${source} -> /**,`,
   ]),
-  "mount options in (ro, remount, bind, nosuid, nodev, noexec, noatime, relatime) -> /{,**},",
+  ...READONLY_REMOUNTS.map((words) => `mount options=(${words.join(", ")}) -> /{,**},`),
   "pivot_root,",
 ] as const;
 

@@ -43,7 +43,11 @@ export async function unloadProfile(files: ProfileFiles): Promise<void> {
   for await (const { name, isDirectory } of Deno.readDir(cache)) {
     if (!isDirectory) continue;
     await removeIfThere(`${cache}/${name}/${files.file}`);
-    await Deno.remove(`${cache}/${name}`).catch(() => undefined); // Ignored: others are in it.
+    // The parser notes there what the kernel can do: of no use without a profile.
+    const others = [...Deno.readDirSync(`${cache}/${name}`)].filter((one) =>
+      one.name !== ".features"
+    );
+    if (others.length === 0) await removeIfThere(`${cache}/${name}`);
   }
 }
 
