@@ -20,6 +20,8 @@ export interface DeviceHost {
   readonly instance: string;
   /** Expanded configuration. */
   readonly config: Readonly<Record<string, string>>;
+  /** All expanded devices. */
+  readonly devices: Readonly<Record<string, DeviceConfig>>;
   /** null: privileged. */
   readonly idmap: IdMap | null;
   /** init's pid while running, as it was when this view was made. */
@@ -29,6 +31,8 @@ export interface DeviceHost {
   setVolatile(values: Readonly<Record<string, string | undefined>>): Promise<void>;
   /** devices/<instance>/ under the state directory, made on demand. */
   devicesPath(): HostPath;
+  /** Directory of the instance's logs. */
+  logsPath(): HostPath;
   /** Let the running container use a node, or no longer: "c 10:200 rwm". */
   allowNode(rule: string, isAllowed: boolean): Promise<void>;
   /** For what the host tells later: under the instance's lock, and only if it runs then. */

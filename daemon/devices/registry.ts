@@ -6,6 +6,7 @@ import { infiniband, tpm } from "./absent.ts";
 import { disk } from "./disk.ts";
 import { gpu } from "./gpu.ts";
 import { none } from "./none.ts";
+import { proxy } from "./proxy/proxy.ts";
 import { unixBlock, unixChar } from "./unix.ts";
 import { unixHotplug } from "./unix_hotplug.ts";
 import { usb } from "./usb.ts";
@@ -20,12 +21,12 @@ export const DEVICE_TYPES: readonly DeviceType[] = [
   gpu,
   tpm,
   infiniband,
+  proxy,
 ];
 
 /** Types of LXD 5.0 that this server can't do yet, and why. */
 const NOT_YET: Readonly<Record<string, string>> = {
   pci: "PCI devices are for virtual machines",
-  proxy: "proxy devices are not supported yet",
 };
 
 /** Types by name; nic types come from networks/ and are passed in by the composition. */

@@ -44,6 +44,7 @@ export function deviceHost(
     project: instance.project,
     instance: instance.name,
     config: instance.expandedConfig,
+    devices: instance.expandedDevices,
     idmap,
     pid: pidOf(ctx.runtime.state(instance.id)),
     volatile: (device, key) => volatile.get(`volatile.${device}.${key}`),
@@ -52,6 +53,7 @@ export function deviceHost(
       return Promise.resolve();
     },
     devicesPath: () => devicesPath(ctx, instance),
+    logsPath: () => ctx.paths.instanceLogs(instance.project, instance.name),
     allowNode: (rule, isAllowed) => allowNode(ctx, instance, rule, isAllowed),
     async whileRunning(run) {
       using _held = await lockInstance(ctx, instance);

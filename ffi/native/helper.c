@@ -19,7 +19,8 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } verbs[] = {
 	{ "confine", verb_confine }, { "exec", verb_exec },	{ "hook", verb_hook },
-	{ "mount", verb_mount },     { "net", verb_net },	{ "sftp", verb_sftp },
+	{ "mount", verb_mount },     { "net", verb_net },	{ "proxy", verb_proxy },
+	{ "sftp", verb_sftp },
 	{ "start", verb_start },
 	{ "uevents", verb_uevents }, { "umount", verb_umount },	{ "userns", verb_userns },
 };

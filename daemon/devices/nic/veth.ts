@@ -114,9 +114,11 @@ export async function removePair(nic: Nic): Promise<void> {
   await forgetRunning(nic);
 }
 
-/** Subnets that lead to the nic: `ipv4.routes` and `ipv6.routes`. */
+const ROUTES = ["ipv4.routes", "ipv6.routes", "ipv4.routes.external", "ipv6.routes.external"];
+
+/** Subnets that lead to the nic. */
 export function routesOf(config: Nic["config"]): string[] {
-  return ["ipv4.routes", "ipv6.routes"].flatMap((key) => listOf(config[key]));
+  return ROUTES.flatMap((key) => listOf(config[key]));
 }
 
 export async function addRoutes(config: Nic["config"], link: string): Promise<void> {
