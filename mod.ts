@@ -10,11 +10,10 @@ export type { Program };
 /** Run one call of the program. @returns the exit status. */
 export async function run(program: Program): Promise<number> {
   if (routeCall(program.argv0, program.args) === "daemon") {
-    const part = await program.load("daemon");
+    const part = await program.loadDaemon();
     return await part.main(program);
   }
-  const { main } = await import("#cli/main.ts");
-  return await main(program);
+  return await (await program.loadClient()).main(program);
 }
 
 if (import.meta.main) {
@@ -22,7 +21,8 @@ if (import.meta.main) {
   const status = await run({
     argv0: Deno.env.get("LXD_ARGV0") ?? "lxd",
     args: Deno.args,
-    load: () => import("#daemon/main.ts"),
+    loadDaemon: () => import("#daemon/main.ts"),
+    loadClient: () => import("#cli/whole.ts"),
     helper: () => Deno.readFile(`${root}/dist/helper`),
   });
   Deno.exit(status);

@@ -7,7 +7,7 @@
  */
 import { VERSION } from "#base/version.ts";
 import type { Envelope, EventObject, OperationObject } from "./envelope.ts";
-import { STATUS } from "./envelope.ts";
+import { STATUS } from "./status.ts";
 import type { Headers1, RequestBody } from "./http1.ts";
 import type { BodyOf, MetadataOf, ParamsOf, QueryOf, RouteRow } from "./route.ts";
 import {

@@ -4,10 +4,16 @@ export interface Program {
   /** As typed: "lxd", "./dist/lxc" ... */
   readonly argv0: string;
   readonly args: readonly string[];
-  /** Load the part that runs the daemon (in the binary: compiled code kept beside the client). */
-  load(part: "daemon"): Promise<DaemonPart>;
+  /** Parts that are not evaluated at every start (in the binary: kept beside the common one). */
+  loadDaemon(): Promise<DaemonPart>;
+  loadClient(): Promise<ClientPart>;
   /** The C helper as bytes. @see ffi/native/README.md */
   helper(): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+export interface ClientPart {
+  /** Run one call of the client. @returns the exit status. */
+  main(program: Program): Promise<number>;
 }
 
 export interface DaemonPart {

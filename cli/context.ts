@@ -13,7 +13,7 @@ import { tlsDialer } from "#api/transport_tls.ts";
 import type { Program } from "#base/program.ts";
 import { imageServer } from "./image_server.ts";
 import { type Output, progressText } from "./output/output.ts";
-import { type ClientConfig, loadConfig, type Remote, saveConfig, splitName } from "./remotes.ts";
+import { type ClientConfig, type Remote, saveConfig, splitName } from "./remotes.ts";
 
 export interface GlobalOptions {
   readonly debug: boolean;
@@ -31,7 +31,7 @@ export interface Resource {
 }
 
 export class Context {
-  #config: ClientConfig | undefined;
+  readonly #loadConfig: () => ClientConfig;
   readonly #clients = new Map<string, Client>();
 
   constructor(
@@ -39,10 +39,14 @@ export class Context {
     readonly programName: "lxc" | "lxd",
     readonly options: GlobalOptions,
     readonly out: Output,
-  ) {}
+    /** Asked again and again: it keeps what it has read. */
+    loadConfig: () => ClientConfig,
+  ) {
+    this.#loadConfig = loadConfig;
+  }
 
   get config(): ClientConfig {
-    return this.#config ??= loadConfig((name) => Deno.env.get(name));
+    return this.#loadConfig();
   }
 
   saveConfig(): void {

@@ -9,12 +9,19 @@ import { parseFlags } from "./flags.ts";
 import { Context } from "./context.ts";
 import { commandHelp, programHelp } from "./help.ts";
 import { Output, processStreams } from "./output/output.ts";
-import { COMMANDS } from "./registry.ts";
 import { findCommand, type ProgramName } from "./registry_rules.ts";
-import { loadConfig } from "./remotes.ts";
+import { type ClientConfig, loadConfig, type ReadYaml } from "./remotes.ts";
+
+/** What a bundle of the client has in it. */
+export interface Scope {
+  readonly commands: readonly Command[];
+  readonly readYaml: ReadYaml;
+  /** In the bundle of the common commands: runs what is not in it. */
+  readonly whole?: () => Promise<number>;
+}
 
 /** Run the client. @returns the exit status: 0, 1, or that of the command in `exec`. */
-export async function main(program: Program): Promise<number> {
+export async function main(program: Program, scope: Scope): Promise<number> {
   const name: ProgramName = isClientName(program.argv0) ? "lxc" : "lxd";
   const args = program.args;
   if (args.length === 1 && args[0] === "--version") {
@@ -23,8 +30,13 @@ export async function main(program: Program): Promise<number> {
   }
   const quiet = args.includes("-q") || args.includes("--quiet");
   const out = new Output(processStreams(quiet));
+  let config: ClientConfig | undefined;
+  const loadOnce = () => config ??= loadConfig((key) => Deno.env.get(key), scope.readYaml);
   try {
-    return await dispatch({ program, name, out, args });
+    const call = { program, name, out, args, scope, loadOnce };
+    const chosen = scope.whole === undefined ? choose(call) : chooseCommon(call);
+    if (chosen === undefined) return await scope.whole?.() ?? 1;
+    return await perform(call, chosen);
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) return 0;
     try {
@@ -42,45 +54,68 @@ interface Call {
   readonly name: ProgramName;
   readonly out: Output;
   readonly args: readonly string[];
+  readonly scope: Scope;
+  readonly loadOnce: () => ClientConfig;
 }
 
-async function dispatch({ program, name, out, args }: Call): Promise<number> {
-  const words = withAliases(args, name);
+interface Chosen {
+  readonly command: Command | undefined;
+  readonly args: readonly string[];
+  readonly flags: Readonly<Record<string, unknown>>;
+  readonly wantsHelp: boolean;
+}
+
+/** @throws {UsageError} for words that are no command, or flags that it does not have. */
+function choose({ scope, args, name, loadOnce }: Call): Chosen {
+  const words = withAliases(args, { name, scope, loadOnce });
   const isHelp = words[0] === "help";
-  const found = findCommand(COMMANDS, isHelp ? words.slice(1) : words, name);
-  const specs = { ...GLOBAL_FLAGS, ...found.command?.flags };
-  const parsed = parseFlags(found.rest, specs);
-  const flags = parsed.flags;
+  const { command, rest } = findCommand(scope.commands, isHelp ? words.slice(1) : words, name);
+  const parsed = parseFlags(rest, { ...GLOBAL_FLAGS, ...command?.flags });
+  return { ...parsed, command, wantsHelp: isHelp || parsed.flags.help === true };
+}
+
+/** undefined: the whole client has to look at the call. */
+function chooseCommon(call: Call): Chosen | undefined {
+  try {
+    const { aliases } = call.loadOnce();
+    if (expandAlias(call.args, aliases) !== call.args) return undefined;
+    const chosen = choose(call);
+    return chosen.command?.run === undefined || chosen.wantsHelp ? undefined : chosen;
+  } catch {
+    return undefined; // Ignored: the whole client finds the same, or knows better.
+  }
+}
+
+async function perform(call: Call, { command, args, flags, wantsHelp }: Chosen): Promise<number> {
+  const { program, name, out, scope, loadOnce } = call;
   const help = { program: name, all: flags.all === true, deep: flags["sub-commands"] === true };
-  if (flags.version === true && found.command === undefined) {
-    out.line(LXD_COMPAT_VERSION);
+  if (command === undefined) {
+    if (flags.version === true) out.line(LXD_COMPAT_VERSION);
+    else out.text(programHelp(scope.commands, help));
     return 0;
   }
-  if (found.command === undefined) {
-    out.text(programHelp(COMMANDS, help));
-    return 0;
-  }
-  const { command } = found;
-  if (isHelp || flags.help === true || command.run === undefined) {
-    out.text(commandHelp(COMMANDS, command, help));
+  if (wantsHelp || command.run === undefined) {
+    out.text(commandHelp(scope.commands, command, help));
     return 0;
   }
   const [leastNames, most] = command.args;
   const least = "all" in command.flags && flags.all === true ? 0 : leastNames;
-  if (parsed.args.length < least || parsed.args.length > most) {
-    out.text(commandHelp(COMMANDS, command, help));
-    if (parsed.args.length === 0) return 0;
+  if (args.length < least || args.length > most) {
+    if (scope.whole !== undefined) return await scope.whole();
+    out.text(commandHelp(scope.commands, command, help));
+    if (args.length === 0) return 0;
     throw new UsageError("Invalid number of arguments");
   }
-  const context = new Context(program, name, {
+  const options = {
     debug: flags.debug === true,
     forceLocal: flags["force-local"] === true,
     project: String(flags.project ?? ""),
     quiet: flags.quiet === true,
     verbose: flags.verbose === true,
-  }, out);
+  };
+  const context = new Context(program, name, options, out, loadOnce);
   try {
-    return await command.run(context, parsed.args, flags) ?? 0;
+    return await command.run(context, args, flags) ?? 0;
   } finally {
     out.done();
     context.close();
@@ -88,17 +123,15 @@ async function dispatch({ program, name, out, args }: Call): Promise<number> {
 }
 
 /** The user's aliases hide no command of ours under `lxd`, where server words live. */
-function withAliases(args: readonly string[], name: ProgramName): readonly string[] {
+function withAliases(
+  args: readonly string[],
+  { name, scope, loadOnce }: Pick<Call, "name" | "scope" | "loadOnce">,
+): readonly string[] {
   const first = args.find((word) => !word.startsWith("-"));
-  if (first === undefined || first === "alias" || (name === "lxd" && isServerWord(first))) {
-    return args;
-  }
-  const { aliases } = loadConfig((key) => Deno.env.get(key));
-  return expandAlias(args, new Map([...DEFAULT_ALIASES, ...aliases]));
+  const isServerWord = scope.commands.some(({ only, name }) => only === "lxd" && name === first);
+  if (first === undefined || first === "alias" || name === "lxd" && isServerWord) return args;
+  return expandAlias(args, new Map([...DEFAULT_ALIASES, ...loadOnce().aliases]));
 }
-
-const isServerWord = (word: string) =>
-  COMMANDS.some((command: Command) => command.only === "lxd" && command.name === word);
 
 function messageOf(error: unknown): string {
   if (error instanceof ClientError || error instanceof UsageError) return error.message;

@@ -4,6 +4,7 @@ import { ACTIVATE_COMMANDS } from "./commands/activate.ts";
 import { BACKUP_COMMANDS } from "./commands/backup.ts";
 import { CLUSTER_COMMANDS } from "./commands/cluster.ts";
 import { CONFIG_COMMANDS } from "./commands/config/config.ts";
+import { CONFIG_EDIT_COMMANDS } from "./commands/config/edit.ts";
 import { deviceCommands } from "./commands/config/devices.ts";
 import { METADATA_COMMANDS, TEMPLATE_COMMANDS } from "./commands/config/metadata.ts";
 import { CONSOLE_COMMANDS } from "./commands/console.ts";
@@ -41,6 +42,7 @@ export const COMMANDS: readonly Command[] = [
   ...BACKUP_COMMANDS,
   ...CLUSTER_COMMANDS,
   ...CONFIG_COMMANDS,
+  ...CONFIG_EDIT_COMMANDS,
   ...CONSOLE_COMMANDS,
   ...COPY_COMMANDS,
   ...CREATE_COMMANDS,

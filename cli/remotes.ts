@@ -1,5 +1,4 @@
 /** The client's own files: remotes, aliases and certificates, compatible with LXD's config.yml. */
-import { parseYaml } from "#api/yaml.ts";
 import { toYaml } from "./output/yaml.ts";
 
 export interface Remote {
@@ -40,11 +39,14 @@ export function configDirectory(env: Env): string {
   return env("LXD_CONF") || `${env("XDG_CONFIG_HOME") || `${env("HOME") ?? "/root"}/.config`}/lxc`;
 }
 
+/** A YAML text as maps, lists and texts. */
+export type ReadYaml = (text: string) => unknown;
+
 /** Read the files; without any, the remotes that are built in. */
-export function loadConfig(env: Env): ClientConfig {
+export function loadConfig(env: Env, readYaml: ReadYaml): ClientConfig {
   const directory = configDirectory(env);
-  const own = readConfig(`${directory}/config.yml`);
-  const shared = readConfig(`${env("LXD_GLOBAL_CONF") || "/etc/lxc"}/config.yml`);
+  const own = readConfig(`${directory}/config.yml`, readYaml);
+  const shared = readConfig(`${env("LXD_GLOBAL_CONF") || "/etc/lxc"}/config.yml`, readYaml);
   const remotes = new Map<string, Remote>();
   for (const [name, remote] of shared?.remotes ?? []) {
     remotes.set(name, { ...remote, global: true });
@@ -69,7 +71,7 @@ interface ConfigFile {
   readonly aliases: Map<string, string>;
 }
 
-function readConfig(path: string): ConfigFile | undefined {
+function readConfig(path: string, readYaml: ReadYaml): ConfigFile | undefined {
   let text: string;
   try {
     text = Deno.readTextFileSync(path);
@@ -78,12 +80,7 @@ function readConfig(path: string): ConfigFile | undefined {
     if (error instanceof Deno.errors.NotADirectory) return undefined;
     throw error;
   }
-  return parseConfig(text, path);
-}
-
-/** @throws if it is no YAML map of the expected form. */
-export function parseConfig(text: string, path = "config.yml"): ConfigFile {
-  const value = parseYaml(text) ?? {};
+  const value = readYaml(text) ?? {};
   if (typeof value !== "object" || Array.isArray(value)) throw new Error(`${path} is not a map`);
   const file = value as Record<string, unknown>;
   const remotes = new Map<string, Remote>();

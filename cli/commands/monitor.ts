@@ -11,8 +11,7 @@ export const MONITOR_COMMANDS: readonly Command[] = [
     name: "monitor",
     usage: "[<remote>:]",
     summary: "Monitor a local or remote LXD server",
-    description: "Monitor a local or remote LXD server\n\n" +
-      "By default the monitor will listen to all message types.",
+    description: "By default the monitor will listen to all message types.",
     uncommon: true,
     examples: [
       { call: "lxc monitor --type=logging", what: "Only show log messages." },

@@ -10,7 +10,7 @@ export const OPENAPI_COMMANDS: readonly Command[] = [
     summary: "Print the API as an OpenAPI document",
     args: [0, 0],
     async run(context) {
-      context.out.text((await context.program.load("daemon")).openapi());
+      context.out.text((await context.program.loadDaemon()).openapi());
     },
   }),
 ];

@@ -89,9 +89,7 @@ export const WARNING_COMMANDS: readonly Command[] = [
     name: "warning list",
     usage: "[<remote>:]",
     summary: "List warnings",
-    description: `List warnings
-
-The -c option takes a (optionally comma-separated) list of arguments
+    description: `The -c option takes a (optionally comma-separated) list of arguments
 that control which warning attributes to output when displaying in table
 or csv format.
 

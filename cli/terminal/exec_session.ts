@@ -1,6 +1,7 @@
 /** One command in an instance: its websockets, this process's standard streams, its exit status. */
 import type { Client } from "#api/client.ts";
-import { type OperationObject, STATUS } from "#api/envelope.ts";
+import type { OperationObject } from "#api/envelope.ts";
+import { STATUS } from "#api/status.ts";
 import type { WebSocketConnection } from "#api/websocket.ts";
 import { controlSender, forwardSignals, forwardSize } from "./control.ts";
 import { rawMode } from "./raw_mode.ts";

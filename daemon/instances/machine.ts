@@ -1,5 +1,5 @@
 /** States of an instance and what may be done in each. Pure. */
-import { STATUS, type StatusName } from "#api/envelope.ts";
+import { STATUS, type StatusName } from "#api/status.ts";
 import type { Pid } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
 

@@ -1,5 +1,6 @@
 /** Runs operations and keeps them for a while after their end. */
-import { type OperationObject, STATUS } from "#api/envelope.ts";
+import type { OperationObject } from "#api/envelope.ts";
+import { STATUS } from "#api/status.ts";
 import { Fault } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Logger } from "#base/log.ts";

@@ -100,7 +100,8 @@ Deno.exit(
   await part.exports.main({
     argv0: "lxd",
     args,
-    load: () => Promise.resolve(part.exports),
+    loadDaemon: () => Promise.resolve(part.exports),
+    loadClient: () => Promise.reject(new Error("the daemon alone is tested")),
     helper: () => Deno.readFile(helper),
   }),
 );

@@ -6,7 +6,8 @@
 
 /** Sizes in bytes of the parts of the payload, in their order. */
 export interface PayloadSizes {
-  readonly client: number;
+  readonly common: number;
+  readonly whole: number;
   readonly daemon: number;
   /** V8 code cache of the daemon's part; 0: none yet. */
   readonly cache: number;
@@ -41,9 +42,10 @@ export const KEPT = ["NODE_EXTRA_CA_CERTS="];
 export function bootText(offset: number, sizes: PayloadSizes, saveCache: boolean): string {
   const names = INJECTED.map((one) => one.split("=")[0]);
   const at = {
-    daemon: sizes.client,
-    cache: sizes.client + sizes.daemon,
-    helper: sizes.client + sizes.daemon + sizes.cache,
+    whole: sizes.common,
+    daemon: sizes.common + sizes.whole,
+    cache: sizes.common + sizes.whole + sizes.daemon,
+    helper: sizes.common + sizes.whole + sizes.daemon + sizes.cache,
   };
   return `let f=Deno.openSync("/proc/self/exe"),h=new Uint8Array(4096),d=new DataView(h.buffer),o=0;f.readSync(h);
 for(let p=64,n=d.getUint16(56,true);n--;p+=56)if(d.getUint32(p,true)===1)o=Number(d.getBigUint64(p+8,true));
@@ -53,14 +55,15 @@ const hm=Deno.env.get("~OME");for(const k of ${
   })Deno.env.delete(k);if(hm!==void 0)Deno.env.set("HOME",hm);
 const[a0,...ar]=Deno.args;Object.defineProperty(Deno,"args",{value:ar,configurable:true,enumerable:true});
 globalThis.__lxd={argv0:a0,args:ar,helper:async()=>rd(${at.helper},${sizes.helper}),
-async load(){const{default:vm}=await import("node:vm"),rq=i=>process.getBuiltinModule(i)??(()=>{throw new Error("no module "+i)})(),
+loadClient:async()=>(0,eval)(td(rd(${at.whole},${sizes.whole}))),
+async loadDaemon(){const{default:vm}=await import("node:vm"),rq=i=>process.getBuiltinModule(i)??(()=>{throw new Error("no module "+i)})(),
 t=new vm.Script(td(rd(${at.daemon},${sizes.daemon})),{filename:"file:///lxd-daemon.js",cachedData:${
     sizes.cache > 0 ? `Buffer.from(rd(${at.cache},${sizes.cache}).buffer)` : "void 0"
   },importModuleDynamically:vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER}),m={exports:{}};
 t.runInThisContext()(rq,m,m.exports,"/lxd-daemon.js","/");${
     saveCache ? `globalThis.__lxdCache=()=>t.createCachedData();` : ""
   }return m.exports}};
-(0,eval)(td(rd(0,${sizes.client})));`;
+(0,eval)(td(rd(0,${sizes.common})));`;
 }
 
 /** A text as a data: URL, escaping only what a URL must. */

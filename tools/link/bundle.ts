@@ -1,4 +1,7 @@
-/** The two bundles: the client (evaluated at every start) and the daemon (loaded when asked for). */
+/**
+ * The three bundles: the common part of the client (evaluated at every start), the whole client, and
+ * the daemon (both loaded when asked for).
+ */
 import * as esbuild from "esbuild";
 
 const FOLDERS = ["base", "api", "ffi", "cli", "daemon", "tests", "tools"];
@@ -40,16 +43,14 @@ async function bundle(root: string, entry: string, options: esbuild.BuildOptions
   return { code: file.contents, meta: result.metafile as esbuild.Metafile };
 }
 
-/** What the program runs first: the client, or the daemon through `load`. */
+/** What the program runs first: the common part of the client, or the daemon. */
 const CLIENT_ENTRY = `
 import { routeCall } from "#base/program.ts";
-import { main } from "#cli/main.ts";
+import { main } from "#cli/common.ts";
 const program = globalThis.__lxd;
-const load = program.load;
-program.load = () => load.call(program);
 const run = async () =>
   routeCall(program.argv0, program.args) === "daemon"
-    ? await (await program.load("daemon")).main(program)
+    ? await (await program.loadDaemon()).main(program)
     : await main(program);
 run().then((status) => {
   if (globalThis.__lxdCache && Deno.env.get("LXD_SAVE_CODE_CACHE")) {
@@ -63,13 +64,24 @@ run().then((status) => {
 });
 `;
 
-export function bundleClient(root: string): Promise<Bundle> {
-  return bundle(root, CLIENT_ENTRY, {
-    format: "iife",
-    platform: "neutral",
-    mainFields: ["module", "main"],
-    conditions: ["import", "module", "default"],
-    external: ["node:*", "ws"],
+const CLIENT: esbuild.BuildOptions = {
+  format: "iife",
+  platform: "neutral",
+  mainFields: ["module", "main"],
+  conditions: ["import", "module", "default"],
+  external: ["node:*", "ws"],
+};
+
+export function bundleCommon(root: string): Promise<Bundle> {
+  return bundle(root, CLIENT_ENTRY, CLIENT);
+}
+
+/** A text whose value is the client's part. */
+export function bundleWhole(root: string): Promise<Bundle> {
+  return bundle(root, `export { main } from "#cli/whole.ts";`, {
+    ...CLIENT,
+    globalName: "lxdClient",
+    footer: { js: "lxdClient;" },
   });
 }
 

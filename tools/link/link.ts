@@ -14,7 +14,10 @@ import {
 } from "./elf.ts";
 
 export interface Payload {
-  readonly client: Uint8Array;
+  /** The part of the client that is evaluated at every start. */
+  readonly common: Uint8Array;
+  /** The whole client. */
+  readonly whole: Uint8Array;
   readonly daemon: Uint8Array;
   readonly cache: Uint8Array;
   readonly helper: Uint8Array;
@@ -61,9 +64,10 @@ export function link(input: LinkInput): Uint8Array {
 }
 
 function makeSegment(input: LinkInput, elf: Elf, address: number): Uint8Array {
-  const { client, daemon, cache, helper } = input.payload;
+  const { common, whole, daemon, cache, helper } = input.payload;
   const sizes: PayloadSizes = {
-    client: client.length,
+    common: common.length,
+    whole: whole.length,
     daemon: daemon.length,
     cache: cache.length,
     helper: helper.length,
@@ -76,7 +80,7 @@ function makeSegment(input: LinkInput, elf: Elf, address: number): Uint8Array {
     strings = joinStrings(argumentsFor(payloadAt, sizes, input.saveCache ?? false));
     payloadAt = roundUp(table + TABLE_BYTES + strings.length, PAGE);
   }
-  const parts = [client, daemon, cache, helper];
+  const parts = [common, whole, daemon, cache, helper];
   const segment = new Uint8Array(payloadAt + parts.reduce((sum, part) => sum + part.length, 0));
   const view = new DataView(segment.buffer);
   segment.set(input.entry);

@@ -1,5 +1,5 @@
 /** Build dist/lxd: bundles, C parts, linking, and the code cache made by a first run. */
-import { bundleClient, bundleDaemon, stopBundler } from "./bundle.ts";
+import { bundleCommon, bundleDaemon, bundleWhole, stopBundler } from "./bundle.ts";
 import { link, type Payload } from "./link.ts";
 
 const root = new URL("../../", import.meta.url).pathname.replace(/\/$/, "");
@@ -97,21 +97,23 @@ async function makeCache(input: Parameters<typeof link>[0]): Promise<Uint8Array>
 async function main(): Promise<void> {
   const started = performance.now();
   await Deno.mkdir(dist, { recursive: true });
-  const [client, daemon, helperPath, entryPath] = await Promise.all([
-    bundleClient(root),
+  const [common, whole, daemon, helperPath, entryPath] = await Promise.all([
+    bundleCommon(root),
+    bundleWhole(root),
     bundleDaemon(root),
     compileHelper(),
     compileEntry(),
   ]);
   await stopBundler();
-  await Deno.writeTextFile(`${dist}/client.meta.json`, JSON.stringify(client.meta));
+  await Deno.writeTextFile(`${dist}/client.meta.json`, JSON.stringify(common.meta));
   const [runtime, helper, entry] = await Promise.all([
     Deno.readFile(Deno.execPath()),
     Deno.readFile(helperPath),
     Deno.readFile(entryPath),
   ]);
   const payload: Payload = {
-    client: client.code,
+    common: common.code,
+    whole: whole.code,
     daemon: daemon.code,
     cache: new Uint8Array(),
     helper,
@@ -123,9 +125,9 @@ async function main(): Promise<void> {
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   const kilobytes = (bytes: Uint8Array) => `${Math.round(bytes.length / 1000)} kB`;
   console.log(
-    `dist/lxd in ${seconds} s: client ${kilobytes(client.code)}, daemon ${
-      kilobytes(daemon.code)
-    }, ` +
+    `dist/lxd in ${seconds} s: client ${kilobytes(common.code)} (whole ${
+      kilobytes(whole.code)
+    }), daemon ${kilobytes(daemon.code)}, ` +
       `code cache ${kilobytes(cache)}, helper ${kilobytes(helper)}`,
   );
 }

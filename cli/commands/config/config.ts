@@ -1,34 +1,15 @@
 /** config: keys of instances and of the server. */
 import type { Client } from "#api/client.ts";
 import { type Command, command, group, TARGET_FLAG, UsageError } from "#cli/command.ts";
-import { type Context, path } from "#cli/context.ts";
-import { editYaml } from "#cli/edit.ts";
+import { path } from "#cli/context.ts";
 import { type Configured, parseKeyValues, setKeys, unsetKey } from "#cli/keys.ts";
 import { shape } from "#cli/output/shape.ts";
 import { toYaml } from "#cli/output/yaml.ts";
-import { INSTANCE_HELP, SERVER_HELP, SNAPSHOT_HELP } from "./help.ts";
 
 const EXPANDED = { kind: "bool", short: "e" } as const;
 
 export const CONFIG_COMMANDS: readonly Command[] = [
   group("config", "Manage instance and server configuration options"),
-  command({
-    name: "config edit",
-    usage: "[<remote>:][<instance>[/<snapshot>]]",
-    summary: "Edit instance or server configurations as YAML",
-    examples: [{
-      call: "lxc config edit <instance> < instance.yaml",
-      what: "Update the instance configuration from config.yaml.",
-    }],
-    flags: TARGET_FLAG,
-    args: [0, 1],
-    async run(context, [label = ""], { target }) {
-      const { client, name } = context.resource(label);
-      if (name === "") return await editServer(context, client.onTarget(target));
-      refuseTarget(target);
-      await editInstance(context, client, name);
-    },
-  }),
   command({
     name: "config get",
     usage: "[<remote>:][<instance>] <key>",
@@ -118,13 +99,13 @@ export const CONFIG_COMMANDS: readonly Command[] = [
   }),
 ];
 
-interface Instance extends Configured {
+export interface Instance extends Configured {
   readonly expanded_config?: Record<string, string> | null;
   readonly expanded_devices?: Record<string, Record<string, string>> | null;
 }
 
-/** Only servers have members. */
-function refuseTarget(target: string): void {
+/** Only servers have members. @throws {UsageError} */
+export function refuseTarget(target: string): void {
   if (target !== "") throw new UsageError("--target cannot be used with instances");
 }
 
@@ -154,23 +135,9 @@ async function setServerKeys(
   await client.send("PATCH", "/1.0", { json: { config: values } });
 }
 
-async function serverYaml(client: Client): Promise<string> {
+export async function serverYaml(client: Client): Promise<string> {
   const { config } = await client.get<Configured>("/1.0");
   return toYaml({ config: config ?? {} }, shape("serverPut"));
-}
-
-async function editServer(context: Context, client: Client): Promise<void> {
-  await editYaml(context, {
-    help: SERVER_HELP,
-    text: () => serverYaml(client),
-    apply: (value) => client.send("PUT", "/1.0", { json: value }),
-  });
-}
-
-/** All of an instance but what its profiles add; `config show` leaves out the rest too. */
-function instanceFields(found: Instance): Record<string, unknown> {
-  const { expanded_config: _, expanded_devices: __, ...own } = found;
-  return own;
 }
 
 const SHOWN = "architecture config devices ephemeral profiles stateful description".split(" ");
@@ -191,30 +158,4 @@ async function instanceYaml(client: Client, name: string, expanded: boolean): Pr
     Object.fromEntries(fields.map((field) => [field, shown[field]])),
     shape("instancePut"),
   );
-}
-
-async function editInstance(context: Context, client: Client, name: string): Promise<void> {
-  const [instance = "", snapshot] = name.split("/");
-  const url = snapshot === undefined
-    ? path("instances", instance)
-    : path("instances", instance, "snapshots", snapshot);
-  let etag: string | undefined;
-  const text = async () => {
-    const reply = await client.send<Instance>("GET", url);
-    etag = reply.etag;
-    return toYaml(
-      instanceFields(reply.metadata),
-      shape(snapshot === undefined ? "instance" : "snapshot"),
-    );
-  };
-  if (!Deno.stdin.isTerminal()) await client.get(url);
-  await editYaml(context, {
-    help: snapshot === undefined ? INSTANCE_HELP : SNAPSHOT_HELP,
-    text,
-    apply: (value) => {
-      const { expires_at } = value as { expires_at?: string };
-      const json = snapshot === undefined ? value : { expires_at };
-      return context.operate(client, "PUT", url, { json, etag });
-    },
-  });
 }

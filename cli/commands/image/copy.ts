@@ -11,9 +11,7 @@ export const IMAGE_COPY: Command = command({
   usage: "[<remote>:]<image> <remote>:",
   summary: "Copy images between servers",
   aliases: ["cp"],
-  description: `Copy images between servers
-
-The auto-update flag instructs the server to keep this image up to date.
+  description: `The auto-update flag instructs the server to keep this image up to date.
 It requires the source to be an alias and for it to be public.`,
   flags: {
     alias: { kind: "list", summary: "New aliases to add to the image" },

@@ -12,8 +12,7 @@ export const IMAGE_EXPORT: Command = command({
   name: "image export",
   usage: "[<remote>:]<image> [<target>]",
   summary: "Export and download images",
-  description: "Export and download images\n\n" +
-    "The output target is optional and defaults to the working directory.",
+  description: "The output target is optional and defaults to the working directory.",
   flags: VM_FLAG,
   args: [1, 2],
   async run(context, [label = "", target = "."], { vm }) {

@@ -156,9 +156,7 @@ const OF_PROPERTIES: readonly Command[] = [
 
 export const IMAGE_COMMANDS: readonly Command[] = [
   group("image", "Manage images", {
-    description: `Manage images
-
-In LXD instances are created from images. Those images were themselves
+    description: `In LXD instances are created from images. Those images were themselves
 either generated from an existing instance or downloaded from an image
 server.
 

@@ -10,8 +10,7 @@ export const IMAGE_IMPORT: Command = command({
   name: "image import",
   usage: "<tarball>|<directory>|<URL> [<rootfs tarball>] [<remote>:] [key=value...]",
   summary: "Import images into the image store",
-  description: "Import image into the image store\n\n" +
-    "Directory import is only available on Linux and must be performed as root.",
+  description: "Directory import is only available on Linux and must be performed as root.",
   flags: {
     alias: { kind: "list", summary: "New aliases to add to the image" },
     public: { kind: "bool", summary: "Make image public" },

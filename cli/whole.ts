@@ -1,0 +1,10 @@
+/** The whole client: every command, and a real YAML parser. */
+import { parseYaml } from "#api/yaml.ts";
+import type { Program } from "#base/program.ts";
+import { main as runClient } from "./main.ts";
+import { COMMANDS } from "./registry.ts";
+
+/** @returns the exit status. */
+export function main(program: Program): Promise<number> {
+  return runClient(program, { commands: COMMANDS, readYaml: parseYaml });
+}
