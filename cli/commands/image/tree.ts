@@ -32,7 +32,7 @@ Without an image only old versions are removed (--keep).`,
         const { client, fingerprint } = await imageOf(context, label);
         images.push({ client, fingerprint });
       }
-      const part = await context.program.load("daemon");
+      const part = await context.program.loadDaemon();
       const say = (text: string) => context.out.say(text);
       await part.imageTree({ directory, images, aliases: alias, keep, say });
     },
@@ -64,7 +64,7 @@ authorities, or name it in SSL_CERT_FILE.`,
       };
       const fingerprint = await fingerprintOf(fromPem(pair.certificatePem));
       context.out.say(`Certificate fingerprint: ${fingerprint}`);
-      const part = await context.program.load("daemon");
+      const part = await context.program.loadDaemon();
       await part.imageServe({
         directory,
         address,
