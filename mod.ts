@@ -13,7 +13,8 @@ export async function run(program: Program): Promise<number> {
     const part = await program.loadDaemon();
     return await part.main(program);
   }
-  return await (await program.loadClient()).main(program);
+  const { main } = await import("#cli/common.ts");
+  return await main(program);
 }
 
 if (import.meta.main) {
