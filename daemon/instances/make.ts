@@ -20,6 +20,7 @@ import { requireType, validateDevices } from "#daemon/devices/registry.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import type { InstanceVolume, VolumeSource } from "#daemon/storage/service.ts";
 import { saveBackupYaml } from "./backup_yaml.ts";
+import { INSTANCE_ID } from "./cloud_init.ts";
 import { announce, type InstanceContext, lockInstance, volumeOf } from "./context.ts";
 import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
 import { expandConfig, expandDevices, findRootDisk } from "./expand.ts";
@@ -337,7 +338,7 @@ function firstVolatile(plan: CreationPlan): Config {
   const instanceId = crypto.randomUUID();
   return {
     "volatile.uuid": crypto.randomUUID(),
-    "volatile.cloud-init.instance-id": instanceId,
+    [INSTANCE_ID]: instanceId,
     ...(plan.source.kind === "image" && { "volatile.apply_template": "create" }),
     ...(plan.source.kind === "copy" && { "volatile.apply_template": "copy" }),
   };

@@ -1,10 +1,16 @@
 /** Rename a stopped instance: row, volume, logs, what devices registered. */
 import { Fault } from "#base/errors.ts";
 import { Undo } from "#base/undo.ts";
-import { findInstance, findInstanceById, renameInstance } from "#daemon/db/instances.ts";
+import {
+  findInstance,
+  findInstanceById,
+  patchInstanceConfig,
+  renameInstance,
+} from "#daemon/db/instances.ts";
 import { requireType } from "#daemon/devices/registry.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import { saveBackupYaml } from "./backup_yaml.ts";
+import { INSTANCE_ID } from "./cloud_init.ts";
 import { announce, type InstanceContext, lockInstance, lxcName, volumeOf } from "./context.ts";
 import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
 import { assertAllowed } from "./machine.ts";
@@ -42,7 +48,10 @@ export async function renameTo(
   );
   await renameBesides(ctx, instance.project, old, name);
   undo.add("old name of logs and backups", () => renameBesides(ctx, instance.project, name, old));
-  await ctx.db.write((tx) => renameInstance(tx, instance.id, name));
+  await ctx.db.write(async (tx) => {
+    await renameInstance(tx, instance.id, name);
+    await patchInstanceConfig(tx, instance.id, { [INSTANCE_ID]: crypto.randomUUID() });
+  });
   undo.add("old name of the row", () => ctx.db.write((tx) => renameInstance(tx, instance.id, old)));
   const renamed = await ctx.db.read((tx) => findInstanceById(tx, instance.id));
   if (renamed !== undefined) await eachDevice(ctx, renamed, "added");

@@ -10,6 +10,7 @@ import { requireType, startOrder, validateDevices } from "#daemon/devices/regist
 import type { Caller } from "#daemon/http/caller.ts";
 import { parseIdmapJson } from "#daemon/idmap/format.ts";
 import { saveBackupYaml } from "./backup_yaml.ts";
+import { INSTANCE_ID, isNewForCloudInit } from "./cloud_init.ts";
 import { announce, type InstanceContext, lockInstance, volumeOf } from "./context.ts";
 import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
 import { applyDiskLimits } from "./disk_limits.ts";
@@ -171,6 +172,7 @@ export async function applyChange(
     await applyDiskLimits(ctx, before, next);
   }
   await changeDevices(ctx, { before, next, volatile, undo });
+  if (isNewForCloudInit(before, next)) volatile.set({ [INSTANCE_ID]: crypto.randomUUID() });
   return volatile;
 }
 

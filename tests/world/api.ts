@@ -27,6 +27,10 @@ export interface ApiOptions {
 export class Api {
   readonly #options: ApiOptions;
 
+  get socketPath(): string {
+    return this.#options.socketPath;
+  }
+
   constructor(options: ApiOptions) {
     this.#options = options;
   }
