@@ -11,6 +11,7 @@ import {
   serverCertificate,
   socketGroup,
 } from "./bootstrap.ts";
+import { getProject } from "./db/projects.ts";
 import { serverConfigStore } from "./db/server_config.ts";
 import { nic } from "./devices/nic/nic.ts";
 import { startDevlxd } from "./devlxd.ts";
@@ -78,7 +79,12 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
   const db = databases.global;
 
   const operations = createOperations({ events, log });
-  const setting = (key: string) => settings.value(key);
+  const setting = async (key: string, project?: string) => {
+    const own = project === undefined
+      ? undefined
+      : await db.read((tx) => getProject(tx, project)).catch(() => undefined);
+    return own?.config[key] || await settings.value(key);
+  };
   const images = createImages({ paths, db, helper, setting });
   const storage = createStorage({
     paths,
@@ -205,6 +211,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
     services,
     log,
     identify: createIdentify({ db, settings, authority }),
+    config: () => settings.raw(),
     refusal: () =>
       phase === "starting"
         ? "LXD daemon setup in progress"

@@ -2,7 +2,7 @@
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault, messageOf } from "#base/errors.ts";
 import { decompress } from "#daemon/images/compression.ts";
-import { compressorOf } from "#daemon/images/publish.ts";
+import { filterOf } from "#daemon/images/compressor.ts";
 import { TarFilter } from "#daemon/images/tar_filter.ts";
 import { unpackBudget, unpackFile } from "#daemon/images/unpack.ts";
 import { type BackupIndex, parseIndex } from "./index.ts";
@@ -29,7 +29,7 @@ export interface PackOptions {
 /** Write the archive; nothing is left of it if that fails. @throws {Fault} no_space, bad_request */
 export async function packBackup(options: PackOptions): Promise<void> {
   const { target, signal } = options;
-  const compressor = compressorOf(options.compression) ?? "cat";
+  const compressor = filterOf(options.compression) ?? "cat";
   const index = hostPath(`${target}.index.yaml`);
   const parts: Part[] = [{ source: index, name: "backup/index.yaml" }, ...options.parts];
   await Deno.writeTextFile(index, options.index, { mode: 0o600 });

@@ -8,6 +8,7 @@ import type { Duplex } from "node:stream";
 import { isJson, readJson } from "./body.ts";
 import type { Caller } from "./caller.ts";
 import { mayUse } from "./caller.ts";
+import { corsHeaders } from "./cors.ts";
 import { checkIfMatch } from "./etag.ts";
 import type { BoundRoute, Call, Reply } from "./handle.ts";
 import { errorText, sendError, sendReply } from "./render.ts";
@@ -22,6 +23,8 @@ export interface HttpOptions {
   readonly identify: (request: IncomingMessage) => Promise<Caller>;
   /** Why requests are refused now, undefined when they are served. */
   readonly refusal: () => string | undefined;
+  /** The server's configuration, for the headers that pages of other origins need. */
+  readonly config?: () => Promise<Readonly<Record<string, string>>>;
 }
 
 export interface HttpHandlers {
@@ -35,6 +38,13 @@ export function createHandlers(options: HttpOptions): HttpHandlers {
       const started = performance.now();
       let status = 0;
       try {
+        const isOfPage = request.headers.origin !== undefined;
+        if (isOfPage && options.config !== undefined) {
+          const headers = corsHeaders(await options.config(), request.headers.origin);
+          for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+        }
+        // What a browser asks before the request itself: the headers are the answer.
+        if (isOfPage && request.method === "OPTIONS") return void response.end();
         const reply = await answer(options, request, response);
         await sendReply(response, reply);
         status = response.statusCode;

@@ -2,12 +2,13 @@
 import type { Chore } from "#daemon/operations/scheduler.ts";
 import type { Database } from "#daemon/db/db.ts";
 import { listAllImages } from "#daemon/db/images.ts";
-import { forgottenAt, type Upkeep } from "./upkeep.ts";
+import type { ImageSetting } from "./create.ts";
+import { expiresAt, type Upkeep } from "./upkeep.ts";
 
 export interface ImageChoreDeps {
   readonly db: Database;
   readonly upkeep: Upkeep;
-  readonly setting: (key: string) => Promise<string>;
+  readonly setting: ImageSetting;
   /** Ends downloads when the daemon ends. */
   readonly signal: AbortSignal;
 }
@@ -20,10 +21,11 @@ export function imageChores({ db, upkeep, setting, signal }: ImageChoreDeps): re
     {
       what: "remove unused images",
       async next() {
-        const days = Number(await setting("images.remote_cache_expiry"));
-        if (!(days > 0)) return undefined;
-        const images = await db.read(listAllImages);
-        const times = images.filter((one) => one.isCached).map((one) => forgottenAt(one, days));
+        const times: number[] = [];
+        for (const image of await db.read(listAllImages)) {
+          const at = await expiresAt(setting, image);
+          if (at !== undefined) times.push(at);
+        }
         return times.length === 0 ? undefined : new Date(Math.min(...times));
       },
       run: () => upkeep.expire(),

@@ -27,12 +27,14 @@ import type { ImageFiles, ImageRef, Images } from "./service.ts";
 import { readImageMetadata } from "./store.ts";
 import { unpackImage } from "./unpack.ts";
 
+/** The value of a key of the server's configuration, or of a project's where that has one. */
+export type ImageSetting = (key: string, project?: string) => Promise<string>;
+
 export interface ImageDeps {
   readonly paths: Paths;
   readonly db: Database;
   readonly helper: HostPath;
-  /** The value of a key of the server's configuration. */
-  readonly setting: (key: string) => Promise<string>;
+  readonly setting: ImageSetting;
 }
 
 export interface ImportOptions {
@@ -51,6 +53,7 @@ export interface ImportOptions {
 }
 
 export interface ImageService extends Images {
+  readonly setting: ImageSetting;
   /** Have an image of another server. */
   readonly ensure: Ensure;
   /** Upload one to another server. @throws {Fault} unavailable */
@@ -79,6 +82,7 @@ export function createImages(deps: ImageDeps): ImageService {
   };
   const service: ImageService = {
     helper: deps.helper,
+    setting: deps.setting,
     files,
     ensure: (source, options) => ensure(source, options),
     push: (image, options) => pushImageTo(http, files(image.fingerprint), { ...options, image }),

@@ -9,7 +9,9 @@ import type { OperationRegistry } from "#daemon/operations/registry.ts";
 import type { Services } from "#daemon/services.ts";
 import { buildImage, parseRecipe } from "./build.ts";
 import type { ImageService, ImportOptions } from "./create.ts";
+import { compressorOf } from "./compressor.ts";
 import { packInstance } from "./publish.ts";
+import { progressText } from "./remote/progress.ts";
 import { useImageSecret } from "./secrets.ts";
 import { hashFiles, receiveImage } from "./store.ts";
 
@@ -165,6 +167,23 @@ function aliasesOf(aliases: ImagesPost["aliases"]): ImportOptions["aliases"] {
   }));
 }
 
+/** A few times a second, as LXD words it. */
+function packProgress(
+  progress: (metadata: Readonly<Record<string, unknown>>) => void,
+): (bytes: number) => void {
+  let shownAt = 0;
+  const startedAt = performance.now();
+  return (bytes) => {
+    const now = performance.now();
+    if (now - shownAt < PROGRESS_MS) return;
+    shownAt = now;
+    const text = progressText({ part: "Image pack", bytes, total: 0 }, now - startedAt);
+    progress({ create_image_from_container_pack_progress: text });
+  };
+}
+
+const PROGRESS_MS = 500;
+
 /** An image of a stopped instance or of a snapshot. */
 export async function publishInstance(
   services: Services,
@@ -179,24 +198,28 @@ export async function publishInstance(
       hint: "Stop it first, or publish one of its snapshots.",
     });
   }
+  const compression = body.compression_algorithm ||
+    await images.setting("images.compression_algorithm", query.project);
+  compressorOf(compression);
   return services.operations.start({
     description: "Publishing instance",
     project: query.project,
     resources: { instances: [name] },
     caller,
-    run: async ({ signal }) => {
+    cancellable: true,
+    run: async ({ signal, progress }) => {
       await using workspace = await images.workspace();
       await using root = await services.storage.instances.openStopped(source.volume, snapshot);
-      const file = await packInstance({
+      const { file, fingerprint: hash, size } = await packInstance({
         root: root.path,
         directory: services.storage.instances.directory(source.volume, snapshot),
         target: hostPath(`${workspace.path}/image`),
         architecture: source.architecture,
         properties: body.properties ?? {},
-        compression: body.compression_algorithm ?? "gzip",
+        compression,
         signal,
+        progress: packProgress(progress),
       });
-      const { hash, size } = await hashFiles([file]);
       const fingerprint = await images.add(
         { fingerprint: hash, meta: file, rootfs: undefined, size },
         optionsOf(call, ""),

@@ -1,7 +1,13 @@
 /** Pack the tree of an instance as an image. */
 import { formatYaml, parseYaml } from "#api/yaml.ts";
 import { type HostPath, hostPath } from "#base/brand.ts";
-import { Fault } from "#base/errors.ts";
+import { ExecError, Fault } from "#base/errors.ts";
+import { createHash } from "node:crypto";
+import { createWriteStream } from "node:fs";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { compressorOf } from "./compressor.ts";
+import { hashFiles } from "./store.ts";
 
 export interface PackOptions {
   /** Root file system with plain ids. */
@@ -12,73 +18,123 @@ export interface PackOptions {
   readonly architecture: string;
   /** Win over those of the image that the instance was made of. */
   readonly properties: Readonly<Record<string, string>>;
+  /** "zstd", "gzip -9", "squashfs", "none" */
   readonly compression: string;
   readonly signal: AbortSignal;
+  /** Bytes written so far. */
+  readonly progress: (bytes: number) => void;
 }
 
-/** Programs that compress; all cores where the format allows it. */
-const COMPRESSORS: Readonly<Record<string, string | undefined>> = {
-  none: undefined,
-  gzip: "gzip",
-  bzip2: "bzip2",
-  lzma: "xz --format=lzma",
-  xz: "xz -T0",
-  zstd: "zstd -T0",
-};
-
-/** Command line that compresses, undefined for "none". @throws {Fault} bad_request */
-export function compressorOf(compression: string): string | undefined {
-  const [algorithm = "gzip", ...rest] = compression.trim().split(/\s+/);
-  if (!Object.hasOwn(COMPRESSORS, algorithm)) {
-    throw new Fault("bad_request", `Compression tool not found for algorithm "${algorithm}"`, {
-      hint: `Known: ${Object.keys(COMPRESSORS).join(", ")}.`,
-    });
-  }
-  const levels = rest.filter((one) => /^-\d{1,2}$/.test(one));
-  const program = COMPRESSORS[algorithm];
-  return program === undefined ? undefined : [program, ...levels].join(" ");
+export interface Packed {
+  readonly file: HostPath;
+  readonly fingerprint: string;
+  readonly size: number;
 }
 
 /** @returns the file of the unified image. @throws {Fault} bad_request for an unknown compression */
-export async function packInstance(options: PackOptions): Promise<HostPath> {
+export async function packInstance(options: PackOptions): Promise<Packed> {
   const compressor = compressorOf(options.compression);
   const staging = hostPath(`${options.target}.parts`);
   await Deno.mkdir(staging);
   await Deno.writeTextFile(`${staging}/metadata.yaml`, await metadataOf(options));
   const templates = `${options.directory}/templates`;
   const hasTemplates = await Deno.stat(templates).then((info) => info.isDirectory, () => false);
-  const { success, stderr } = await new Deno.Command("tar", {
-    args: [
-      "--numeric-owner",
-      "--acls",
-      "--xattrs",
-      "--xattrs-include=user.*",
-      "--xattrs-include=security.capability",
-      "--transform=s,^\\./,rootfs/,S",
-      "--transform=s,^\\.$,rootfs,S",
-      "--warning=no-file-ignored",
-      ...(compressor === undefined ? [] : ["-I", compressor]),
-      "-cf",
-      options.target,
-      "-C",
-      staging,
-      "metadata.yaml",
-      ...(hasTemplates ? ["-C", options.directory, "templates"] : []),
-      "-C",
-      options.root,
-      ".",
-    ],
-    stdin: "null",
-    stdout: "null",
+  const tar = [
+    "tar",
+    "--numeric-owner",
+    "--acls",
+    "--xattrs",
+    "--xattrs-include=user.*",
+    "--xattrs-include=security.capability",
+    "--transform=s,^\\./,rootfs/,S",
+    "--transform=s,^\\.$,rootfs,S",
+    "--warning=no-file-ignored",
+    ...(compressor.kind === "filter" ? ["-I", compressor.command] : []),
+    "-cf",
+    "-",
+    "-C",
+    staging,
+    "metadata.yaml",
+    ...(hasTemplates ? ["-C", options.directory, "templates"] : []),
+    "-C",
+    options.root,
+    ".",
+  ];
+  const into = compressor.kind === "archiver"
+    ? archive(tar, compressor.argv, options)
+    : write(tar, options);
+  try {
+    return await into;
+  } finally {
+    await Deno.remove(staging, { recursive: true });
+  }
+}
+
+/** The hash is taken on the way: what was written isn't read again. */
+async function write(tar: readonly string[], options: PackOptions): Promise<Packed> {
+  const { target: file, signal, progress } = options;
+  const hash = createHash("sha256");
+  let size = 0;
+  await using child = spawn(tar, "null");
+  const counted = Readable.fromWeb(child.stdout as never).on("data", (piece: Uint8Array) => {
+    hash.update(piece);
+    size += piece.length;
+    progress(size);
+  });
+  await pipeline(counted, createWriteStream(file, { mode: 0o600 }), { signal });
+  await child.succeeded();
+  return { file, fingerprint: hash.digest("hex"), size };
+}
+
+/** A program that writes a file itself takes the archive from its standard input. */
+async function archive(
+  tar: readonly string[],
+  argv: readonly string[],
+  { target: file, signal, progress }: PackOptions,
+): Promise<Packed> {
+  await using source = spawn(tar, "null");
+  await using sink = spawn([...argv, file], "piped");
+  const drained = sink.stdout.pipeTo(new WritableStream());
+  await source.stdout.pipeTo(sink.stdin, { signal });
+  await drained;
+  await source.succeeded();
+  await sink.succeeded();
+  const { hash, size } = await hashFiles([file]);
+  progress(size);
+  return { file, fingerprint: hash, size };
+}
+
+/** A program with piped output, killed unless it has ended when it is disposed. */
+function spawn(argv: readonly string[], stdin: "null" | "piped") {
+  const [program = "", ...args] = argv;
+  const child = new Deno.Command(program, {
+    args,
+    stdin,
+    stdout: "piped",
     stderr: "piped",
     env: { LC_ALL: "C" },
-    signal: options.signal,
-  }).output();
-  options.signal.throwIfAborted();
-  if (success) return options.target;
-  const text = new TextDecoder().decode(stderr);
-  if (text.includes("No space left")) throw new Fault("no_space", "cannot publish: no space left");
-  throw new Error(`tar failed: ${text.slice(-500)}`);
+  }).spawn();
+  const stderr = new Response(child.stderr).text();
+  let hasEnded = false;
+  void child.status.then(() => hasEnded = true);
+  return {
+    stdout: child.stdout,
+    get stdin() {
+      return child.stdin;
+    },
+    async succeeded() {
+      const [{ success, code }, text] = await Promise.all([child.status, stderr]);
+      if (success) return;
+      if (text.includes("No space left")) {
+        throw new Fault("no_space", "cannot publish: no space left");
+      }
+      throw new ExecError(argv, code, text.slice(-500));
+    },
+    async [Symbol.asyncDispose]() {
+      if (!hasEnded) child.kill("SIGKILL");
+      await child.status;
+    },
+  };
 }
 
 async function metadataOf(options: PackOptions): Promise<string> {

@@ -1,13 +1,14 @@
 /** Images that look after themselves: refreshed by the clock, gone when nobody has used them. */
 import type { Database } from "#daemon/db/db.ts";
 import { type ImageRow, listAllImages, moveImage } from "#daemon/db/images.ts";
+import type { ImageSetting } from "./create.ts";
 import type { Ensure } from "./remote/ensure.ts";
 import { sourceOfRow } from "./remote/ensure.ts";
 
 export interface UpkeepDeps {
   readonly db: Database;
   readonly ensure: Ensure;
-  readonly setting: (key: string) => Promise<string>;
+  readonly setting: ImageSetting;
   /** Remove an image from a project, its files and unpacked copies too if it is the last. */
   readonly remove: (project: string, fingerprint: string) => Promise<void>;
   readonly onError: (what: string, error: unknown) => void;
@@ -39,23 +40,34 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
       const images = await deps.db.read(listAllImages);
       for (const image of images.filter(({ autoUpdate }) => autoUpdate)) {
         if (signal.aborted) return;
+        const hours = await deps.setting("images.auto_update_interval", image.project);
+        if (!(Number(hours) > 0)) continue;
         await refresh(image, { signal }).catch((error) => {
           if (!signal.aborted) deps.onError(`refresh the image ${image.fingerprint}`, error);
         });
       }
     },
     async expire() {
-      const days = Number(await deps.setting("images.remote_cache_expiry"));
-      if (!(days > 0)) return;
       const images = await deps.db.read(listAllImages);
       const now = Date.now();
       for (const image of images) {
-        if (!image.isCached || forgottenAt(image, days) > now) continue;
+        const at = await expiresAt(deps.setting, image);
+        if (at === undefined || at > now) continue;
         await deps.remove(image.project, image.fingerprint)
           .catch((error) => deps.onError(`remove the unused image ${image.fingerprint}`, error));
       }
     },
   };
+}
+
+/** In ms; undefined: it stays. */
+export async function expiresAt(
+  setting: ImageSetting,
+  image: StoredImage,
+): Promise<number | undefined> {
+  if (!image.isCached) return undefined;
+  const days = Number(await setting("images.remote_cache_expiry", image.project));
+  return days > 0 ? forgottenAt(image, days) : undefined;
 }
 
 /** When a cached image has not been used for so long, or not since it came, in ms. */

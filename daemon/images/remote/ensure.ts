@@ -5,7 +5,7 @@ import { isTrue } from "#base/units.ts";
 import type { Database } from "#daemon/db/db.ts";
 import { findSourceImage, type ImageSourceRow, listImages, touchImage } from "#daemon/db/images.ts";
 import { effectiveProject } from "#daemon/db/projects.ts";
-import type { ImageService } from "#daemon/images/create.ts";
+import type { ImageService, ImageSetting } from "#daemon/images/create.ts";
 import { createProgress } from "./progress.ts";
 import { PROTOCOLS, type RemoteImage, type RemoteServer, type RemoteSource } from "./source.ts";
 
@@ -37,7 +37,7 @@ export interface EnsureDeps {
   readonly db: Database;
   readonly images: Pick<ImageService, "add" | "workspace" | "files">;
   readonly servers: Readonly<Record<RemoteSource["protocol"], RemoteServer>>;
-  readonly setting: (key: string) => Promise<string>;
+  readonly setting: ImageSetting;
   readonly hostArchitecture: string;
 }
 
@@ -48,11 +48,12 @@ export function createEnsure(deps: EnsureDeps): Ensure {
   const progress = createProgress();
   return async (source, options) => {
     const kept = options.purpose === "cached" ? await keptImage(deps, source, options) : undefined;
-    if (kept !== undefined && await isRefreshed(deps)) return kept;
+    if (kept !== undefined && await isRefreshed(deps, options.project)) return kept;
     let image: RemoteImage;
     try {
       image = await deps.servers[source.protocol].find(source, {
-        architecture: await deps.setting("images.default_architecture") || deps.hostArchitecture,
+        architecture: await deps.setting("images.default_architecture", options.project) ||
+          deps.hostArchitecture,
         isFresh: options.isFresh ?? false,
         signal: options.signal,
       });
@@ -74,8 +75,8 @@ export function createEnsure(deps: EnsureDeps): Ensure {
 }
 
 /** While images are refreshed by the clock, the one at hand is as good as the server's. */
-async function isRefreshed({ setting }: EnsureDeps): Promise<boolean> {
-  return Number(await setting("images.auto_update_interval")) > 0;
+async function isRefreshed({ setting }: EnsureDeps, project: string): Promise<boolean> {
+  return Number(await setting("images.auto_update_interval", project)) > 0;
 }
 
 /** What was fetched before by the same name. */
@@ -141,7 +142,8 @@ async function download(
     filename: image.filename,
     isPublic: options.isPublic ?? false,
     autoUpdate: isCached
-      ? isTrue(await deps.setting("images.auto_update_cached")) && source.alias !== ""
+      ? isTrue(await deps.setting("images.auto_update_cached", options.project)) &&
+        source.alias !== ""
       : options.autoUpdate ?? false,
     properties: { ...image.properties, ...options.properties },
     isCached,
