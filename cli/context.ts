@@ -87,26 +87,33 @@ export class Context {
     return client;
   }
 
+  /** The certificate that was accepted as the remote was added, as PEM. */
+  pinnedCertificate(remoteName: string): string | undefined {
+    return this.#read(`servercerts/${remoteName}.crt`);
+  }
+
+  /** One of the client's own files; undefined if it is not there. */
+  #read(path: string): string | undefined {
+    try {
+      return Deno.readTextFileSync(`${this.config.directory}/${path}`);
+    } catch {
+      return undefined; // Ignored: no certificate of our own, or no pinned one.
+    }
+  }
+
   #transport(name: string, remote: Remote): Transport {
     if (remote.addr.startsWith("unix:")) {
       const path = remote.addr.replace(/^unix:(\/\/)?/, "");
       const socket = path || localSocket((key) => Deno.env.get(key));
       return new StreamTransport(unixDialer(socket), userAgent());
     }
-    const read = (path: string) => {
-      try {
-        return Deno.readTextFileSync(`${this.config.directory}/${path}`);
-      } catch {
-        return undefined; // Ignored: no certificate of our own, or no pinned one.
-      }
-    };
-    const pinnedPem = read(`servercerts/${name}.crt`);
+    const pinnedPem = this.pinnedCertificate(name);
     if (remote.protocol === "simplestreams") return imageServer(remote.addr, pinnedPem);
     const dialer = tlsDialer(remote.addr, {
-      certificatePem: remote.public ? undefined : read("client.crt"),
-      keyPem: remote.public ? undefined : read("client.key"),
+      certificatePem: remote.public ? undefined : this.#read("client.crt"),
+      keyPem: remote.public ? undefined : this.#read("client.key"),
       pinnedPem,
-      authorityPem: read("client.ca"),
+      authorityPem: this.#read("client.ca"),
       allowOldTls: Boolean(Deno.env.get("LXD_INSECURE_TLS")),
     });
     return new StreamTransport(dialer, userAgent());

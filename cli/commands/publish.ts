@@ -3,7 +3,6 @@ import type { Client } from "#api/client.ts";
 import { type Command, command, UsageError } from "#cli/command.ts";
 import { type Context, path } from "#cli/context.ts";
 import { update } from "#cli/keys.ts";
-import type { Remote } from "#cli/remotes.ts";
 import { transfer } from "./image/copy.ts";
 import { type Image, setAliases } from "./image/lookup.ts";
 
@@ -50,7 +49,7 @@ export const PUBLISH_COMMANDS: readonly Command[] = [
       const fingerprint = String(operation.metadata?.fingerprint ?? "");
       const destination = isElsewhere ? context.client(to.remote) : client;
       if (isElsewhere) {
-        await moveImage(context, { client, remote: context.remote(source.remote), fingerprint }, {
+        await moveImage(context, { client, remote: source.remote, fingerprint }, {
           client: destination,
           isPublic: wanted,
         });
@@ -64,7 +63,7 @@ export const PUBLISH_COMMANDS: readonly Command[] = [
 /** It is made where the instance is, and goes to where it is wanted. */
 async function moveImage(
   context: Context,
-  from: { client: Client; remote: Remote; fingerprint: string },
+  from: { client: Client; remote: string; fingerprint: string },
   to: { client: Client; isPublic: boolean },
 ): Promise<void> {
   const url = path("images", from.fingerprint);

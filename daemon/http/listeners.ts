@@ -3,7 +3,7 @@ import { Fault, messageOf } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import { createServer, type RequestListener, type Server } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { formatAddress, listenOptions } from "./address.ts";
@@ -56,6 +56,13 @@ export interface TlsOptions {
   readonly host: string;
   readonly port: number;
   readonly certificate: ServerCertificate;
+  readonly limits?: NetworkLimits;
+}
+
+/** How long strangers may hold a socket. */
+export interface NetworkLimits {
+  readonly handshakeMs: number;
+  readonly headersMs: number;
 }
 
 /** What the server shows; it may be replaced while the daemon runs. */
@@ -67,19 +74,24 @@ export interface ServerCertificate {
 
 /** Client certificates are asked for and judged by their fingerprint, never by a chain. */
 export async function listenTls(options: TlsOptions, handlers: HttpHandlers): Promise<Listener> {
+  const { handshakeMs, headersMs } = options.limits ?? LIMITS;
   const server = createTlsServer({
     cert: options.certificate.certificatePem,
     key: options.certificate.keyPem,
     requestCert: true,
     rejectUnauthorized: false,
-    handshakeTimeout: LIMITS.handshakeMs,
+    handshakeTimeout: handshakeMs,
     minVersion: Deno.env.get("LXD_INSECURE_TLS") ? "TLSv1.2" : "TLSv1.3",
     maxHeaderSize: LIMITS.headerBytes,
+    connectionsCheckingInterval: Math.ceil(headersMs / 4),
   }, toListener(handlers));
   server.on("secureConnection", applyBackpressure);
+  // A peer that vanished without a word is found out.
+  server.on("connection", (socket: Socket) => socket.setKeepAlive(true, LIMITS.keepAliveMs));
   server.on("tlsClientError", (_error, socket) => socket.destroy());
   server.maxConnections = LIMITS.networkConnections;
   configure(server, handlers);
+  server.headersTimeout = headersMs;
   try {
     await listen(server, listenOptions(options));
   } catch (error) {

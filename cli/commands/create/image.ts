@@ -71,7 +71,6 @@ async function foreignSource(
   remoteName: string,
   name: string,
 ): Promise<ImageSource> {
-  const remote = context.remote(remoteName);
   const client = context.client(remoteName);
   const found = await lookUp(client, name || "default");
   if (found === undefined) throw new ClientError(404, "Image not found");
@@ -84,7 +83,7 @@ async function foreignSource(
     type: "image",
     mode: "pull",
     protocol: "lxd",
-    ...await serverOf(client, remote),
+    ...await serverOf(context, client, remoteName),
     ...(isByAlias ? { alias: name || "default" } : { fingerprint: image.fingerprint }),
     secret,
   };

@@ -2,7 +2,6 @@
 import type { Client } from "#api/client.ts";
 import { type Command, command, UsageError } from "#cli/command.ts";
 import { type Context, path } from "#cli/context.ts";
-import type { Remote } from "#cli/remotes.ts";
 import { siBytes } from "#cli/output/time.ts";
 import { findAlias, type Image, setAliases } from "./lookup.ts";
 
@@ -53,7 +52,7 @@ It requires the source to be an alias and for it to be public.`,
       if (wish.autoUpdate && alias === undefined) {
         throw new UsageError("Auto update is only available in pull mode, and of an alias");
       }
-      await transfer(context, { client, remote: from, image, alias: alias && name }, {
+      await transfer(context, { client, remote, image, alias: alias && name }, {
         client: to,
         wish,
         mode: flags.mode,
@@ -73,7 +72,8 @@ interface Wish {
 
 interface Origin {
   readonly client: Client;
-  readonly remote: Remote;
+  /** Its name. */
+  readonly remote: string;
   readonly image: Image;
   /** How it was named, if by an alias. */
   readonly alias: string | undefined;
@@ -88,7 +88,7 @@ interface Destination {
 export async function transfer(context: Context, origin: Origin, to: Destination): Promise<void> {
   switch (to.mode) {
     case "pull": {
-      const source = await originOf(origin);
+      const source = await originOf(context, origin);
       await pull(context, to.client, { source, wish: to.wish });
       return;
     }
@@ -119,9 +119,9 @@ async function pull(
 }
 
 /** The image as the other server must ask for it, with a secret if it is private. */
-async function originOf({ client, remote, image, alias }: Origin) {
+async function originOf(context: Context, { client, remote, image, alias }: Origin) {
   return {
-    ...await serverOf(client, remote),
+    ...await serverOf(context, client, remote),
     protocol: "lxd",
     project: client.project,
     fingerprint: image.fingerprint,
@@ -130,20 +130,25 @@ async function originOf({ client, remote, image, alias }: Origin) {
   };
 }
 
-/** Address and certificate of a server for another server. @throws if it has no address. */
-export async function serverOf(client: Client, remote: Remote) {
+/**
+ * Address and certificate of a server for another server. One that doesn't trust us doesn't say
+ * them: then what this client knows counts. @throws if it has no address.
+ */
+export async function serverOf(context: Context, client: Client, remoteName: string) {
   const { environment } = await client.get<{
-    environment: { addresses?: string[]; certificate?: string };
+    environment?: { addresses?: string[]; certificate?: string };
   }>("/1.0");
-  const [address] = environment.addresses ?? [];
-  const server = remote.addr.startsWith("https:") ? remote.addr : address && `https://${address}`;
+  const { addr } = context.remote(remoteName);
+  const [address] = environment?.addresses ?? [];
+  const server = addr.startsWith("https:") ? addr : address && `https://${address}`;
   if (server === undefined) {
     throw new Error(
       "The source server isn't listening on the network: set its core.https_address, " +
         "or use --mode=relay",
     );
   }
-  return { server, certificate: environment.certificate ?? "" };
+  const certificate = environment?.certificate ?? context.pinnedCertificate(remoteName) ?? "";
+  return { server, certificate };
 }
 
 /** With it one download is allowed to anybody. */

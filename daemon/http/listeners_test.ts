@@ -1,0 +1,152 @@
+import { fingerprintOf, fromPem, selfSigned } from "#base/x509.ts";
+import assert from "node:assert/strict";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { request } from "node:https";
+import { connect, type Socket } from "node:net";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { connect as connectTls } from "node:tls";
+import { listenTls } from "./listeners.ts";
+
+const MEGABYTE = 1024 * 1024;
+const QUICK = { handshakeMs: 300, headersMs: 400 };
+/** What a slow transfer may cost: the target of the project. */
+const GROWTH_MAX = 64 * MEGABYTE;
+
+interface World extends AsyncDisposable {
+  readonly port: number;
+}
+
+async function open(
+  handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
+): Promise<World> {
+  const pair = await selfSigned({ kind: "server", commonName: "test", dnsNames: ["localhost"] });
+  const certificate = { ...pair, fingerprint: await fingerprintOf(fromPem(pair.certificatePem)) };
+  const probe = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = probe.addr;
+  probe.close();
+  const listener = await listenTls({ host: "127.0.0.1", port, certificate, limits: QUICK }, {
+    request: handle,
+    upgrade: () => Promise.resolve(),
+  });
+  return { port, [Symbol.asyncDispose]: () => listener.close() };
+}
+
+const answerOk = (_request: IncomingMessage, response: ServerResponse) => {
+  response.end("ok");
+  return Promise.resolve();
+};
+
+/** Settles when the server has closed the connection. */
+function closed(socket: Socket): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  socket.on("error", () => undefined);
+  socket.on("close", () => resolve());
+  socket.resume();
+  return promise;
+}
+
+function secure(port: number, send: string): Promise<void> {
+  const socket = connectTls({ host: "127.0.0.1", port, rejectUnauthorized: false }, () => {
+    if (send !== "") socket.write(send);
+  });
+  return closed(socket);
+}
+
+function ask(port: number): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  const where = { host: "127.0.0.1", port, agent: false, rejectUnauthorized: false };
+  request(where, (reply) => {
+    reply.resume();
+    resolve(reply.statusCode ?? 0);
+  }).on("error", reject).end();
+  return promise;
+}
+
+Deno.test("listenTls() drops who never says hello, sends no request, or sends it byte by byte", async () => {
+  await using server = await open(answerOk);
+  const { port } = server;
+
+  await Promise.all([
+    closed(connect(port, "127.0.0.1")),
+    secure(port, ""),
+    secure(port, "GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "),
+    secure(port, `GET / HTTP/1.1\r\nX-Large: ${"a".repeat(100_000)}\r\n\r\n`),
+    closed(
+      connect(port, "127.0.0.1").on("connect", function (this: Socket) {
+        this.write("GET / HTTP/1.1\r\n\r\n");
+      }),
+    ),
+  ]);
+
+  assert.equal(await ask(port), 200);
+});
+
+Deno.test("listenTls() answers while hundreds of half-open connections wait", async () => {
+  await using server = await open(answerOk);
+  const { port } = server;
+  const waiting = Array.from({ length: 300 }, () => closed(connect(port, "127.0.0.1")));
+
+  assert.equal(await ask(port), 200);
+  await Promise.all(waiting);
+});
+
+/** Grows of this process' memory while `run` goes on. */
+async function growth(run: () => Promise<void>): Promise<number> {
+  const before = Deno.memoryUsage().rss;
+  let most = before;
+  const timer = setInterval(() => most = Math.max(most, Deno.memoryUsage().rss), 20);
+  await run();
+  clearInterval(timer);
+  return most - before;
+}
+
+function curl(port: number, args: readonly string[], stdin = "/dev/null") {
+  return new Deno.Command("sh", {
+    args: ["-c", 'exec curl -sk "$@" <"$0"', stdin, ...args, `https://127.0.0.1:${port}/`],
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+}
+
+Deno.test("listenTls() lets an upload that nobody reads wait, without keeping it in memory", async () => {
+  const arrived = Promise.withResolvers<void>();
+  await using server = await open(async (incoming, response) => {
+    incoming.pause();
+    arrived.resolve();
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    incoming.destroy();
+    response.destroy();
+  });
+
+  const used = await growth(async () => {
+    const child = curl(server.port, ["-T", "-"], "/dev/zero");
+    await arrived.promise;
+    await child.status;
+  });
+
+  assert.ok(used < GROWTH_MAX, `grew by ${Math.round(used / MEGABYTE)} MiB`);
+});
+
+Deno.test("listenTls() sends no faster than a slow client reads", async () => {
+  const piece = new Uint8Array(MEGABYTE);
+  let sent = 0;
+  await using server = await open(async (_request, response) => {
+    const pieces = Readable.from((function* () {
+      for (;;) {
+        sent += piece.length;
+        yield piece.slice();
+      }
+    })());
+    await pipeline(pieces, response).catch(() => undefined);
+  });
+
+  const used = await growth(async () => {
+    const child = curl(server.port, ["--limit-rate", "1M", "--max-time", "1.5"]);
+    await child.status;
+  });
+
+  assert.ok(used < GROWTH_MAX, `grew by ${Math.round(used / MEGABYTE)} MiB`);
+  assert.ok(sent < GROWTH_MAX, `sent ${Math.round(sent / MEGABYTE)} MiB`);
+});
