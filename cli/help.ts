@@ -57,7 +57,7 @@ export function commandHelp(
 function usageText(command: Command, options: HelpOptions, hasChildren: boolean): string {
   const call = `${options.program} ${nameOf(command, options.program)}`;
   const flags = command.usage.includes("[flags]") ? "" : " [flags]";
-  const own = `  ${call} ${command.usage}${flags}`.trimEnd();
+  const own = `  ${[call, command.usage].filter(Boolean).join(" ")}${flags}`.trimEnd();
   return `Usage:\n${own}\n${hasChildren ? `  ${call} [command]\n` : ""}`;
 }
 

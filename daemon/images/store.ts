@@ -1,11 +1,11 @@
 /** Image files as they come in: written to a temporary file while their hash is taken. */
+import { BadMultipart, dispositionOf, partsOf } from "#api/multipart.ts";
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
-import busboy from "busboy";
 import { createHash, type Hash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { compressionOf, decompress } from "./compression.ts";
 import { type ImageMetadata, parseMetadata } from "./metadata.ts";
@@ -46,35 +46,30 @@ async function receiveParts(
   directory: HostPath,
   hash: Hash,
 ): Promise<ReceivedImage> {
-  const written: { name: string; path: HostPath; size: number; filename: string }[] = [];
-  let turn = Promise.resolve();
-  const parser = busboy({
-    headers: { "content-type": contentType },
-    limits: { files: 2, fields: 0 },
-  });
-  parser.on("file", (name, stream, info) => {
-    const expected = written.length === 0 && turnIsFirst() ? "metadata" : "rootfs";
-    const path = hostPath(`${directory}/${expected === "metadata" ? "meta" : "rootfs"}`);
-    turn = turn.then(async () => {
+  const boundary = /;\s*boundary="?([^";]+)"?/i.exec(contentType)?.[1];
+  if (boundary === undefined) {
+    throw new Fault("bad_request", "Invalid multipart image: its type names no boundary");
+  }
+  const written: { path: HostPath; size: number; filename: string }[] = [];
+  try {
+    for await (const part of partsOf(body, boundary)) {
+      const name = dispositionOf(part, "name");
       if (name === "rootfs.img") throw virtualMachine();
+      const expected = ["metadata", "rootfs"][written.length];
       if (name !== expected) {
         throw new Fault(
           "bad_request",
-          `Invalid multipart image: "${name}" where "${expected}" was expected`,
+          `Invalid multipart image: "${name}" where "${expected ?? "the end"}" was expected`,
         );
       }
-      const size = await writeHashed(stream, path, hash);
-      written.push({ name, path, size, filename: info.filename ?? "" });
-    });
-    turn.catch((error) => {
-      stream.resume();
-      parser.destroy(error);
-    });
-  });
-  let parts = 0;
-  const turnIsFirst = () => parts++ === 0;
-  await pipeline(body, parser);
-  await turn;
+      const path = hostPath(`${directory}/${name === "metadata" ? "meta" : "rootfs"}`);
+      const size = await writeHashed(Readable.from(part.pieces), path, hash);
+      written.push({ path, size, filename: dispositionOf(part, "filename") });
+    }
+  } catch (error) {
+    if (!(error instanceof BadMultipart)) throw error;
+    throw new Fault("bad_request", `Invalid multipart image: ${error.message}`, { cause: error });
+  }
   const [meta, rootfs] = written;
   if (meta === undefined || rootfs === undefined) {
     throw new Fault(

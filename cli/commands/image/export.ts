@@ -1,4 +1,5 @@
 /** image export: the files of an image. */
+import { dispositionOf, partsOf } from "#api/multipart.ts";
 import type { TransportReply } from "#api/transport.ts";
 import { type Command, command } from "#cli/command.ts";
 import type { Context } from "#cli/context.ts";
@@ -6,7 +7,6 @@ import { siBytes } from "#cli/output/time.ts";
 import { writePieces } from "#cli/commands/file/transfer.ts";
 import { VM_FLAG } from "./flags.ts";
 import { imageOf } from "./lookup.ts";
-import { partsOf } from "./multipart.ts";
 
 export const IMAGE_EXPORT: Command = command({
   name: "image export",
@@ -42,17 +42,17 @@ async function* filesOf(reply: TransportReply): AsyncGenerator<NamedFile> {
   const type = reply.headers["content-type"] ?? "";
   const boundary = /^multipart\/form-data;.*boundary="?([^";]+)"?/i.exec(type)?.[1];
   if (boundary !== undefined) {
-    for await (const { headers, pieces } of partsOf(reply.body, boundary)) {
-      yield { name: fileName(headers["content-disposition"]), pieces };
+    for await (const part of partsOf(reply.body, boundary)) {
+      yield { name: fileName(dispositionOf(part, "filename")), pieces: part.pieces };
     }
     return;
   }
-  yield { name: fileName(reply.headers["content-disposition"]), pieces: reply.body };
+  const { headers, body } = reply;
+  yield { name: fileName(dispositionOf({ headers, pieces: body }, "filename")), pieces: body };
 }
 
 /** Never more than one name: a server must not choose the folder. */
-function fileName(disposition = ""): string {
-  const name = /filename="?([^";]+)"?/i.exec(disposition)?.[1] ?? "";
+function fileName(name: string): string {
   const last = name.split("/").at(-1) ?? "";
   return last === "." || last === ".." ? "" : last;
 }

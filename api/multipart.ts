@@ -1,5 +1,5 @@
 /** Parts of a multipart body as they arrive; no more is held than what was just read. */
-import { concat, UnexpectedEnd } from "#api/bytes.ts";
+import { concat } from "./bytes.ts";
 
 export interface Part {
   /** Names in lower case. */
@@ -11,7 +11,12 @@ export interface Part {
 const HEADER_BYTES = 16 * 1024;
 const NEWLINE = new TextEncoder().encode("\r\n");
 
-/** @throws {UnexpectedEnd} if the body ends before its last boundary. @see RFC 2046 */
+/** The body is over before its last boundary, or a header of it is out of bounds. */
+export class BadMultipart extends Error {
+  override readonly name = "BadMultipart";
+}
+
+/** @throws {BadMultipart} @see RFC 2046 */
 export async function* partsOf(
   body: AsyncIterable<Uint8Array>,
   boundary: string,
@@ -22,13 +27,23 @@ export async function* partsOf(
   for await (const _ of reader.until(delimiter));
   while (!(await reader.line()).startsWith("--")) {
     const headers: Record<string, string> = {};
-    for (let line = await reader.line(); line !== ""; line = await reader.line()) {
+    for (let line = await reader.line(), count = 0; line !== ""; line = await reader.line()) {
+      if (count++ > HEADER_COUNT) throw new BadMultipart("a part has too many headers");
       const colon = line.indexOf(":");
       headers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim();
     }
     yield { headers, pieces: reader.until(delimiter) };
   }
 }
+
+/** A parameter of Content-Disposition: `name`, `filename`; "" if it has none. */
+export function dispositionOf(part: Part, parameter: "name" | "filename"): string {
+  const pattern = new RegExp(`[;\\s]${parameter}=(?:"([^"]*)"|([^\\s;]*))`, "i");
+  const [, quoted, plain] = pattern.exec(part.headers["content-disposition"] ?? "") ?? [];
+  return quoted ?? plain ?? "";
+}
+
+const HEADER_COUNT = 20;
 
 class Reader {
   readonly #source: AsyncIterator<Uint8Array>;
@@ -54,7 +69,7 @@ class Reader {
       this.#held = this.#held.subarray(sure);
       if (piece.length > 0) yield piece;
       const { value, done } = await this.#source.next();
-      if (done) throw new UnexpectedEnd();
+      if (done) throw new BadMultipart("the multipart body ends before its last boundary");
       this.#held = concat([this.#held, value]);
     }
   }
@@ -64,7 +79,7 @@ class Reader {
     let size = 0;
     for await (const piece of this.until(NEWLINE)) {
       size += piece.length;
-      if (size > HEADER_BYTES) throw new Error("a header of a multipart body is too long");
+      if (size > HEADER_BYTES) throw new BadMultipart("a header of a multipart body is too long");
       pieces.push(piece.slice());
     }
     return new TextDecoder().decode(concat(pieces));

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { UnexpectedEnd } from "#api/bytes.ts";
-import { partsOf } from "./multipart.ts";
+import { BadMultipart, dispositionOf, partsOf } from "./multipart.ts";
 
 const BODY =
   'preamble\r\n--abc\r\nContent-Disposition: form-data; name="metadata"\r\n\r\nM\r\n--ab' +
@@ -37,5 +36,21 @@ Deno.test("partsOf() takes a body that begins with its boundary", async () => {
 });
 
 Deno.test("partsOf() refuses a body that ends before its last boundary", async () => {
-  await assert.rejects(read(BODY.slice(0, -12), 5), UnexpectedEnd);
+  await assert.rejects(read(BODY.slice(0, -12), 5), BadMultipart);
 });
+
+for (
+  const [header, name, filename] of [
+    ['form-data; name="metadata"; filename="a b.tar"', "metadata", "a b.tar"],
+    ["form-data; name=rootfs; filename=x.squashfs", "rootfs", "x.squashfs"],
+    ["form-data; name=metadata;", "metadata", ""],
+    ["attachment;filename=x", "", "x"],
+  ] as const
+) {
+  Deno.test(`dispositionOf() understands ${header}`, () => {
+    const part = { headers: { "content-disposition": header }, pieces: inPieces("", 1) };
+
+    assert.equal(dispositionOf(part, "name"), name);
+    assert.equal(dispositionOf(part, "filename"), filename);
+  });
+}
