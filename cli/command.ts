@@ -52,8 +52,6 @@ export interface Command {
   readonly flags: FlagSpecs;
   /** Least and most number of arguments. */
   readonly args: readonly [least: number, most: number];
-  /** Everything after the arguments it wants is handed over untouched (exec). */
-  readonly passThrough?: boolean;
   /** Absent in a group, which only has commands below it. */
   readonly run?: (
     context: Context,

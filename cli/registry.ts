@@ -3,6 +3,7 @@ import type { Command } from "./command.ts";
 import { ACTIVATE_COMMANDS } from "./commands/activate.ts";
 import { BACKUP_COMMANDS } from "./commands/backup.ts";
 import { CLUSTER_COMMANDS } from "./commands/cluster.ts";
+import { completionCommands } from "./commands/completion.ts";
 import { CONFIG_COMMANDS } from "./commands/config/config.ts";
 import { CONFIG_EDIT_COMMANDS } from "./commands/config/edit.ts";
 import { deviceCommands } from "./commands/config/devices.ts";
@@ -41,6 +42,7 @@ export const COMMANDS: readonly Command[] = [
   ...ACTIVATE_COMMANDS,
   ...BACKUP_COMMANDS,
   ...CLUSTER_COMMANDS,
+  ...completionCommands(() => COMMANDS),
   ...CONFIG_COMMANDS,
   ...CONFIG_EDIT_COMMANDS,
   ...CONSOLE_COMMANDS,

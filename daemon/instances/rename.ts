@@ -50,7 +50,12 @@ export async function renameTo(
   undo.add("old name of logs and backups", () => renameBesides(ctx, instance.project, name, old));
   await ctx.db.write(async (tx) => {
     await renameInstance(tx, instance.id, name);
-    await patchInstanceConfig(tx, instance.id, { [INSTANCE_ID]: crypto.randomUUID() });
+    // Its templates are written anew at the next start; those of its creation still wait for it.
+    const trigger = instance.config["volatile.apply_template"] || "rename";
+    await patchInstanceConfig(tx, instance.id, {
+      [INSTANCE_ID]: crypto.randomUUID(),
+      "volatile.apply_template": trigger,
+    });
   });
   undo.add("old name of the row", () => ctx.db.write((tx) => renameInstance(tx, instance.id, old)));
   const renamed = await ctx.db.read((tx) => findInstanceById(tx, instance.id));
