@@ -15,6 +15,7 @@ import {
   type Transport,
   type TransportReply,
   unixDialer,
+  type Upgraded,
   UpgradeRefused,
 } from "./transport.ts";
 import type { WebSocketConnection } from "./websocket.ts";
@@ -198,6 +199,16 @@ export class Client implements Disposable {
   ): Promise<WebSocketConnection> {
     try {
       return await this.transport.websocket(this.#target(path, query));
+    } catch (error) {
+      if (!(error instanceof UpgradeRefused)) throw error;
+      throw new ClientError(error.status, parseEnvelope(error.status, error.body).error);
+    }
+  }
+
+  /** A connection that speaks another protocol from now on (sftp). @throws {ClientError} */
+  async upgrade(path: string, protocol: string): Promise<Upgraded> {
+    try {
+      return await this.transport.upgrade(this.#target(path, {}), protocol);
     } catch (error) {
       if (!(error instanceof UpgradeRefused)) throw error;
       throw new ClientError(error.status, parseEnvelope(error.status, error.body).error);

@@ -34,7 +34,15 @@ export interface Transport {
   request(request: TransportRequest): Promise<TransportReply>;
   /** Open a websocket. @throws {UpgradeRefused} with the server's reply. */
   websocket(target: string, headers?: Headers1): Promise<WebSocketConnection>;
+  /** Speak another protocol on a connection of its own. @throws {UpgradeRefused} as above. */
+  upgrade(target: string, protocol: string): Promise<Upgraded>;
   close(): void;
+}
+
+/** A connection after its upgrade; what came with the answer is in the reader. */
+export interface Upgraded {
+  readonly duplex: Duplex;
+  readonly reader: ByteReader;
 }
 
 /** The server answered a websocket request with something else. */
@@ -97,32 +105,39 @@ export class StreamTransport implements Transport {
   }
 
   async websocket(target: string, headers: Headers1 = {}): Promise<WebSocketConnection> {
-    const connection = await this.#open();
+    const { key, accept } = await handshakeKey();
+    const { duplex, reader, head } = await this.#upgraded(target, {
+      ...headers,
+      "Upgrade": "websocket",
+      "Sec-WebSocket-Version": "13",
+      "Sec-WebSocket-Key": key,
+    });
+    if (head.headers["sec-websocket-accept"] !== accept) {
+      duplex.close();
+      throw new WebSocketError("the handshake's answer does not belong to the question");
+    }
+    return new WebSocketConnection(duplex, reader);
+  }
+
+  async upgrade(target: string, protocol: string): Promise<Upgraded> {
+    return await this.#upgraded(target, { "Upgrade": protocol });
+  }
+
+  async #upgraded(target: string, headers: Headers1): Promise<Upgraded & { head: ResponseHead }> {
+    const { duplex, reader, used } = await this.#open();
     try {
-      const { key, accept } = await handshakeKey();
-      const { head } = await this.#exchange(connection, {
+      const { head } = await this.#exchange({ duplex, reader, used }, {
         method: "GET",
         target,
-        headers: {
-          ...headers,
-          "Connection": "Upgrade",
-          "Upgrade": "websocket",
-          "Sec-WebSocket-Version": "13",
-          "Sec-WebSocket-Key": key,
-        },
+        headers: { ...headers, "Connection": "Upgrade" },
       });
       if (head === undefined) throw new WebSocketError("connection closed during the handshake");
-      if (head.status !== 101) {
-        const parts: Uint8Array[] = [];
-        for await (const part of readBody(connection.reader, head, "GET")) parts.push(part.slice());
-        throw new UpgradeRefused(head.status, new TextDecoder().decode(concat(parts)));
-      }
-      if (head.headers["sec-websocket-accept"] !== accept) {
-        throw new WebSocketError("the handshake's answer does not belong to the question");
-      }
-      return new WebSocketConnection(connection.duplex, connection.reader);
+      if (head.status === 101) return { duplex, reader, head };
+      const parts: Uint8Array[] = [];
+      for await (const part of readBody(reader, head, "GET")) parts.push(part.slice());
+      throw new UpgradeRefused(head.status, new TextDecoder().decode(concat(parts)));
     } catch (error) {
-      connection.duplex.close();
+      duplex.close();
       throw error;
     }
   }

@@ -25,6 +25,26 @@ export interface DaemonPart {
   imageTree(options: ImageTreeOptions): Promise<void>;
   /** Serve such a tree over TLS until the process is told to end. */
   imageServe(options: ImageServeOptions): Promise<void>;
+  /** Serve an instance's files to SFTP clients until the process is told to end. */
+  sshServe(options: SshServeOptions): Promise<void>;
+}
+
+/** A connection whose bytes mean something to both ends only. */
+export interface RawStream {
+  /** Valid until the next read; undefined at the end. */
+  read(): Promise<Uint8Array | undefined>;
+  write(bytes: Uint8Array): Promise<void>;
+  close(): void;
+}
+
+export interface SshServeOptions {
+  readonly address: string;
+  /** Absent: everybody may come in. */
+  readonly login?: { readonly user: string; readonly password: string };
+  /** A file server for one session. */
+  readonly open: () => Promise<RawStream>;
+  readonly say: (text: string) => void;
+  readonly log: (text: string) => void;
 }
 
 export interface ImageTreeOptions {

@@ -54,6 +54,7 @@ export function imageServer(addr: string, pinnedPem: string | undefined): Transp
       return download(image, (file) => fetchFrom(`${base}/${file.path}`, { pinnedPem, signal }));
     },
     websocket: () => Promise.reject(new Error("an image server has images, nothing else")),
+    upgrade: () => Promise.reject(new Error("an image server has images, nothing else")),
     close() {},
   };
 }

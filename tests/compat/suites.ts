@@ -64,7 +64,7 @@ export const SUITES: readonly Suite[] = [
   { name: "devlxd", seconds: 40, required: true },
   { name: "exec", seconds: 12, required: true },
   { name: "fdleak", seconds: 15 },
-  { name: "filemanip", seconds: 9 },
+  { name: "filemanip", seconds: 9, required: true },
   { name: "filtering", seconds: 8, required: true },
   { name: "fuidshift", seconds: 4 },
   { name: "idmap", seconds: 20 },

@@ -3,6 +3,7 @@ import { type Command, command, group } from "#cli/command.ts";
 import { editText } from "#cli/edit.ts";
 import { parseGuestPath } from "./paths.ts";
 import { FILE_CREATE } from "./create.ts";
+import { FILE_MOUNT } from "./mount.ts";
 import { FILE_PULL } from "./pull.ts";
 import { FILE_PUSH } from "./push.ts";
 import { deleteFile, getFile, type Guest, postFile } from "./transfer.ts";
@@ -38,6 +39,7 @@ export const FILE_COMMANDS: readonly Command[] = [
       await postFile(guest, path, { type: "file", body });
     },
   }),
+  FILE_MOUNT,
   FILE_PULL,
   FILE_PUSH,
 ];
