@@ -382,7 +382,6 @@ export const getInstanceSftp = route({
   summary: "Speak SFTP with the file server of an instance, after an upgrade to `sftp`",
   access: "trusted",
   reply: "upgrade",
-  extension: "instances_files_sftp",
 });
 export const getInstanceLogs = route({
   method: "GET",
