@@ -1,7 +1,16 @@
-/** Configuration keys of projects. Limits and restrictions are kept; they act in a later version. */
-import { Fault } from "#base/errors.ts";
+/** Configuration keys of projects. */
+import { Fault, messageOf } from "#base/errors.ts";
+import { parseSubnet } from "#base/ip.ts";
+import { listOf } from "#base/list.ts";
 import { suggest } from "#base/suggest.ts";
-import { isFalse, isTrue } from "#base/units.ts";
+import { boolValue, bytesValue, type Check, uint32Value, wordOf } from "./instance_checks.ts";
+
+export interface ProjectKey {
+  readonly summary: string;
+  readonly default?: string;
+  readonly check?: Check;
+  readonly effect?: "later";
+}
 
 export const PROJECT_FEATURES = [
   "features.images",
@@ -10,65 +19,136 @@ export const PROJECT_FEATURES = [
   "features.networks",
 ] as const;
 
-const OTHER = [
-  "backups.compression_algorithm",
-  "images.auto_update_cached",
-  "images.auto_update_interval",
-  "images.compression_algorithm",
-  "images.default_architecture",
-  "images.remote_cache_expiry",
-  "limits.containers",
-  "limits.cpu",
-  "limits.disk",
-  "limits.instances",
-  "limits.memory",
-  "limits.networks",
-  "limits.processes",
-  "limits.virtual-machines",
-  "restricted",
-  "restricted.backups",
-  "restricted.cluster.groups",
-  "restricted.cluster.target",
-  "restricted.containers.interception",
-  "restricted.containers.lowlevel",
-  "restricted.containers.nesting",
-  "restricted.containers.privilege",
-  "restricted.devices.disk",
-  "restricted.devices.disk.paths",
-  "restricted.devices.gpu",
-  "restricted.devices.infiniband",
-  "restricted.devices.nic",
-  "restricted.devices.pci",
-  "restricted.devices.proxy",
-  "restricted.devices.unix-block",
-  "restricted.devices.unix-char",
-  "restricted.devices.unix-hotplug",
-  "restricted.devices.usb",
-  "restricted.idmap.gid",
-  "restricted.idmap.uid",
-  "restricted.networks.access",
-  "restricted.networks.subnets",
-  "restricted.networks.uplinks",
-  "restricted.networks.zones",
-  "restricted.snapshots",
-  "restricted.virtual-machines.lowlevel",
-] as const;
+const count = (summary: string): ProjectKey => ({ summary, check: uint32Value });
 
-export const PROJECT_KEYS: readonly string[] = [...PROJECT_FEATURES, ...OTHER];
+/** A restriction: "block" and what else it may be. */
+const restriction = (summary: string, ...words: string[]): ProjectKey => ({
+  summary,
+  default: "block",
+  check: wordOf("block", ...(words.length === 0 ? ["allow"] : words)),
+});
+
+const ranges: Check = (value) => {
+  for (const range of listOf(value)) {
+    const match = /^(\d+)(?:-(\d+))?$/.exec(range);
+    if (match === null || Number(match[2] ?? match[1]) < Number(match[1])) {
+      throw new Error("want ids and ranges of ids such as 1000,2000-2999");
+    }
+  }
+};
+
+const absolutePaths: Check = (value) => {
+  for (const path of listOf(value)) {
+    if (!path.startsWith("/")) throw new Error("want absolute paths, separated by commas");
+  }
+};
+
+/** "<uplink>:<subnet>,..." */
+const uplinkSubnets: Check = (value) => {
+  if (value === "block") return;
+  for (const part of listOf(value)) {
+    const [uplink = "", ...rest] = part.split(":");
+    if (uplink === "" || parseSubnet(rest.join(":")) === undefined) {
+      throw new Error("want block, or <uplink>:<subnet>");
+    }
+  }
+};
+
+const LATER = { effect: "later" } as const;
+
+export const PROJECT_KEYS: Readonly<Record<string, ProjectKey>> = {
+  "backups.compression_algorithm": { summary: "Compression of backups" },
+  "features.images": { summary: "Images of its own", check: boolValue, default: "true" },
+  "features.networks": { summary: "Networks of its own", check: boolValue, default: "false" },
+  "features.profiles": { summary: "Profiles of its own", check: boolValue, default: "true" },
+  "features.storage.volumes": {
+    summary: "Storage volumes of its own",
+    check: boolValue,
+    default: "true",
+  },
+  "images.auto_update_cached": { summary: "Refresh cached images", check: boolValue },
+  "images.auto_update_interval": count("Hours between refreshes"),
+  "images.compression_algorithm": { summary: "Compression of published images" },
+  "images.default_architecture": { summary: "Architecture for images of remotes" },
+  "images.remote_cache_expiry": count("Days until an unused cached image goes"),
+  "limits.containers": count("Most containers"),
+  "limits.cpu": count("Sum of limits.cpu of its instances"),
+  "limits.disk": { summary: "Sum of sizes of its volumes and images", check: bytesValue },
+  "limits.instances": count("Most instances"),
+  "limits.memory": { summary: "Sum of limits.memory of its instances", check: bytesValue },
+  "limits.networks": count("Most networks"),
+  "limits.processes": count("Sum of limits.processes of its instances"),
+  "limits.virtual-machines": count("Most virtual machines"),
+  "restricted": { summary: "Apply the keys below", check: boolValue, default: "false" },
+  "restricted.backups": restriction("Backups of instances and volumes"),
+  "restricted.cluster.groups": { summary: "Cluster groups that may be targets", ...LATER },
+  "restricted.cluster.target": restriction("Choosing the cluster member"),
+  "restricted.containers.interception": restriction(
+    "Interception of system calls: block, allow what is safe, or full",
+    "allow",
+    "full",
+  ),
+  "restricted.containers.lowlevel": restriction("raw.*, volatile.* and the like"),
+  "restricted.containers.nesting": restriction("security.nesting"),
+  "restricted.containers.privilege": {
+    summary: "How privileged containers may be",
+    default: "unprivileged",
+    check: wordOf("allow", "unprivileged", "isolated"),
+  },
+  "restricted.devices.disk": {
+    summary: "Disks: only the root (block), of pools (managed), or any",
+    default: "managed",
+    check: wordOf("block", "managed", "allow"),
+  },
+  "restricted.devices.disk.paths": {
+    summary: "Directories of the host that disks may come from",
+    check: absolutePaths,
+  },
+  "restricted.devices.gpu": restriction("GPU devices"),
+  "restricted.devices.infiniband": restriction("InfiniBand devices"),
+  "restricted.devices.nic": {
+    summary: "Nics: none (block), of managed networks (managed), or any",
+    default: "managed",
+    check: wordOf("block", "managed", "allow"),
+  },
+  "restricted.devices.pci": restriction("PCI devices"),
+  "restricted.devices.proxy": restriction("Proxy devices"),
+  "restricted.devices.unix-block": restriction("unix-block devices"),
+  "restricted.devices.unix-char": restriction("unix-char devices"),
+  "restricted.devices.unix-hotplug": restriction("unix-hotplug devices"),
+  "restricted.devices.usb": restriction("USB devices"),
+  "restricted.idmap.gid": { summary: "Host groups that raw.idmap may name", check: ranges },
+  "restricted.idmap.uid": { summary: "Host users that raw.idmap may name", check: ranges },
+  "restricted.networks.access": { summary: "Networks that may be seen and used" },
+  "restricted.networks.subnets": {
+    summary: "Subnets of uplinks that may be used",
+    default: "block",
+    check: uplinkSubnets,
+    ...LATER,
+  },
+  "restricted.networks.uplinks": { summary: "Uplinks for networks", default: "block", ...LATER },
+  "restricted.networks.zones": { summary: "DNS zones that may be used", default: "block" },
+  "restricted.snapshots": restriction("Snapshots of instances and volumes"),
+  "restricted.virtual-machines.lowlevel": restriction("raw.* of virtual machines"),
+};
 
 /** @throws {Fault} bad_request */
 export function checkProjectConfig(config: Readonly<Record<string, string>>): void {
   for (const [key, value] of Object.entries(config)) {
     if (key.startsWith("user.") && key.length > 5) continue;
-    if (!PROJECT_KEYS.includes(key)) {
-      const near = suggest(key, PROJECT_KEYS);
+    const row = Object.hasOwn(PROJECT_KEYS, key) ? PROJECT_KEYS[key] : undefined;
+    if (row === undefined) {
+      const near = suggest(key, Object.keys(PROJECT_KEYS));
       throw new Fault("bad_request", `Invalid project configuration key "${key}"`, {
         hint: near === undefined ? "See the list of project keys." : `Did you mean "${near}"?`,
       });
     }
-    const isBool = key.startsWith("features.") || key === "restricted";
-    if (isBool && value !== "" && !isTrue(value) && !isFalse(value)) {
-      throw new Fault("bad_request", `Invalid value "${value}" for "${key}": want true or false`);
+    if (value === "") continue;
+    try {
+      row.check?.(value);
+    } catch (error) {
+      const why = messageOf(error);
+      throw new Fault("bad_request", `Invalid project configuration key "${key}" value: ${why}`);
     }
   }
 }

@@ -1,4 +1,5 @@
 /** The image service: what other parts need, and what the image routes build on. */
+import { checkImageAllowed } from "#daemon/projects/check.ts";
 import { ARCHITECTURES, findArchitecture, hostArchitecture } from "#base/architectures.ts";
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
@@ -209,6 +210,7 @@ async function addImage(
   }
   await deps.db.write(async (tx) => {
     const project = await effectiveProject(tx, options.project, "images");
+    await checkImageAllowed(tx, options.project, received.size);
     const taken = await tx.get(
       "SELECT 1 FROM images WHERE project_id = ? AND fingerprint = ?",
       project.id,

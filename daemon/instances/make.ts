@@ -1,4 +1,5 @@
 /** Create instances: empty, from an image, as a copy. Checked first, then done with undo. */
+import { checkInstanceAllowed } from "#daemon/projects/check.ts";
 import { checkInstanceConfig } from "#api/config/instance_config.ts";
 import type { InstanceSource, InstancesPost } from "#api/routes/instances.ts";
 import { Fault } from "#base/errors.ts";
@@ -122,6 +123,15 @@ export async function planCreation(
     ...(isNew(body) ? { mustBeUnique: new Set(Object.keys(expandedDevices)) } : {}),
   });
   requireRootDisk(expandedDevices);
+  const given = Object.keys(body.config ?? {});
+  await ctx.db.read((tx) =>
+    checkInstanceAllowed(tx, project, {
+      name,
+      config: expandedConfig,
+      devices: expandedDevices,
+      given: isNew(body) ? given : [],
+    })
+  );
   return {
     project,
     name,

@@ -5,6 +5,7 @@ import { isTrue } from "#base/units.ts";
 import { listInstances, patchInstanceConfig } from "#daemon/db/instances.ts";
 import { listProjects } from "#daemon/db/projects.ts";
 import { validateDevices } from "#daemon/devices/registry.ts";
+import { checkProfileAllowed } from "#daemon/projects/check.ts";
 import { type InstanceContext, lockInstance } from "./context.ts";
 import { expandConfig, expandDevices } from "./expand.ts";
 import { checkRawLxcLoads } from "./raw_lxc.ts";
@@ -66,7 +67,9 @@ export async function checkProfileChange(
   checkHostRules(ctx.facts, next.config);
   await checkRawLxcLoads(next.config, {});
   const failures: string[] = [];
-  for (const record of await users(ctx, project, profile)) {
+  const records = await users(ctx, project, profile);
+  await checkProjects(ctx, { project, profile, next, records });
+  for (const record of records) {
     try {
       await checkRecord(ctx, record, withProfile(record, profile, next));
     } catch (error) {
@@ -74,6 +77,32 @@ export async function checkProfileChange(
     }
   }
   refuse("The profile can't be changed so, because of these instances:", failures);
+}
+
+/** Limits and restrictions of each project that the profile reaches. @throws {Fault} bad_request */
+async function checkProjects(
+  ctx: InstanceContext,
+  change: {
+    readonly project: string;
+    readonly profile: string;
+    readonly next: ProfileConfig;
+    readonly records: readonly InstanceRecord[];
+  },
+): Promise<void> {
+  const { project, profile, next } = change;
+  const groups = Map.groupBy(change.records, (record) => record.project);
+  for (const name of new Set([project, ...groups.keys()])) {
+    const instances = (groups.get(name) ?? []).map((record) => {
+      const changed = withProfile(record, profile, next);
+      return {
+        name: record.name,
+        config: changed.expandedConfig,
+        devices: changed.expandedDevices,
+      };
+    });
+    const own = name === project ? { ...next, name: profile } : undefined;
+    await ctx.db.read((tx) => checkProfileAllowed(tx, name, { profile: own, instances }));
+  }
 }
 
 /** The database has the new profile: bring running instances up to it. */

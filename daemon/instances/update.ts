@@ -9,6 +9,7 @@ import type { DeviceConfig } from "#daemon/devices/device.ts";
 import { requireType, startOrder, validateDevices } from "#daemon/devices/registry.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import { parseIdmapJson } from "#daemon/idmap/format.ts";
+import { checkInstanceAllowed } from "#daemon/projects/check.ts";
 import { saveBackupYaml } from "./backup_yaml.ts";
 import { INSTANCE_ID, isNewForCloudInit } from "./cloud_init.ts";
 import { announce, type InstanceContext, lockInstance, volumeOf } from "./context.ts";
@@ -65,6 +66,15 @@ export async function changeInstance(
   const diff = diffDevices(before.expandedDevices, next.expandedDevices);
   const mustBeUnique = new Set([...Object.keys(diff.added), ...Object.keys(diff.changed)]);
   await checkRecord(ctx, before, next, mustBeUnique);
+  const given = Object.entries(config).filter(([key, value]) => before.config[key] !== value);
+  await ctx.db.read((tx) =>
+    checkInstanceAllowed(tx, before.project, {
+      name: next.name,
+      config: next.expandedConfig,
+      devices: next.expandedDevices,
+      given: given.map(([key]) => key),
+    })
+  );
   await using undo = new Undo((step, error) => ctx.onError(`undo of update: ${step}`, error));
   const volatile = await applyChange(ctx, before, next, undo);
   const stored = { ...config, ...volatile.changes };

@@ -1,4 +1,5 @@
 /** Backups of instances. */
+import { checkCopiesAllowed } from "#daemon/projects/check.ts";
 import {
   deleteInstanceBackup,
   exportInstanceBackup,
@@ -73,6 +74,7 @@ export function instanceBackupRoutes(backups: Backups, settings: ServerSettings)
     }),
     handle(postInstanceBackups, async (services, { params, query, body, caller }) => {
       const record = await services.instances.actions.get(query.project, params.name);
+      await services.db.read((tx) => checkCopiesAllowed(tx, query.project, "backups"));
       const name = await backups.instances.planName(record, body.name ?? "");
       const compression = await compressionWish(settings, body.compression_algorithm);
       const expiresAt = parseExpiry(body.expires_at) ?? "";

@@ -1,4 +1,5 @@
 /** Snapshots of instances. */
+import { checkCopiesAllowed } from "#daemon/projects/check.ts";
 import {
   deleteSnapshot,
   getSnapshot,
@@ -53,6 +54,7 @@ export default [
   handle(postSnapshots, async (services, { params, query, body, caller }) => {
     const { actions } = services.instances;
     const record = await actions.get(query.project, params.name);
+    await services.db.read((tx) => checkCopiesAllowed(tx, query.project, "snapshots"));
     if (body.stateful === true) {
       throw new Fault(
         "bad_request",

@@ -15,7 +15,9 @@ import { Fault } from "#base/errors.ts";
 import { writeConfig } from "#daemon/db/config.ts";
 import { getNetwork, insertNetwork, listNetworks, type NetworkRow } from "#daemon/db/networks.ts";
 import { listProfiles } from "#daemon/db/profiles.ts";
-import { effectiveProject } from "#daemon/db/projects.ts";
+import { effectiveProject, getProject } from "#daemon/db/projects.ts";
+import { checkNetworkAllowed } from "#daemon/projects/check.ts";
+import { isNetworkAllowed } from "#daemon/projects/restricted_devices.ts";
 import { type BoundRoute, type Call, created, handle, sync } from "#daemon/http/handle.ts";
 import { list, projectSuffix } from "#daemon/http/list.ts";
 import type { InstanceUse } from "#daemon/instances/service.ts";
@@ -78,10 +80,21 @@ async function renderHost(services: Services, name: string) {
 }
 
 async function managed(services: Services, project: string, name: string): Promise<NetworkRow> {
+  await requireVisible(services, project, { name, isManaged: true });
   return await services.db.read(async (tx) => {
     const owner = await effectiveProject(tx, project, "networks");
     return await getNetwork(tx, owner.id, name);
   });
+}
+
+/** Restricted projects see some networks only. @throws {Fault} not_found */
+async function requireVisible(
+  services: Services,
+  project: string,
+  network: { readonly name: string; readonly isManaged: boolean },
+): Promise<void> {
+  const { config } = await services.db.read((tx) => getProject(tx, project));
+  if (!isNetworkAllowed(config, network)) throw new Fault("not_found", "Network not found");
 }
 
 const etagOf = (row: NetworkRow) => [row.name, true, row.type, row.description, row.config];
@@ -132,12 +145,12 @@ export function networkRoutes(networks: NetworkService): BoundRoute[] {
 
   return [
     handle(getNetworks, async (services, call) => {
-      const rows = await services.db.read(async (tx) => {
+      const [rows, owner] = await services.db.read(async (tx) => {
         const owner = await effectiveProject(tx, call.query.project, "networks");
-        return await listNetworks(tx, owner.id);
+        return [await listNetworks(tx, owner.id), owner.name] as const;
       });
       const names = new Set(rows.map(({ name }) => name));
-      const others = call.query.project === "default"
+      const others = owner === "default"
         ? (await hostLinks()).filter((name) => !names.has(name))
         : [];
       const all = [
@@ -145,7 +158,11 @@ export function networkRoutes(networks: NetworkService): BoundRoute[] {
         ...await Promise.all(others.map((name) => renderHost(services, name))),
       ];
       const suffix = projectSuffix(call.query.project);
-      return list(call, all, ({ name }) => `/1.0/networks/${name}${suffix}`);
+      const { config } = await services.db.read((tx) => getProject(tx, call.query.project));
+      const visible = all.filter(({ name, managed }) =>
+        isNetworkAllowed(config, { name, isManaged: managed })
+      );
+      return list(call, visible, ({ name }) => `/1.0/networks/${name}${suffix}`);
     }),
     handle(postNetworks, async (services, { body, query, caller }) => {
       const type = NETWORK_TYPES.find((one) => one === (body.type || "bridge"));
@@ -156,6 +173,7 @@ export function networkRoutes(networks: NetworkService): BoundRoute[] {
       }
       checkInterfaceName(body.name);
       const owner = await services.db.read((tx) => effectiveProject(tx, query.project, "networks"));
+      await services.db.read((tx) => checkNetworkAllowed(tx, owner.name));
       const taken = await services.db.read((tx) => listNetworks(tx, owner.id));
       if (taken.some(({ name }) => name === body.name)) {
         throw new Fault("bad_request", "The network already exists");
@@ -183,6 +201,7 @@ export function networkRoutes(networks: NetworkService): BoundRoute[] {
         const full = await managed(services, query.project, params.name);
         return sync(await renderManaged(services, full), { etag: etagOf(full) });
       }
+      await requireVisible(services, query.project, { name: params.name, isManaged: false });
       if (!await linkExists(params.name)) throw new Fault("not_found", "Network not found");
       return sync(await renderHost(services, params.name));
     }),
@@ -222,7 +241,9 @@ export function networkRoutes(networks: NetworkService): BoundRoute[] {
       const leaseFile = await readLeaseFile(networks.directory(name));
       return sync(listLeases({ name, config, nics, leaseFile }));
     }),
-    handle(getNetworkState, async (_services, { params }) => {
+    handle(getNetworkState, async (services, { params, query }) => {
+      const isManaged = await networks.find(query.project, params.name) !== undefined;
+      await requireVisible(services, query.project, { name: params.name, isManaged });
       if (!await linkExists(params.name)) throw new Fault("not_found", "Network not found");
       const { kind: _kind, ...state } = await readInterface(params.name);
       return sync(state);

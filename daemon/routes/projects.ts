@@ -15,6 +15,9 @@ import { isTrue } from "#base/units.ts";
 import { writeConfig } from "#daemon/db/config.ts";
 import { text, type Tx } from "#daemon/db/db.ts";
 import { getProject, listProjects, type Project } from "#daemon/db/projects.ts";
+import { checkProjectAllowed } from "#daemon/projects/check.ts";
+import { loadContent } from "#daemon/projects/content.ts";
+import { usageOf } from "#daemon/projects/limits.ts";
 import { type Caller, mayUse } from "#daemon/http/caller.ts";
 import {
   background,
@@ -41,6 +44,8 @@ const USES: readonly (readonly [table: string, column: string, path: string])[] 
   ["profiles", "name", "profiles"],
   ["images", "fingerprint", "images"],
   ["networks", "name", "networks"],
+  ["networks_acls", "name", "network-acls"],
+  ["networks_zones", "name", "network-zones"],
 ];
 
 async function usedBy(tx: Tx, project: Project): Promise<string[]> {
@@ -102,6 +107,7 @@ async function update(services: Services, call: Call<typeof putProject>, isPatch
         throw new Fault("bad_request", "Features can only be changed on empty projects");
       }
     }
+    await checkProjectAllowed(tx, project.name, config);
     await writeConfig(tx, "projects", project.id, config);
     const description = call.body.description ?? (isPatch ? project.description : "");
     await tx.run("UPDATE projects SET description = ? WHERE id = ?", description, project.id);
@@ -210,20 +216,7 @@ export default [
   }),
   handle(getProjectState, async ({ db }, { params, caller }) => {
     requireSight(caller, params.name);
-    const usage = await db.read(async (tx) => {
-      const project = await getProject(tx, params.name);
-      const count = async (table: string) =>
-        Number(
-          (await tx.get(`SELECT count(*) AS n FROM ${table} WHERE project_id = ?`, project.id))
-            ?.["n"],
-        );
-      return {
-        containers: { Limit: -1, Usage: await count("instances") },
-        instances: { Limit: -1, Usage: await count("instances") },
-        networks: { Limit: -1, Usage: await count("networks") },
-        "virtual-machines": { Limit: -1, Usage: 0 },
-      };
-    });
+    const usage = await db.read(async (tx) => usageOf(await loadContent(tx, params.name)));
     return sync({ resources: usage });
   }),
 ] satisfies BoundRoute[];

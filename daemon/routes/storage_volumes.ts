@@ -1,4 +1,6 @@
 /** Volumes of storage pools: those of instances are shown, custom ones are managed here. */
+import { parseBytes } from "#base/units.ts";
+import { checkVolumeAllowed } from "#daemon/projects/check.ts";
 import {
   deleteVolume,
   getVolume,
@@ -179,6 +181,9 @@ export function storageVolumeRoutes(storage: StorageService, backups: Backups): 
       });
     }
     const contentType = contentTypeOf(body);
+    await services.db.read((tx) =>
+      checkVolumeAllowed(tx, project, { name, size: sizeOf(config["size"]) })
+    );
     await createVolume(storage.custom, volume, {
       contentType,
       description: body.description ?? "",
@@ -203,6 +208,12 @@ export function storageVolumeRoutes(storage: StorageService, backups: Backups): 
     checkVolumeConfig(driver, config);
     const description = call.body.description ?? (isPatch ? volume.description : "");
     if (volume.type === "custom") {
+      await services.db.read((tx) =>
+        checkVolumeAllowed(tx, volume.project, {
+          name: volume.name,
+          size: sizeOf(config["size"]),
+        })
+      );
       await changeVolume(storage.custom, volume, { config, description });
       announce(services, call as never, "updated", volume);
     } else await changeRow(services, volume, { config, description });
@@ -287,3 +298,6 @@ async function changeRow(
     await tx.run("UPDATE storage_volumes SET description = ? WHERE id = ?", description, volume.id);
   });
 }
+
+const sizeOf = (text: string | undefined) =>
+  text === undefined || text === "" ? undefined : parseBytes(text);

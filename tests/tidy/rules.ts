@@ -18,7 +18,7 @@ export const PRODUCT = Object.keys(MAY_IMPORT);
 export const STOREYS: readonly (readonly string[])[] = [
   ["http", "routes"],
   ["instances", "storage", "images", "networks", "operations", "migration", "backups"],
-  ["devices", "security", "idmap", "cgroup", "db", "host", "guest"],
+  ["devices", "security", "idmap", "cgroup", "db", "host", "guest", "projects"],
 ];
 
 /** Files of daemon/ itself: which folder they stand beside; the others are above all storeys. */
