@@ -149,7 +149,8 @@ function instanceStorage(deps: StorageDeps, pools: Pools): InstanceStorage {
     },
     async resize(volume, sizeBytes) {
       const [driver, tree] = await on(volume);
-      await driver.resize(tree, sizeBytes);
+      // As LXD: where it can't be enforced, a size is a wish that the projects' sums still count.
+      if (driver.can.quota) await driver.resize(tree, sizeBytes);
     },
     async present(volume, options) {
       const [driver, tree] = await on(volume);
@@ -225,7 +226,7 @@ async function fill({ deps, pools, driver, tree, source, signal, sizeBytes }: {
 }): Promise<void> {
   const options = {
     ...(signal !== undefined && { signal }),
-    ...(sizeBytes !== undefined && { sizeBytes }),
+    ...(sizeBytes !== undefined && driver.can.quota && { sizeBytes }),
   };
   switch (source.kind) {
     case "empty":

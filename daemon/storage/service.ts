@@ -64,7 +64,7 @@ export interface InstanceStorage {
   /** Idempotent: an absent or half-deleted volume is no error. Snapshots go too. */
   delete(volume: InstanceVolume): Promise<void>;
   rename(volume: InstanceVolume, newName: string): Promise<void>;
-  /** Change the quota now (0: none). @throws {Fault} bad_request if the pool can't enforce one. */
+  /** Change the quota now (0: none), where the pool can enforce one. */
   resize(volume: InstanceVolume, sizeBytes: number): Promise<void>;
 
   /** Mount for a start; idempotent. The path shows the container's ids from the host. */

@@ -5,7 +5,7 @@ import { Fault } from "#base/errors.ts";
 import { LockTable } from "#base/lock.ts";
 import { Undo } from "#base/undo.ts";
 import { parseBytes } from "#base/units.ts";
-import { readConfig, writeConfig } from "#daemon/db/config.ts";
+import { type Config, readConfig, writeConfig } from "#daemon/db/config.ts";
 import type { Database } from "#daemon/db/db.ts";
 import {
   deleteVolumeRow,
@@ -26,7 +26,8 @@ import type { Paths } from "#daemon/paths.ts";
 import { copyVolume, type Located, refreshVolume } from "#daemon/storage/transfer.ts";
 import { removeIfEmpty, removeTree } from "#daemon/storage/files.ts";
 import type { Pools } from "#daemon/storage/pools.ts";
-import { customVolume, type VolumeContent } from "#daemon/storage/volume.ts";
+import type { StorageDriver } from "#daemon/storage/driver.ts";
+import { customVolume, type Volume, type VolumeContent } from "#daemon/storage/volume.ts";
 
 export interface CustomDeps {
   readonly paths: Paths;
@@ -124,11 +125,20 @@ export async function createVolume(
   const config = await fullConfig(ctx, volume.pool, wish);
   await using undo = new Undo((step, error) => ctx.onError(`undo of volume: ${step}`, error));
   const { driver, volume: made } = await placeOf(ctx, { ...volume, ...wish, config });
-  const sizeBytes = sizeOf(config);
+  const sizeBytes = enforcedSize(driver, made, config);
   await driver.create(made, sizeBytes === undefined ? {} : { sizeBytes });
   undo.add("remove the volume", () => driver.remove(made));
   await ctx.db.write((tx) => insertVolume(tx, { ...volume, ...wish, config, type: "custom" }));
   undo.keep();
+}
+
+/** As LXD: where a size can't be enforced it is kept, for the sums of projects. */
+function canSize(driver: StorageDriver, volume: Volume): boolean {
+  return driver.can.quota || volume.content === "block";
+}
+
+function enforcedSize(driver: StorageDriver, volume: Volume, config: Config): number | undefined {
+  return canSize(driver, volume) ? sizeOf(config) : undefined;
 }
 
 export interface CopyWish {
@@ -160,7 +170,7 @@ export async function copyCustom(
   const rows = wish.isBare || snapshot !== undefined ? [] : saved;
   await using undo = new Undo((step, error) => ctx.onError(`undo of volume: ${step}`, error));
   const place = await placeOf(ctx, { ...source, ...target, config });
-  const sizeBytes = sizeOf(config);
+  const sizeBytes = enforcedSize(place.driver, place.volume, config);
   await copyVolume(place, await placeOf(ctx, source), {
     ...(snapshot !== undefined && { snapshot }),
     snapshots: rows.map((one) => one.name),
@@ -277,8 +287,11 @@ export async function changeVolume(
   await using undo = new Undo((step, error) => ctx.onError(`undo of volume: ${step}`, error));
   if ((before["size"] ?? "") !== (change.config["size"] ?? "")) {
     const { driver, volume: made } = await placeOf(ctx, volume);
-    await driver.resize(made, sizeOf(change.config) ?? 0);
-    undo.add("size of before", () => driver.resize(made, sizeOf(before) ?? 0));
+    const resize = async (config: Config) => {
+      if (canSize(driver, made)) await driver.resize(made, sizeOf(config) ?? 0);
+    };
+    await resize(change.config);
+    undo.add("size of before", () => resize(before));
   }
   await ctx.db.write(async (tx) => {
     await writeConfig(tx, "storage_volumes", volume.id, change.config);
