@@ -18,6 +18,7 @@ import { startDevlxd } from "./devlxd.ts";
 import { FilesPool } from "./guest/files/pool.ts";
 import { readFacts } from "./host/facts.ts";
 import { createIdentify } from "./http/auth.ts";
+import { listenOptions, parseAddress } from "./http/address.ts";
 import { Endpoint } from "./http/endpoint.ts";
 import { type Listener, listenFd, listenUnix } from "./http/listeners.ts";
 import { createRouter } from "./http/router.ts";
@@ -29,6 +30,8 @@ import { removeImage } from "./images/remove.ts";
 import { createUpkeep } from "./images/upkeep.ts";
 import { createInstances } from "./instances/create.ts";
 import { createNetworks } from "./networks/create.ts";
+import { DnsEndpoint } from "./networks/dns/endpoint.ts";
+import { createZones } from "./networks/dns/zones.ts";
 import { createEvents } from "./operations/event_bus.ts";
 import { createOperations } from "./operations/registry.ts";
 import { Scheduler } from "./operations/scheduler.ts";
@@ -153,6 +156,10 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
   const end = Promise.withResolvers<number>();
   const https = new Endpoint({ defaultPort: 8443, certificate: () => certificate });
   const metrics = new Endpoint({ defaultPort: 9100, certificate: () => certificate });
+  const dns = new DnsEndpoint({
+    parse: (address) => listenOptions(parseAddress(address, 53)),
+    findZone: createZones({ db, networks }),
+  });
   const authority = await loadAuthority(paths);
   const settings = createSettings({
     store: serverConfigStore(databases.global, databases.local),
@@ -163,6 +170,10 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
     }, {
       keys: ["images.remote_cache_expiry", "images.auto_update_interval"],
       stored: () => scheduler.touch(),
+    }, {
+      keys: ["core.dns_address"],
+      check: (next) => dns.check(next["core.dns_address"] ?? ""),
+      apply: (next) => dns.move(next["core.dns_address"] ?? ""),
     }, {
       keys: ["core.metrics_address"],
       check: (next) => metrics.check(next["core.metrics_address"] ?? ""),
@@ -226,10 +237,11 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
 
   const local = await listenLocal(paths.at("unix.socket"), options, log, handlers);
   for (
-    const [endpoint, key] of [[https, "core.https_address"], [
-      metrics,
-      "core.metrics_address",
-    ]] as const
+    const [endpoint, key] of [
+      [https, "core.https_address"],
+      [metrics, "core.metrics_address"],
+      [dns, "core.dns_address"],
+    ] as const
   ) {
     const address = await settings.value(key);
     await endpoint.move(address).catch((error) => onError(`listen on "${address}"`, error));
@@ -250,7 +262,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
   downloads.abort();
   await scheduler.close();
   events.close();
-  await Promise.all([local.close(), https.close(), metrics.close(), devlxd.close()]);
+  await Promise.all([local.close(), https.close(), metrics.close(), dns.close(), devlxd.close()]);
   if (!isSocketHandedOver()) await Deno.remove(paths.at("unix.socket")).catch(() => undefined);
   databases.global.close();
   databases.local.close();

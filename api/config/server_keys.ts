@@ -64,7 +64,7 @@ export const SERVER_KEYS: Readonly<Record<string, ServerKey>> = {
   "core.bgp_asn": text("BGP autonomous system number", LATER),
   "core.bgp_routerid": text("BGP router id", LATER),
   "core.debug_address": text("Address of the debug server", LATER),
-  "core.dns_address": text("Address of the DNS server", LATER),
+  "core.dns_address": text("Address of the DNS server for network zones"),
   "core.https_address": text("Address for clients over the network"),
   "core.https_allowed_credentials": bool("Send Access-Control-Allow-Credentials"),
   "core.https_allowed_headers": text("Access-Control-Allow-Headers"),

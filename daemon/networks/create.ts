@@ -10,6 +10,7 @@ import { Undo } from "#base/undo.ts";
 import type { Database } from "#daemon/db/db.ts";
 import { listAcls } from "#daemon/db/network_acls.ts";
 import { listForwards } from "#daemon/db/network_forwards.ts";
+import { listZones } from "#daemon/db/network_zones.ts";
 import { getNetwork, listNetworks, type NetworkRow } from "#daemon/db/networks.ts";
 import { effectiveProject } from "#daemon/db/projects.ts";
 import { linkExists } from "#daemon/host/links.ts";
@@ -31,6 +32,7 @@ import type { NetworkPlan } from "./bridge.ts";
 import { applyLinks, removeBridge, removeRules, usedSubnets } from "./host.ts";
 import { planNetwork } from "./plan.ts";
 import { hostLine } from "./plan_dnsmasq.ts";
+import { ZONE_KEYS_OF_NETWORKS } from "./dns/zone_keys.ts";
 import { allocateAddress } from "./allocate.ts";
 import { readLeaseFile } from "./leases.ts";
 import { nicsOn } from "./nics.ts";
@@ -259,11 +261,26 @@ async function complete(
   if (type === "bridge") next["volatile.bridge.hwaddr"] ??= randomHwaddr();
   checkNetworkConfig(name, type, next);
   await requireAcls(db, projectId, listOf(next["security.acls"]));
+  await requireZones(db, next);
   const isAuto = ["ipv4.address", "ipv6.address"].some((key) => next[key] === "auto");
   const used = isAuto ? await usedSubnets() : [];
   if (next["ipv4.address"] === "auto") next["ipv4.address"] = freeV4(used);
   if (next["ipv6.address"] === "auto") next["ipv6.address"] = freeV6(used);
   return next;
+}
+
+async function requireZones(
+  db: Database,
+  config: Readonly<Record<string, string>>,
+): Promise<void> {
+  const wanted = ZONE_KEYS_OF_NETWORKS.flatMap((key) => listOf(config[key]));
+  if (wanted.length === 0) return;
+  const names = (await db.read((tx) => listZones(tx))).map(({ name }) => name);
+  const missing = wanted.find((name) => !names.includes(name));
+  if (missing === undefined) return;
+  throw new Fault("bad_request", `Network zone "${missing}" does not exist`, {
+    hint: `lxc network zone create ${missing}`,
+  });
 }
 
 async function requireAcls(

@@ -2,6 +2,7 @@
 import type { HostPath } from "#base/brand.ts";
 import { parseSubnet, slaacAddress } from "#base/ip.ts";
 import { isTrue } from "#base/units.ts";
+import type { NicUse } from "./service.ts";
 
 export interface Lease {
   readonly hostname: string;
@@ -71,4 +72,19 @@ export function listLeases(input: LeaseInput): Lease[] {
 
 export async function readLeaseFile(directory: HostPath): Promise<string> {
   return await Deno.readTextFile(`${directory}/dnsmasq.leases`).catch(() => "");
+}
+
+/** Leases of a managed network as it is now. */
+export async function leasesOf(
+  network: Pick<LeaseInput, "name" | "config">,
+  options: { readonly directory: HostPath; readonly nics: readonly NicUse[] },
+): Promise<Lease[]> {
+  const nics = options.nics.map(({ instance, hwaddr, config }) => ({
+    instance,
+    hwaddr,
+    ipv4: config["ipv4.address"],
+    ipv6: config["ipv6.address"],
+  }));
+  const { name, config } = network;
+  return listLeases({ name, config, nics, leaseFile: await readLeaseFile(options.directory) });
 }

@@ -26,6 +26,7 @@ import { internalRoutes, type Lifetime } from "./internal.ts";
 import { networkAclRoutes } from "./network_acls.ts";
 import { networkForwardRoutes } from "./network_forwards.ts";
 import { metricsRoutes } from "./metrics.ts";
+import networkZoneRoutes from "./network_zones.ts";
 import { networkRoutes } from "./networks.ts";
 import { operationRoutes } from "./operations.ts";
 import profileRoutes from "./profiles.ts";
@@ -73,6 +74,7 @@ export function allRoutes(deps: RouteDeps): readonly BoundRoute[] {
     ...networkRoutes(deps.networks),
     ...networkAclRoutes(deps.networks),
     ...networkForwardRoutes(deps.networks),
+    ...networkZoneRoutes,
     ...storagePoolRoutes(deps.storage),
     ...storageVolumeRoutes(deps.storage, deps.backups),
     ...storageVolumeSnapshotRoutes(deps.storage),

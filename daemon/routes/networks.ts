@@ -20,30 +20,32 @@ import { checkNetworkAllowed } from "#daemon/projects/check.ts";
 import { isNetworkAllowed } from "#daemon/projects/restricted_devices.ts";
 import { type BoundRoute, type Call, created, handle, sync } from "#daemon/http/handle.ts";
 import { list, projectSuffix } from "#daemon/http/list.ts";
-import type { InstanceUse } from "#daemon/instances/service.ts";
 import { type NetworkService, refuseTakenName } from "#daemon/networks/create.ts";
 import { hostLinks, linkExists } from "#daemon/host/links.ts";
-import { listLeases, readLeaseFile } from "#daemon/networks/leases.ts";
+import { leasesOf } from "#daemon/networks/leases.ts";
+import { isOnNetwork } from "#daemon/networks/nics.ts";
 import { readInterface } from "#daemon/networks/state.ts";
 import type { Services } from "#daemon/services.ts";
 
-type DeviceMap = Readonly<Record<string, Readonly<Record<string, string>>>>;
-
-function nicsOn(devices: DeviceMap, network: string): [string, Readonly<Record<string, string>>][] {
-  return Object.entries(devices).filter(([, device]) =>
-    device["type"] === "nic" && (device["network"] === network || device["parent"] === network)
+/** Instances and profiles with a nic on the network. */
+async function usedBy(
+  services: Services,
+  network: { readonly name: string; readonly project: string },
+): Promise<string[]> {
+  const nics = await services.networks.nicsOn(network);
+  const profiles = await services.db.read(async (tx) => {
+    const found: string[] = [];
+    for (const profile of await listProfiles(tx)) {
+      const { name: owner } = await effectiveProject(tx, profile.project, "networks");
+      const isUser = Object.values(profile.devices).some((one) => isOnNetwork(one, network, owner));
+      if (isUser) found.push(`/1.0/profiles/${profile.name}${projectSuffix(profile.project)}`);
+    }
+    return found;
+  });
+  const instances = new Set(
+    nics.map((nic) => `/1.0/instances/${nic.instance}${projectSuffix(nic.project)}`),
   );
-}
-
-async function usedBy(services: Services, name: string): Promise<string[]> {
-  const profiles = await services.db.read((tx) => listProfiles(tx));
-  const uses = await services.instances.listUses();
-  return [
-    ...uses.filter((use) => nicsOn(use.expandedDevices, name).length > 0)
-      .map((use) => `/1.0/instances/${use.name}${projectSuffix(use.project)}`),
-    ...profiles.filter((profile) => nicsOn(profile.devices, name).length > 0)
-      .map((profile) => `/1.0/profiles/${profile.name}${projectSuffix(profile.project)}`),
-  ];
+  return [...instances, ...profiles];
 }
 
 function hideVolatile(config: Readonly<Record<string, string>>) {
@@ -58,7 +60,7 @@ async function renderManaged(services: Services, row: NetworkRow) {
     description: row.description,
     name: row.name,
     type: row.type,
-    used_by: await usedBy(services, row.name),
+    used_by: await usedBy(services, row),
     managed: true,
     status: "Created",
     locations: ["none"],
@@ -72,7 +74,7 @@ async function renderHost(services: Services, name: string) {
     description: "",
     name,
     type: kind,
-    used_by: await usedBy(services, name),
+    used_by: await usedBy(services, { name, project: "default" }),
     managed: false,
     status: "",
     locations: null,
@@ -99,25 +101,12 @@ async function requireVisible(
 
 const etagOf = (row: NetworkRow) => [row.name, true, row.type, row.description, row.config];
 
-async function refuseUsed(services: Services, name: string): Promise<void> {
-  const users = await usedBy(services, name);
+async function refuseUsed(services: Services, row: NetworkRow): Promise<void> {
+  const users = await usedBy(services, row);
   if (users.length === 0) return;
   throw new Fault("bad_request", "The network is currently in use", {
     hint: `Used by ${users.slice(0, 5).join(", ")}`,
   });
-}
-
-async function nicsOf(uses: readonly InstanceUse[], name: string) {
-  return await Promise.resolve(
-    uses.flatMap((use) =>
-      nicsOn(use.expandedDevices, name).map(([device, config]) => ({
-        instance: use.name,
-        hwaddr: config["hwaddr"] ?? use.config[`volatile.${device}.hwaddr`] ?? "",
-        ipv4: config["ipv4.address"],
-        ipv6: config["ipv6.address"],
-      }))
-    ),
-  );
 }
 
 export function networkRoutes(networks: NetworkService): BoundRoute[] {
@@ -210,7 +199,7 @@ export function networkRoutes(networks: NetworkService): BoundRoute[] {
     handle(postNetwork, async (services, { body, params, query, caller }) => {
       checkInterfaceName(body.name);
       const row = await managed(services, query.project, params.name);
-      await refuseUsed(services, row.name);
+      await refuseUsed(services, row);
       if (row.type === "bridge") await refuseTakenName(body.name);
       await networks.takeDown(row);
       await Deno.rename(networks.directory(row.name), networks.directory(body.name))
@@ -226,7 +215,7 @@ export function networkRoutes(networks: NetworkService): BoundRoute[] {
     }),
     handle(deleteNetwork, async (services, { params, query, caller }) => {
       const row = await managed(services, query.project, params.name);
-      await refuseUsed(services, row.name);
+      await refuseUsed(services, row);
       await networks.takeDown(row);
       await services.db.write((tx) => tx.run("DELETE FROM networks WHERE id = ?", row.id));
       await Deno.remove(networks.directory(row.name), { recursive: true }).catch(() => undefined);
@@ -236,10 +225,9 @@ export function networkRoutes(networks: NetworkService): BoundRoute[] {
       return sync();
     }),
     handle(getNetworkLeases, async (services, { params, query }) => {
-      const { name, config } = await managed(services, query.project, params.name);
-      const nics = await nicsOf(await services.instances.listUses(), name);
-      const leaseFile = await readLeaseFile(networks.directory(name));
-      return sync(listLeases({ name, config, nics, leaseFile }));
+      const network = await managed(services, query.project, params.name);
+      const directory = networks.directory(network.name);
+      return sync(await leasesOf(network, { directory, nics: await networks.nicsOn(network) }));
     }),
     handle(getNetworkState, async (services, { params, query }) => {
       const isManaged = await networks.find(query.project, params.name) !== undefined;
