@@ -1,7 +1,8 @@
 /** tools/bench: our daemon and client beside Debian's LXD, on the same machine in the same run. */
 import { parseArgs } from "node:util";
 import { DEBIAN } from "#tests/world/daemon.ts";
-import { allGroups, type Figure, type Group } from "./figures.ts";
+import type { Figure, Group } from "./figure.ts";
+import { allGroups } from "./figures.ts";
 import { imageFiles } from "./images.ts";
 import { Side } from "./side.ts";
 import { failedRow, formatTable, makeRow, type Row } from "./table.ts";

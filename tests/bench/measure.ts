@@ -57,6 +57,19 @@ export async function monitorsOf(directory: string): Promise<number[]> {
     .map((line) => Number.parseInt(line));
 }
 
+/** Of all processes in the daemon's network: itself, monitors, helpers, dnsmasq; no container's. */
+export async function hostSideKb(daemon: number): Promise<number> {
+  const net = await Deno.readLink(`/proc/${daemon}/ns/net`);
+  let total = 0;
+  for await (const { name } of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    // A process may end while it is looked at.
+    const other = await Deno.readLink(`/proc/${name}/ns/net`).catch(() => "");
+    if (other === net) total += await proportionalKb(Number(name)).catch(() => 0);
+  }
+  return total;
+}
+
 /** Requests per second of one client on one connection. */
 export async function requestRate(socket: string, path: string, forMs: number): Promise<number> {
   using client = Deno.createHttpClient({ proxy: { transport: "unix", path: socket } });

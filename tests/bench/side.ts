@@ -1,4 +1,5 @@
 /** One of the two that are compared: a daemon with its client, set up alike. */
+import { Api } from "#tests/world/api.ts";
 import { DEBIAN, OURS, TestDaemon } from "#tests/world/daemon.ts";
 
 export interface ImageFiles {
@@ -10,7 +11,11 @@ export interface ImageFiles {
 const NETWORK = ["ipv4.address=10.248.3.1/24", "ipv4.nat=true", "ipv6.address=none"];
 
 export class Side implements AsyncDisposable {
-  private constructor(readonly name: "ours" | "LXD", readonly daemon: TestDaemon) {}
+  readonly api: Api;
+
+  private constructor(readonly name: "ours" | "LXD", readonly daemon: TestDaemon) {
+    this.api = new Api({ socketPath: `${daemon.directory}/unix.socket` });
+  }
 
   static async ours(images: ImageFiles, client = OURS.lxc): Promise<Side> {
     return await new Side("ours", await TestDaemon.start({ lxd: OURS.lxd, lxc: client }))

@@ -1,5 +1,5 @@
 /** Rows of the result: medians beside each other, the ratio, the target, and whether it is met. */
-import type { Figure } from "./figures.ts";
+import type { Figure } from "./figure.ts";
 import { median } from "./measure.ts";
 
 export interface Row {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Figure } from "./figures.ts";
+import type { Figure } from "./figure.ts";
 import { formatTable, makeRow } from "./table.ts";
 
 const measure = () => Promise.resolve(undefined);

@@ -1,0 +1,97 @@
+/** Figures about images and volumes of the dir pool: publish, import, copy, snapshot, delete. */
+import type { Group } from "./figure.ts";
+import { timed } from "./measure.ts";
+import type { Side } from "./side.ts";
+
+/** What a used container has more than a fresh one. */
+const FILL = "cd /root && for i in $(seq 5000); do head -c 100000 /dev/urandom >f$i; done";
+
+const times = (side: Side) => side.name === "LXD" ? 3 : 5;
+
+/** The same on a fresh container and on one with 500 MB written inside. */
+function volumeFigures(name: string, used: boolean): Group["figures"] {
+  const what = used ? "with 500 MB inside" : "fresh";
+  const snapshot = async (side: Side) => {
+    await side.lxc("snapshot", name, "one");
+    await side.lxc("restore", name, "one");
+  };
+  return [
+    {
+      name: `copy of a Debian container, ${what}, dir pool`,
+      unit: "ms",
+      better: "less",
+      target: { ratio: used ? 1 / 2 : 1 / 20 },
+      measure: (side) =>
+        timed(
+          { times: times(side), after: (index) => side.remove(`copy${index}`) },
+          (index) => side.lxc("copy", name, `copy${index}`),
+        ),
+    },
+    {
+      name: `snapshot and restore, ${what}, dir pool`,
+      unit: "ms",
+      better: "less",
+      target: { ratio: used ? 1 / 2 : 1 / 5 },
+      measure: (side) =>
+        timed(
+          { times: times(side), after: () => side.lxc("delete", `${name}/one`) },
+          () => snapshot(side),
+        ),
+    },
+  ];
+}
+
+const VOLUMES: Group = {
+  prepare: async (side) => {
+    await side.lxc("init", "debian", "plain");
+    await side.lxc("launch", "debian", "used");
+    await side.lxc("exec", "used", "--", "sh", "-c", FILL);
+    await side.lxc("stop", "--force", "used");
+  },
+  figures: [
+    ...volumeFigures("plain", false),
+    ...volumeFigures("used", true),
+    {
+      name: "delete of a Debian container, dir pool",
+      unit: "ms",
+      better: "less",
+      target: { ratio: 1 },
+      measure: (side) =>
+        timed(
+          { times: times(side), before: (index) => side.lxc("init", "debian", `gone${index}`) },
+          (index) => side.remove(`gone${index}`),
+        ),
+    },
+    {
+      name: "publish of a Debian container, dir pool",
+      unit: "ms",
+      better: "less",
+      target: { ratio: 1 / 3 },
+      measure: (side) =>
+        timed(
+          { times: 1, after: () => side.lxc("image", "delete", "published") },
+          () => side.lxc("publish", "plain", "--alias", "published"),
+        ),
+    },
+    {
+      name: "image export and import of the Debian image",
+      unit: "ms",
+      better: "less",
+      target: { ratio: 1 },
+      measure: async (side) => {
+        const folder = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "lxd-bench." });
+        const samples = await timed({ times: 3 }, async () => {
+          await side.lxc("image", "export", "debian", `${folder}/debian`);
+          await side.lxc("image", "delete", "debian");
+          const parts = [...Deno.readDirSync(folder)].map(({ name }) => `${folder}/${name}`);
+          await side.lxc("image", "import", ...parts.toSorted(), "--alias", "debian");
+        });
+        await Deno.remove(folder, { recursive: true });
+        return samples;
+      },
+    },
+  ],
+  cleanUp: (side) => side.remove("plain", "used"),
+};
+
+export const STORAGE_GROUPS: readonly Group[] = [VOLUMES];
