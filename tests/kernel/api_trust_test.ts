@@ -1,54 +1,29 @@
 /** Who is let in over TLS: nobody unknown, a certificate that was added, a restricted one. */
-import { fingerprintOf, fromPem, selfSigned } from "#base/x509.ts";
 import { emptyImage } from "#tests/fakes/image.ts";
 import { Api } from "#tests/world/api.ts";
 import { OURS, TestDaemon } from "#tests/world/daemon.ts";
+import { type Relay, relayTo, type TlsClient, tlsClient } from "#tests/world/relay.ts";
 import assert from "node:assert/strict";
 
 let daemon: TestDaemon;
 let api: Api;
-let relay: Deno.ChildProcess;
-let relayPath: string;
+let relay: Relay;
 
-/** The daemon has a network of its own; a relay brings a unix socket to its port. */
 Deno.test.beforeAll(async () => {
   daemon = await TestDaemon.start({ ...OURS });
   api = new Api({ socketPath: `${daemon.directory}/unix.socket` });
   await api.do("PUT", "/1.0", {
     config: { "core.https_address": "127.0.0.1:8443", "core.trust_password": "sesame" },
   });
-  relayPath = `${daemon.folder}/relay`;
-  const relayed = [`UNIX-LISTEN:${relayPath},fork`, "TCP:127.0.0.1:8443"];
-  relay = new Deno.Command("nsenter", {
-    args: ["-t", `${daemon.pid}`, "-n", "socat", ...relayed],
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
-  while (!await Deno.lstat(relayPath).then(() => true, () => false)) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+  relay = await relayTo(daemon, 8443);
 });
 Deno.test.afterAll(async () => {
-  relay.kill("SIGTERM");
-  await relay.status;
+  await relay[Symbol.asyncDispose]();
   await daemon[Symbol.asyncDispose]();
 });
 
-interface Client {
-  readonly api: Api;
-  readonly pem: string;
-  readonly fingerprint: string;
-}
-
-async function newClient(): Promise<Client> {
-  const { certificatePem, keyPem } = await selfSigned({ kind: "client", commonName: "test" });
-  return {
-    api: new Api({ socketPath: relayPath, tls: { cert: certificatePem, key: keyPem } }),
-    pem: certificatePem,
-    fingerprint: await fingerprintOf(fromPem(certificatePem)),
-  };
-}
+type Client = TlsClient;
+const newClient = () => tlsClient(relay);
 
 const body = (client: Client) => ({
   type: "client",
@@ -69,7 +44,7 @@ Deno.test("trust: a stranger sees what LXD shows, and gets nowhere else", async 
   for (const tls of [{}, undefined]) {
     const client = tls === undefined
       ? (await newClient()).api
-      : new Api({ socketPath: relayPath, tls });
+      : new Api({ socketPath: relay.path, tls });
     const server = await client.get("/1.0");
 
     assert.deepEqual(Object.keys(server).toSorted(), [
@@ -164,7 +139,7 @@ Deno.test("trust: a restricted certificate can't let others in", async () => {
 Deno.test("trust: a stranger with the secret of an image downloads it, once", async () => {
   const raw = emptyImage();
   const { fingerprint } = await api.do("POST", "/1.0/images", undefined, { raw });
-  const stranger = new Api({ socketPath: relayPath, tls: {} });
+  const stranger = new Api({ socketPath: relay.path, tls: {} });
   const path = `/1.0/images/${fingerprint}`;
   assert.equal((await stranger.ask("GET", `${path}/export`)).status, 404);
   const token = await api.ask("POST", `${path}/secret`);
@@ -183,7 +158,7 @@ Deno.test("trust: public images are everybody's, private ones are not there", as
   const raw = emptyImage();
   const { fingerprint } = await api.do("POST", "/1.0/images", undefined, { raw });
   await api.do("POST", "/1.0/images/aliases", { name: "empty", target: fingerprint });
-  const stranger = new Api({ socketPath: relayPath, tls: {} });
+  const stranger = new Api({ socketPath: relay.path, tls: {} });
   const path = `/1.0/images/${fingerprint}`;
   const statuses = async () =>
     await Promise.all(
@@ -208,8 +183,8 @@ Deno.test("trust: the listener moves with its key, and stays where a move fails"
   const [status, error] = await api.fails("PATCH", "/1.0", {
     config: { "core.https_address": "192.0.2.77:8443" },
   });
-  assert.deepEqual([status, /cannot listen/.test(error)], [400, true]);
-  const stranger = new Api({ socketPath: relayPath, tls: {} });
+  assert.deepEqual([status, /Cannot listen/.test(error)], [400, true]);
+  const stranger = new Api({ socketPath: relay.path, tls: {} });
   assert.equal((await stranger.get("/1.0")).auth, "untrusted");
   assert.equal((await api.get("/1.0")).config["core.https_address"], "127.0.0.1:8443");
 

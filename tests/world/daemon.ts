@@ -16,6 +16,8 @@ export interface DaemonOptions {
   /** The client that `lxc()` calls. */
   readonly lxc: string;
   readonly env?: Record<string, string>;
+  /** Live in the network of this one. */
+  readonly beside?: TestDaemon;
 }
 
 export class TestDaemon implements AsyncDisposable {
@@ -35,9 +37,14 @@ export class TestDaemon implements AsyncDisposable {
     const folder = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "lxd-test." });
     await Deno.chmod(folder, 0o711);
     for (const name of ["lxd", "conf"]) await Deno.mkdir(`${folder}/${name}`, { mode: 0o711 });
-    const child = new Deno.Command("unshare", {
+    const network = options.beside === undefined
+      ? ["unshare", "--net"]
+      : ["nsenter", "-t", `${options.beside.pid}`, "-n", "--", "unshare"];
+    const [program = "", ...args] = network;
+    const child = new Deno.Command(program, {
       args: [
-        ...["--net", "--mount", OWN_NET, options.lxd],
+        ...args,
+        ...["--mount", OWN_NET, options.lxd],
         ...["--group", "root", "--logfile", `${folder}/log`],
       ],
       env: { LXD_DIR: `${folder}/lxd`, ...options.env },
