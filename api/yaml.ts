@@ -5,10 +5,10 @@
 import { dump, FAILSAFE_SCHEMA, load } from "js-yaml";
 
 /** @throws {YAMLException} with line and column. Maps, lists and strings only; an empty text is null. */
-export function parseYaml(text: string): unknown {
+export function parseYaml(text: string, options: { repeats?: "last wins" } = {}): unknown {
   // js-yaml takes no document for an error.
   if (text.split("\n").every((line) => /^\s*(#|$)/.test(line))) return null;
-  return load(text, { schema: FAILSAFE_SCHEMA }) ?? null;
+  return load(text, { schema: FAILSAFE_SCHEMA, json: options.repeats !== undefined }) ?? null;
 }
 
 /** Block style, two spaces, keys in the order of the object, no line folding. */

@@ -6,5 +6,9 @@ import { COMMANDS } from "./registry.ts";
 
 /** @returns the exit status. */
 export function main(program: Program): Promise<number> {
-  return runClient(program, { commands: COMMANDS, readYaml: parseYaml });
+  return runClient(program, {
+    commands: COMMANDS,
+    // People and scripts append to config.yml what is in it already.
+    readYaml: (text) => parseYaml(text, { repeats: "last wins" }),
+  });
 }

@@ -247,10 +247,11 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
     await endpoint.move(address).catch((error) => onError(`listen on "${address}"`, error));
   }
   await networks.startAll();
-  await instances.recover();
+  const { autostarted } = await instances.recover();
   await backups.recover();
   phase = "ready";
-  ready.resolve();
+  // Who waits until it is ready expects the instances up, as with LXD; requests are served already.
+  void autostarted.then(() => ready.resolve());
   scheduler.start();
   log.info("ready", { pid: Deno.pid });
 

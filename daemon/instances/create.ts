@@ -121,8 +121,7 @@ export function createInstances(deps: InstanceDeps): InstanceService {
     async recover() {
       const wanted = (await ctx.db.read((tx) => listInstances(tx))).filter(shouldAutostart);
       await recoverInstances(ctx);
-      // Nobody waits for containers to come up: the daemon is ready before.
-      void autostart(ctx, wanted);
+      return { autostarted: autostart(ctx, wanted) };
     },
     async stopAll() {
       await stopAllInstances(ctx);

@@ -53,7 +53,7 @@ export interface Instances {
   /** What the clock does with instances. */
   readonly chores: readonly Chore[];
   /** Daemon start: adopt running ones, repair half-made ones, then autostart. */
-  recover(): Promise<void>;
+  recover(): Promise<{ readonly autostarted: Promise<void> }>;
   /** Stop all cleanly (boot.stop.priority, boot.host_shutdown_timeout), remembering their power state. */
   stopAll(): Promise<void>;
 }
