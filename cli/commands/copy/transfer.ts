@@ -1,9 +1,9 @@
 /** A copy of an instance or snapshot, on the same server or another one. */
 import type { Client } from "#api/client.ts";
-import type { OperationObject } from "#api/envelope.ts";
 import { UsageError } from "#cli/command.ts";
 import { type Context, path, type Resource } from "#cli/context.ts";
 import { parsePairs } from "#cli/keys.ts";
+import { migrate } from "./migrate.ts";
 import { applyOverrides, type Devices, parseOverrides } from "#cli/commands/create/body.ts";
 
 /** Flags that copy and move share. */
@@ -94,13 +94,26 @@ export async function transfer(context: Context, wish: Transfer): Promise<void> 
   const wanted = plan(found, wish);
   const client = clientOf(target, flags);
   const name = target.name || instance;
-  const from = source.remote === target.remote
-    ? localSource(context, wish, found)
-    : await remoteSource(context, wish, { url: sourceUrl, found });
-  const { metadata: operation } = await client.send<OperationObject>("POST", "/1.0/instances", {
-    json: { ...wanted, name, source: from },
-  });
-  await context.wait(client, operation, "Transferring instance");
+  const body = { ...wanted, name };
+  if (source.remote === target.remote) {
+    await context.operate(client, "POST", "/1.0/instances", {
+      title: "Transferring instance",
+      json: { ...body, source: localSource(context, wish, found) },
+    });
+  } else {
+    const ends = { from: source, to: { ...target, client }, url: sourceUrl };
+    await migrate(context, ends, {
+      mode: flags.mode,
+      body,
+      source: {
+        "base-image": found.config?.["volatile.base_image"],
+        live: !flags.stateless && found.stateful,
+        refresh: wish.refresh ?? false,
+        instance_only: flags["instance-only"],
+        allow_inconsistent: flags["allow-inconsistent"],
+      },
+    });
+  }
   if (wish.refresh) await putConfig(context, client, { name, wanted });
 }
 
@@ -155,50 +168,6 @@ function localSource(
     allow_inconsistent: flags["allow-inconsistent"],
     instance_only: flags["instance-only"],
     refresh: refresh ?? false,
-  };
-}
-
-interface Server {
-  readonly environment: { readonly addresses?: string[]; readonly certificate?: string };
-}
-
-/** Between two servers: the target gets it from the source. */
-async function remoteSource(
-  context: Context,
-  { source, flags, refresh }: Transfer,
-  { url, found }: { url: string; found: SourceInstance },
-) {
-  if (flags.mode !== "pull") {
-    throw new Error(
-      `cannot copy "${source.name}" to another server in mode "${flags.mode}": ` +
-        "only --mode=pull is supported",
-    );
-  }
-  const { environment } = await source.client.get<Server>("/1.0");
-  const remote = context.remote(source.remote);
-  const [address] = environment.addresses ?? [];
-  const server = remote.addr.startsWith("https:") ? remote.addr : address && `https://${address}`;
-  if (server === undefined) {
-    throw new Error(
-      `cannot copy "${source.name}" to another server: the source server "${source.remote}" ` +
-        "does not listen on the network; set its core.https_address",
-    );
-  }
-  const live = !flags.stateless && found.stateful;
-  const { metadata: operation } = await source.client.send<OperationObject>("POST", url, {
-    json: { migration: true, live, instance_only: flags["instance-only"] },
-  });
-  return {
-    type: "migration",
-    mode: "pull",
-    operation: `${server}/1.0/operations/${operation.id}`,
-    certificate: environment.certificate ?? "",
-    secrets: operation.metadata,
-    "base-image": found.config?.["volatile.base_image"],
-    live,
-    refresh: refresh ?? false,
-    instance_only: flags["instance-only"],
-    allow_inconsistent: flags["allow-inconsistent"],
   };
 }
 

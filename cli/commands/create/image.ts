@@ -83,7 +83,7 @@ async function foreignSource(
     type: "image",
     mode: "pull",
     protocol: "lxd",
-    ...await serverOf(context, client, remoteName),
+    ...await serverOf(context, { client, remote: remoteName }),
     ...(isByAlias ? { alias: name || "default" } : { fingerprint: image.fingerprint }),
     secret,
   };

@@ -1,7 +1,7 @@
 /** image copy: from one server to another. */
 import type { Client } from "#api/client.ts";
 import { type Command, command, UsageError } from "#cli/command.ts";
-import { type Context, path } from "#cli/context.ts";
+import { type Context, path, type Resource } from "#cli/context.ts";
 import { siBytes } from "#cli/output/time.ts";
 import { findAlias, type Image, setAliases } from "./lookup.ts";
 
@@ -121,7 +121,7 @@ async function pull(
 /** The image as the other server must ask for it, with a secret if it is private. */
 async function originOf(context: Context, { client, remote, image, alias }: Origin) {
   return {
-    ...await serverOf(context, client, remote),
+    ...await serverOf(context, { client, remote }),
     protocol: "lxd",
     project: client.project,
     fingerprint: image.fingerprint,
@@ -134,20 +134,24 @@ async function originOf(context: Context, { client, remote, image, alias }: Orig
  * Address and certificate of a server for another server. One that doesn't trust us doesn't say
  * them: then what this client knows counts. @throws if it has no address.
  */
-export async function serverOf(context: Context, client: Client, remoteName: string) {
+export async function serverOf(
+  context: Context,
+  { client, remote }: Pick<Resource, "client" | "remote">,
+  which: "source" | "target" = "source",
+) {
   const { environment } = await client.get<{
     environment?: { addresses?: string[]; certificate?: string };
   }>("/1.0");
-  const { addr } = context.remote(remoteName);
+  const { addr } = context.remote(remote);
   const [address] = environment?.addresses ?? [];
   const server = addr.startsWith("https:") ? addr : address && `https://${address}`;
   if (server === undefined) {
     throw new Error(
-      "The source server isn't listening on the network: set its core.https_address, " +
+      `The ${which} server isn't listening on the network: set its core.https_address, ` +
         "or use --mode=relay",
     );
   }
-  const certificate = environment?.certificate ?? context.pinnedCertificate(remoteName) ?? "";
+  const certificate = environment?.certificate ?? context.pinnedCertificate(remote) ?? "";
   return { server, certificate };
 }
 
