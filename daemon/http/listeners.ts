@@ -1,6 +1,7 @@
 /** The sockets: the unix socket for local clients, TLS for the network. */
 import { Fault, messageOf } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
+import { keepFromChildren, listenerPid } from "#ffi/libc/listener.ts";
 import { createServer, type RequestListener, type Server } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import { connect, type Socket } from "node:net";
@@ -144,6 +145,7 @@ async function listen(server: Server | TlsServer, where: object): Promise<void> 
   server.listen(where, () => resolve());
   await promise;
   server.removeListener("error", reject);
+  keepFromChildren(server);
 }
 
 function closer(server: Server | TlsServer): Listener {
@@ -162,13 +164,21 @@ function closer(server: Server | TlsServer): Listener {
   };
 }
 
-/** Does somebody listen on the socket file? */
+/** Does a daemon listen on the socket file? A child of a dead one may hold its socket for a moment. */
 async function answers(path: string): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const socket = connect(path, () => {
+    resolve(isProcess(listenerPid(socket)));
     socket.destroy();
-    resolve(true);
   });
   socket.on("error", () => resolve(false));
   return await promise;
+}
+
+function isProcess(pid: number): boolean {
+  try {
+    return Deno.statSync(`/proc/${pid}`).isDirectory;
+  } catch {
+    return false; // Ignored: it has ended.
+  }
 }

@@ -200,6 +200,20 @@ Deno.test("daemon: SIGTERM ends it alone, a crash too; SIGPWR ends the instances
   await until(async () => (await state()).status === "Running");
 });
 
+Deno.test("daemon: programs that it runs get none of its sockets", async () => {
+  await using world = await startInstanceDaemon({ subnet: 17 });
+  await world.launch(NAME);
+  await world.api.get(`/1.0/instances/${NAME}/state`);
+
+  const children = (await must(["pgrep", "-P", `${world.daemon.pid}`])).trim().split("\n");
+  const open = children.flatMap((pid) =>
+    [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) => `/proc/${pid}/fd/${name}`)
+  ).map((path) => Deno.readLinkSync(path));
+
+  assert.ok(open.length > 0);
+  assert.deepEqual(open.filter((target) => target.startsWith("socket:")), []);
+});
+
 Deno.test("daemon: lxd shutdown ends all, unmounts all and empties what LXD empties", async () => {
   const world = await startInstanceDaemon({ subnet: 16 });
   await world.launch(NAME);

@@ -54,8 +54,9 @@ export class CrashWorld implements AsyncDisposable {
 
   async startDaemon(): Promise<void> {
     await Deno.remove(this.#control).catch(() => undefined);
-    const daemon = new Deno.Command("nsenter", {
+    const daemon = new Deno.Command("sh", {
       args: [
+        ...["-c", 'exec "$@" 2>>"$0"', `${this.folder}/stderr`, "nsenter"],
         ...["-t", `${this.#holder.pid}`, "--net", "--mount", `--wd=${this.folder}`],
         ...[
           Deno.execPath(),
@@ -91,7 +92,10 @@ export class CrashWorld implements AsyncDisposable {
   }
 
   async log(): Promise<string> {
-    return (await Deno.readTextFile(`${this.folder}/log`).catch(() => "(no log)")).slice(-4000);
+    const texts = await Promise.all(
+      ["crash.at", "stderr"].map((name) => Deno.readTextFile(`${this.folder}/${name}`)),
+    ).catch(() => ["(no log)"]);
+    return texts.join("\n").slice(-4000);
   }
 
   /**

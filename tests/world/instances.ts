@@ -4,7 +4,7 @@ import { Api } from "./api.ts";
 import { OURS, TestDaemon } from "./daemon.ts";
 import { must } from "./run.ts";
 
-export interface InstanceDaemon {
+export interface InstanceDaemon extends AsyncDisposable {
   readonly daemon: TestDaemon;
   readonly api: Api;
   /** Launch from the image; waits until it runs. */

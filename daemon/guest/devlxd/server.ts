@@ -5,6 +5,7 @@
 import { type Fd, fd as brandFd, type HostPath } from "#base/brand.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { WebSocket } from "#daemon/http/websocket.ts";
+import { keepFromChildren } from "#ffi/libc/listener.ts";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -143,6 +144,7 @@ async function listen(server: ReturnType<typeof createServer>, path: HostPath): 
   Deno.umask(before);
   await promise;
   server.removeListener("error", reject);
+  keepFromChildren(server);
   await Deno.chmod(path, 0o666);
 }
 
