@@ -97,6 +97,14 @@ export const GLOBAL_FLAGS = {
   version: { kind: "bool", summary: "Print version number" },
 } as const satisfies FlagSpecs;
 
+/** Of the server's own commands too: service files and scripts hand them over. */
+export const SERVER_FLAGS = {
+  debug: { kind: "bool", short: "d", summary: "Show all debug messages" },
+  logfile: { kind: "string", summary: "Path to the log file (of the daemon)" },
+  syslog: { kind: "bool", summary: "Log to syslog (of the daemon)" },
+  trace: { kind: "list", summary: "Log tracing targets (of the daemon)" },
+} as const satisfies FlagSpecs;
+
 /** Many commands list things. */
 export const FORMAT_FLAG = {
   format: {

@@ -4,7 +4,7 @@ import type { Program } from "#base/program.ts";
 import { isClientName } from "#base/program.ts";
 import { LXD_COMPAT_VERSION } from "#base/version.ts";
 import { DEFAULT_ALIASES, expandAlias } from "./aliases.ts";
-import { type Command, GLOBAL_FLAGS, UsageError } from "./command.ts";
+import { type Command, GLOBAL_FLAGS, SERVER_FLAGS, UsageError } from "./command.ts";
 import { parseFlags } from "./flags.ts";
 import { Context } from "./context.ts";
 import { commandHelp, programHelp } from "./help.ts";
@@ -70,7 +70,8 @@ function choose({ scope, args, name, loadOnce }: Call): Chosen {
   const words = withAliases(args, { name, scope, loadOnce });
   const isHelp = words[0] === "help";
   const { command, rest } = findCommand(scope.commands, isHelp ? words.slice(1) : words, name);
-  const parsed = parseFlags(rest, { ...GLOBAL_FLAGS, ...command?.flags });
+  const server = command?.only === "lxd" ? SERVER_FLAGS : {};
+  const parsed = parseFlags(rest, { ...GLOBAL_FLAGS, ...server, ...command?.flags });
   return { ...parsed, command, wantsHelp: isHelp || parsed.flags.help === true };
 }
 

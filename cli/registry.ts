@@ -26,6 +26,7 @@ import { PROFILE_COMMANDS } from "./commands/profile.ts";
 import { PROJECT_COMMANDS } from "./commands/project.ts";
 import { PUBLISH_COMMANDS } from "./commands/publish.ts";
 import { QUERY_COMMANDS } from "./commands/query.ts";
+import { RECOVER_COMMANDS } from "./commands/recover.ts";
 import { REMOTE_COMMANDS } from "./commands/remote/remote.ts";
 import { RENAME_COMMANDS } from "./commands/rename.ts";
 import { SERVER_LIFE_COMMANDS } from "./commands/server_life.ts";
@@ -63,6 +64,7 @@ export const COMMANDS: readonly Command[] = [
   ...PROJECT_COMMANDS,
   ...PUBLISH_COMMANDS,
   ...QUERY_COMMANDS,
+  ...RECOVER_COMMANDS,
   ...REMOTE_COMMANDS,
   ...RENAME_COMMANDS,
   ...SERVER_INIT_COMMANDS,
