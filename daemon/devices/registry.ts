@@ -63,9 +63,9 @@ export async function validateDevices(
 ): Promise<void> {
   const { expanded, ...rest } = context;
   for (const [name, config] of Object.entries(devices)) {
-    if (!/^[A-Za-z0-9._:-][A-Za-z0-9._:/-]*$/.test(name) || name.length > MAX_NAME) {
+    if (!/^[A-Za-z0-9_:/-][A-Za-z0-9._:/-]*$/.test(name) || name.length > MAX_NAME) {
       throw new Fault("bad_request", `Invalid device name "${name}"`, {
-        hint: `Up to ${MAX_NAME} letters, digits and any of - . _ : /`,
+        hint: `Up to ${MAX_NAME} letters, digits and any of - . _ : /, and no dot first`,
       });
     }
     const type = requireType(types, name, config);

@@ -5,8 +5,13 @@ import type { Nic } from "./kind.ts";
 
 /** MAC address: given, or chosen once and kept. */
 export async function hwaddrOf({ config, name, host }: Device): Promise<string> {
-  const known = config["hwaddr"] || host.volatile(name, "hwaddr");
-  if (known) return known.toLowerCase();
+  const given = config["hwaddr"];
+  if (given) {
+    await host.setVolatile({ [`volatile.${name}.hwaddr`]: undefined });
+    return given.toLowerCase();
+  }
+  const known = host.volatile(name, "hwaddr");
+  if (known) return known;
   const chosen = randomHwaddr();
   await host.setVolatile({ [`volatile.${name}.hwaddr`]: chosen });
   return chosen;
@@ -15,7 +20,12 @@ export async function hwaddrOf({ config, name, host }: Device): Promise<string> 
 /** Name inside: given, or kept from before, or the first free ethN. */
 export async function interfaceName(device: Device): Promise<string> {
   const { config, name, host } = device;
-  const known = config["name"] || host.volatile(name, "name");
+  const given = config["name"];
+  if (given) {
+    await host.setVolatile({ [`volatile.${name}.name`]: undefined });
+    return given;
+  }
+  const known = host.volatile(name, "name");
   if (known) return known;
   const chosen = /^eth\d+$/.test(name) ? name : freeName(host.config);
   await host.setVolatile({ [`volatile.${name}.name`]: chosen });

@@ -1,0 +1,172 @@
+/** Networks of the real daemon beyond one bridge: kinds, ACLs, forwards, zones, tunnels, restarts. */
+import { Api } from "#tests/world/api.ts";
+import { OURS, TestDaemon } from "#tests/world/daemon.ts";
+import { must, run } from "#tests/world/run.ts";
+import assert from "node:assert/strict";
+
+let daemon: TestDaemon;
+let api: Api;
+const BRIDGE = "rulesbr0";
+const AT = `/1.0/networks/${BRIDGE}`;
+
+Deno.test.beforeAll(async () => {
+  daemon = await TestDaemon.start(OURS);
+  api = new Api({ socketPath: `${daemon.directory}/unix.socket` });
+  await api.do("POST", "/1.0/networks", {
+    name: BRIDGE,
+    config: { "ipv4.address": "192.0.2.1/24", "ipv6.address": "fd42:9::1/64" },
+  });
+});
+Deno.test.afterAll(() => daemon[Symbol.asyncDispose]());
+
+/** A program in the daemon's network namespace. */
+const inside = (...argv: string[]) => must(["nsenter", "-t", `${daemon.pid}`, "-n", "--", ...argv]);
+const chain = async (name: string) => {
+  const nft = ["nft", "-nn", "list", "chain", "inet", "lxd", name];
+  const { status, stdout } = await run(["nsenter", "-t", `${daemon.pid}`, "-n", "--", ...nft]);
+  return status === 0 ? stdout : undefined;
+};
+
+Deno.test("networks: an ACL acts where it is used, and a change of it at once", async () => {
+  await api.do("POST", "/1.0/network-acls", { name: "web" });
+  await api.do("PATCH", AT, { config: { "security.acls": "web" } });
+  assert.match(await chain(`acl.${BRIDGE}`) ?? "", /oifname "rulesbr0" reject/);
+
+  const allow = { action: "allow", protocol: "tcp", destination_port: "80", state: "enabled" };
+  await api.do("PUT", "/1.0/network-acls/web", { egress: [allow] });
+
+  assert.match(await chain(`acl.${BRIDGE}`) ?? "", /tcp dport 80 accept/);
+  const acl = await api.get("/1.0/network-acls/web");
+  assert.deepEqual([acl.used_by, acl.egress], [[AT], [allow]]);
+  const [status] = await api.fails("DELETE", "/1.0/network-acls/web");
+  assert.equal(status, 400);
+  await api.do("PATCH", AT, { config: { "security.acls": "" } });
+  assert.equal(await chain(`acl.${BRIDGE}`), undefined);
+});
+
+Deno.test("networks: an ACL that a bridge can't have leaves the rules as they were", async () => {
+  await api.do("POST", "/1.0/network-acls", { name: "keep" });
+  await api.do("PATCH", AT, { config: { "security.acls": "keep" } });
+  const before = await chain(`acl.${BRIDGE}`);
+  const rule = { action: "allow", source: "@internal", state: "enabled" };
+
+  const [status, error] = await api.fails("PUT", "/1.0/network-acls/keep", { ingress: [rule] });
+
+  assert.equal(status, 400);
+  assert.match(error, /@internal/);
+  assert.equal(await chain(`acl.${BRIDGE}`), before);
+  assert.deepEqual((await api.get("/1.0/network-acls/keep")).ingress, []);
+  await api.do("PATCH", AT, { config: { "security.acls": "" } });
+});
+
+Deno.test("networks: a forward leads ports and the rest of an address to instances", async () => {
+  const port = { protocol: "tcp", listen_port: "80-81", target_address: "192.0.2.3" };
+  await api.do("POST", `${AT}/forwards`, {
+    listen_address: "198.51.100.1",
+    config: { target_address: "192.0.2.2" },
+    ports: [port],
+  });
+
+  const rules = await chain(`fwdprert.${BRIDGE}`) ?? "";
+  assert.match(rules, /ip daddr 198\.51\.100\.1 tcp dport 81 dnat ip to 192\.0\.2\.3:81/);
+  assert.match(rules, /ip daddr 198\.51\.100\.1 dnat ip to 192\.0\.2\.2/);
+  const twice = await api.fails("POST", `${AT}/forwards`, { listen_address: "198.51.100.1" });
+  assert.equal(twice[0], 409);
+  const outside = { ...port, target_address: "10.9.9.9" };
+  const [status] = await api.fails("PUT", `${AT}/forwards/198.51.100.1`, { ports: [outside] });
+  assert.equal(status, 400);
+  assert.equal(await chain(`fwdprert.${BRIDGE}`), rules);
+  await api.do("DELETE", `${AT}/forwards/198.51.100.1`);
+  assert.equal(await chain(`fwdprert.${BRIDGE}`), undefined);
+});
+
+Deno.test("networks: a zone is transferred to its peers and refused to others", async () => {
+  await api.do("PATCH", "/1.0", { config: { "core.dns_address": "127.0.0.1:5353" } });
+  await api.do("POST", "/1.0/network-zones", { name: "example.net" });
+  await api.do("PATCH", AT, { config: { "dns.zone.forward": "example.net" } });
+  const entries = [{ type: "TXT", ttl: 60, value: "hello world" }];
+  await api.do("POST", "/1.0/network-zones/example.net/records", { name: "demo", entries });
+  const dig = () => inside("dig", "@127.0.0.1", "-p", "5353", "axfr", "example.net");
+  assert.match(await dig(), /Transfer failed/);
+
+  await api.do("PATCH", "/1.0/network-zones/example.net", {
+    config: { "peers.test.address": "127.0.0.1" },
+  });
+
+  const zone = await dig();
+  assert.match(zone, /demo\.example\.net\.\s+60\s+IN\s+TXT\s+"hello world"/);
+  assert.match(zone, /rulesbr0\.gw\.example\.net\.\s+300\s+IN\s+A\s+192\.0\.2\.1/);
+  assert.equal((await api.fails("DELETE", "/1.0/network-zones/example.net"))[0], 400);
+  await api.do("PATCH", AT, { config: { "dns.zone.forward": "" } });
+  await api.do("DELETE", "/1.0/network-zones/example.net");
+});
+
+Deno.test("networks: routes of others stay when a bridge changes", async () => {
+  await inside("ip", "route", "add", "203.0.113.0/24", "via", "192.0.2.9", "dev", BRIDGE);
+
+  await api.do("PATCH", AT, { config: { "ipv4.routes": "198.51.100.0/24", "ipv4.nat": "true" } });
+  const routes = await inside("ip", "route", "show", "dev", BRIDGE);
+  assert.match(routes, /203\.0\.113\.0\/24 via 192\.0\.2\.9/);
+  assert.match(routes, /198\.51\.100\.0\/24 proto static/);
+
+  await api.do("PATCH", AT, { config: { "ipv4.routes": "" } });
+  assert.doesNotMatch(await inside("ip", "route", "show", "dev", BRIDGE), /198\.51\.100/);
+});
+
+Deno.test("networks: a vxlan tunnel is a port of its bridge, and gone without its keys", async () => {
+  await api.do("PATCH", AT, {
+    config: {
+      "tunnel.a.protocol": "vxlan",
+      "tunnel.a.id": "7",
+      "tunnel.a.local": "192.0.2.1",
+      "tunnel.a.remote": "192.0.2.200",
+    },
+  });
+  assert.match(
+    await inside("ip", "-d", "link", "show", `${BRIDGE}-a`),
+    /vxlan id 7.*master|master/s,
+  );
+
+  await api.do("PATCH", AT, {
+    config: {
+      "tunnel.a.protocol": "",
+      "tunnel.a.id": "",
+      "tunnel.a.local": "",
+      "tunnel.a.remote": "",
+    },
+  });
+
+  assert.doesNotMatch(await inside("ip", "link"), new RegExp(`${BRIDGE}-a`));
+});
+
+Deno.test("networks: one of type macvlan needs a parent that is there", async () => {
+  const wish = (parent: string) => ({ name: "rulesmv", type: "macvlan", config: { parent } });
+
+  assert.equal((await api.fails("POST", "/1.0/networks", wish("nowhere9")))[0], 400);
+  assert.equal((await api.fails("POST", "/1.0/networks", wish("")))[0], 400);
+  await api.do("POST", "/1.0/networks", wish(BRIDGE));
+
+  assert.equal((await api.get("/1.0/networks/rulesmv")).type, "macvlan");
+  await api.do("DELETE", "/1.0/networks/rulesmv");
+});
+
+Deno.test("networks: a wrong value changes nothing", async () => {
+  const before = await api.get(AT);
+  const wrong: Record<string, string>[] = [
+    { "ipv4.address": "300.1.1.1/24" },
+    { "bridge.mtu": "7" },
+    { "ipv4.dhcp.ranges": "10.9.9.1-10.9.9.9" },
+    { "security.acls": "nobody" },
+    { "dns.zone.forward": "nowhere.example" },
+    { "bridge.mode": "fan" },
+    { "no.such.key": "x" },
+    { "bridge.external_interfaces": "nowhere9" },
+  ];
+
+  for (const config of wrong) {
+    const [status] = await api.fails("PATCH", AT, { config });
+    assert.equal(status, 400, JSON.stringify(config));
+  }
+
+  assert.deepEqual(await api.get(AT), before);
+});

@@ -1,0 +1,232 @@
+/** Nics and proxies of running instances: made, limited, filtered, plugged and taken away. */
+import { type InstanceDaemon, startInstanceDaemon } from "#tests/world/instances.ts";
+import { must, run } from "#tests/world/run.ts";
+import assert from "node:assert/strict";
+
+let world: InstanceDaemon;
+const NAME = `nic${Deno.pid}`;
+const AT = `/1.0/instances/${NAME}`;
+const nsenter = (
+  pid: number,
+  ...argv: string[]
+) => ["nsenter", "-t", `${pid}`, "-n", "--", ...argv];
+const host = (...argv: string[]) => must(nsenter(world.daemon.pid, ...argv));
+
+Deno.test.beforeAll(async () => {
+  world = await startInstanceDaemon({ subnet: 23 });
+  await world.launch(NAME, {
+    devices: {
+      eth0: { type: "nic", network: "testbr0", name: "eth0", "limits.ingress": "10Mbit" },
+    },
+  });
+});
+Deno.test.afterAll(() => world[Symbol.asyncDispose]());
+
+const initPid = async (): Promise<number> => (await world.api.get(`${AT}/state`)).pid;
+
+/** Replace devices of the instance; undefined removes one. */
+async function setDevices(
+  change: Record<string, Record<string, string> | undefined>,
+): Promise<void> {
+  await world.api.do("PUT", AT, await withDevices(change));
+}
+
+async function withDevices(change: Record<string, Record<string, string> | undefined>) {
+  const instance = await world.api.get(AT);
+  const devices = { ...instance.devices, ...change };
+  const kept = Object.entries(devices).filter(([, device]) => device !== undefined);
+  return { ...instance, devices: Object.fromEntries(kept) };
+}
+
+const hostName = async (device: string): Promise<string> =>
+  (await world.api.get(AT)).config[`volatile.${device}.host_name`];
+
+Deno.test("nic: rates are limited from the start, changed live, and lifted", async () => {
+  const link = await hostName("eth0");
+  assert.match(await host("tc", "class", "show", "dev", link), /rate 10Mbit/);
+
+  const eth0 = { type: "nic", network: "testbr0", name: "eth0", "limits.egress": "4Mbit" };
+  await setDevices({ eth0 });
+
+  assert.equal(await hostName("eth0"), link, "the interface stayed");
+  assert.doesNotMatch(await host("tc", "class", "show", "dev", link), /htb/);
+  const police = await host("tc", "filter", "show", "dev", link, "ingress");
+  const counted = await run(nsenter(world.daemon.pid, "nft", "list", "table", "netdev", "lxd"));
+  assert.match(police + counted.stdout, /4Mbit|rate over 500000 bytes\/second/);
+  await setDevices({ eth0: { type: "nic", network: "testbr0", name: "eth0" } });
+  const after = await run(nsenter(world.daemon.pid, "nft", "list", "table", "netdev", "lxd"));
+  assert.doesNotMatch(after.stdout, new RegExp(NAME));
+});
+
+Deno.test("nic: a filtered one sends from its own addresses only", async () => {
+  const filtered = { type: "nic", network: "testbr0", name: "eth0" };
+  await setDevices({ eth0: { ...filtered, "security.ipv4_filtering": "true" } });
+  const pid = await initPid();
+  const rules = await host("nft", "-nn", "list", "chain", "bridge", "lxd", `in.${NAME}.eth0`);
+  const address = /ip saddr (10\.247\.23\.\d+) accept/.exec(rules)?.[1] ?? "";
+  const from = async (source: string) => {
+    await must(nsenter(pid, "ip", "addr", "flush", "dev", "eth0"));
+    await must(nsenter(pid, "ip", "addr", "add", `${source}/24`, "dev", "eth0"));
+    return (await run(nsenter(pid, "ping", "-c1", "-W1", "10.247.23.1"))).status === 0;
+  };
+
+  assert.ok(await from(address), `from ${address}`);
+  assert.ok(!await from("10.247.23.251"), "from a stranger's address");
+
+  await setDevices({ eth0: filtered });
+  assert.ok(await from("10.247.23.251"), "without a filter");
+});
+
+Deno.test("nic: kinds are plugged into and pulled out of a running instance", async () => {
+  const before = await host("ls", "/sys/class/net").catch(() => "");
+  await must(
+    nsenter(world.daemon.pid, "ip", "link", "add", "nicph0", "type", "veth", "peer", "nicph1"),
+  );
+  const kinds: Record<string, Record<string, string>> = {
+    p2p: { nictype: "p2p", "ipv4.routes": "203.0.113.7/32" },
+    macvlan: { nictype: "macvlan", parent: "nicph1" },
+    physical: { nictype: "physical", parent: "nicph0", hwaddr: "0a:92:a7:0d:b7:d9", mtu: "1400" },
+  };
+
+  for (const [kind, options] of Object.entries(kinds)) {
+    await setDevices({ eth1: { type: "nic", name: "eth1", ...options } });
+    const links = await must(nsenter(await initPid(), "ip", "-d", "link", "show", "dev", "eth1"));
+    assert.match(links, /UP/, kind);
+    await setDevices({ eth1: undefined });
+    assert.doesNotMatch(await must(nsenter(await initPid(), "ip", "link")), /eth1/, kind);
+  }
+
+  const back = await host("ip", "link", "show", "dev", "nicph0");
+  assert.match(back, /mtu 1500/);
+  assert.doesNotMatch(back, /0a:92:a7:0d:b7:d9/);
+  await host("ip", "link", "delete", "dev", "nicph0");
+  assert.equal(await host("ls", "/sys/class/net").catch(() => ""), before);
+});
+
+Deno.test("nic: a wrong one is refused by name and changes nothing", async () => {
+  const before = await world.api.get(AT);
+  const wrong: Record<string, string>[] = [
+    { network: "nowhere" },
+    { nictype: "bridged" },
+    { nictype: "nonsense" },
+    { network: "testbr0", nictype: "bridged" },
+    { network: "testbr0", mtu: "1400" },
+    { network: "testbr0", "ipv4.address": "192.0.2.2" },
+    { nictype: "p2p", parent: "testbr0" },
+    { nictype: "p2p", "limits.ingress": "fast" },
+    { network: "testbr0", vlan: "4096" },
+    { network: "testbr0", name: "eth7" },
+  ];
+
+  for (const options of wrong) {
+    const body = await withDevices({ eth7: { type: "nic", ...options } });
+    const [status, error] = await world.api.fails("PUT", AT, body);
+    assert.equal(status, 400, JSON.stringify(options));
+    assert.match(error, /eth7/, JSON.stringify(options));
+  }
+
+  assert.deepEqual(await world.api.get(AT), before);
+});
+
+/** Send a line to an address of the host and wait for the answer. */
+async function talk(argv: string[], line: string): Promise<string> {
+  const { stdout } = await run([...argv, "socat", "-t2", "-", line], { stdin: "hello\n" });
+  return stdout;
+}
+
+async function serve(argv: string[], address: string): Promise<Deno.ChildProcess> {
+  const [program = "", ...args] = [...argv, "socat", address, "exec:/bin/cat"];
+  const child = new Deno.Command(program, { args, stdin: "null", stdout: "null", stderr: "null" })
+    .spawn();
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  return child;
+}
+
+/** It may have served its one client and be gone. */
+async function end(child: Deno.ChildProcess): Promise<void> {
+  try {
+    child.kill();
+  } catch {
+    // Ignored: it has ended.
+  }
+  await child.status;
+}
+
+Deno.test("proxy: connects both ways over tcp, udp and unix sockets", async () => {
+  const pid = await initPid();
+  const within = nsenter(pid);
+  const outside = nsenter(world.daemon.pid);
+  const socket = `${world.daemon.folder}/proxy.sock`;
+  const cases = [
+    ["tcp:127.0.0.1:7001", "tcp:127.0.0.1:7101", "tcp-listen:7101", "tcp:127.0.0.1:7001"],
+    ["udp:127.0.0.1:7002", "udp:127.0.0.1:7102", "udp-listen:7102", "udp:127.0.0.1:7002"],
+    [`unix:${socket}`, "tcp:127.0.0.1:7103", "tcp-listen:7103", `unix-connect:${socket}`],
+    ["tcp:127.0.0.1:7004", "unix:@lxdtest", "abstract-listen:lxdtest", "tcp:127.0.0.1:7004"],
+  ] as const;
+
+  for (const [listen, connect, server, client] of cases) {
+    await setDevices({ px: { type: "proxy", listen, connect } });
+    const child = await serve(within, server);
+    assert.equal(await talk(outside, client), "hello\n", listen);
+    await end(child);
+    await setDevices({ px: undefined });
+    assert.equal(await talk(outside, client), "", `${listen} is closed again`);
+  }
+  const inward = { type: "proxy", bind: "instance", listen: "tcp:127.0.0.1:7005" };
+  await setDevices({ px: { ...inward, connect: "tcp:127.0.0.1:7105" } });
+  const child = await serve(outside, "tcp-listen:7105");
+  assert.equal(await talk(within, "tcp:127.0.0.1:7005"), "hello\n");
+  await end(child);
+  await setDevices({ px: undefined });
+});
+
+Deno.test("proxy: tells the server who the client is, on request", async () => {
+  const listen = "tcp:127.0.0.1:7006";
+  const connect = "tcp:127.0.0.1:7106";
+  await setDevices({ px: { type: "proxy", listen, connect, proxy_protocol: "true" } });
+  const child = await serve(nsenter(await initPid()), "tcp-listen:7106");
+
+  const reply = await talk(nsenter(world.daemon.pid), "tcp:127.0.0.1:7006");
+
+  await end(child);
+  assert.match(reply, /^PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 \d+ 7006\r\nhello\n$/);
+  await setDevices({ px: undefined });
+});
+
+Deno.test("proxy: ends with its instance and is there again with it", async () => {
+  await setDevices({
+    px: { type: "proxy", listen: "tcp:127.0.0.1:7007", connect: "tcp:127.0.0.1:7107" },
+  });
+  const listening = async () => /:7007 /.test(await host("ss", "-ltn"));
+  assert.ok(await listening());
+
+  await world.setState(NAME, "stop", { force: true });
+  assert.ok(!await listening(), "stopped");
+  await world.setState(NAME, "start");
+  assert.ok(await listening(), "started again");
+
+  await setDevices({ px: undefined });
+  assert.ok(!await listening(), "removed");
+});
+
+Deno.test("proxy: a wrong one is refused and changes nothing", async () => {
+  const before = await world.api.get(AT);
+  const tcp = "tcp:127.0.0.1:7008";
+  const wrong: Record<string, string>[] = [
+    { listen: tcp },
+    { listen: tcp, connect: "tcp:localhost:1" },
+    { listen: "tcp:127.0.0.1:1-2", connect: "tcp:127.0.0.1:1-3" },
+    { listen: "tcp:0.0.0.0:1", connect: "tcp:0.0.0.0:1", nat: "true" },
+    { listen: tcp, connect: "tcp:[::]:1", nat: "true" },
+    { listen: tcp, connect: "udp:127.0.0.1:1", nat: "true" },
+    { listen: tcp, connect: "tcp:127.0.0.1:1", uid: "7" },
+    { listen: tcp, connect: "udp:127.0.0.1:1", proxy_protocol: "true" },
+  ];
+
+  for (const options of wrong) {
+    const body = await withDevices({ px: { type: "proxy", ...options } });
+    assert.equal((await world.api.fails("PUT", AT, body))[0], 400, JSON.stringify(options));
+  }
+
+  assert.deepEqual(await world.api.get(AT), before);
+});
