@@ -16,8 +16,8 @@ export async function readInterface(name: string) {
   return {
     kind: isLoopback
       ? "loopback"
-      : kind === "bridge"
-      ? "bridge"
+      : kind === "bridge" || kind === "bond" || kind === "vlan"
+      ? kind
       : kind === undefined
       ? "physical"
       : "unknown",
@@ -37,9 +37,11 @@ export async function readInterface(name: string) {
     mtu: link.mtu,
     state: link.flags.includes("UP") ? "up" : "down",
     type: isLoopback ? "loopback" : "broadcast",
-    bond: null,
+    bond: kind === "bond" ? bondState(name, link) : null,
     bridge: kind === "bridge" ? await bridgeState(name, link) : null,
-    vlan: null,
+    vlan: kind === "vlan"
+      ? { lower_device: link.link ?? "", vid: Number(link.linkinfo?.info_data?.["id"] ?? 0) }
+      : null,
     ovn: null,
   };
 }
@@ -54,5 +56,25 @@ async function bridgeState(name: string, link: IpLink) {
     vlan_default: 0,
     vlan_filtering: Number(data["vlan_filtering"] ?? 0) !== 0,
     upper_devices: ports.toSorted(),
+  };
+}
+
+function bondState(name: string, link: IpLink) {
+  const data = link.linkinfo?.info_data ?? {};
+  const file = (path: string) => {
+    try {
+      return Deno.readTextFileSync(`/sys/class/net/${name}/bonding/${path}`).trim();
+    } catch {
+      return ""; // Ignored: another kernel.
+    }
+  };
+  return {
+    mode: String(data["mode"] ?? ""),
+    transmit_policy: String(data["xmit_hash_policy"] ?? ""),
+    up_delay: Number(data["updelay"] ?? 0),
+    down_delay: Number(data["downdelay"] ?? 0),
+    mii_frequency: Number(data["miimon"] ?? 0),
+    mii_state: file("mii_status"),
+    lower_devices: file("slaves").split(" ").filter((one) => one !== "").toSorted(),
   };
 }

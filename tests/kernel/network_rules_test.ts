@@ -139,6 +139,19 @@ Deno.test("networks: a vxlan tunnel is a port of its bridge, and gone without it
   assert.doesNotMatch(await inside("ip", "link"), new RegExp(`${BRIDGE}-a`));
 });
 
+Deno.test("networks: the state of an interface tells its addresses, counters and ports", async () => {
+  const state = await api.get(`${AT}/state`);
+
+  assert.equal(state.mtu, 1500);
+  assert.equal(state.state, "up");
+  assert.ok(state.addresses.some(({ address }: { address: string }) => address === "192.0.2.1"));
+  assert.deepEqual(state.bridge.upper_devices, []);
+  assert.deepEqual(Object.keys(state.counters).toSorted().slice(0, 2), [
+    "bytes_received",
+    "bytes_sent",
+  ]);
+});
+
 Deno.test("networks: one of type macvlan needs a parent that is there", async () => {
   const wish = (parent: string) => ({ name: "rulesmv", type: "macvlan", config: { parent } });
 

@@ -103,6 +103,54 @@ Deno.test("nic: kinds are plugged into and pulled out of a running instance", as
   assert.equal(await host("ls", "/sys/class/net").catch(() => ""), before);
 });
 
+Deno.test("nic: an isolated port does not reach other isolated ones", async () => {
+  const eth0 = { type: "nic", network: "testbr0", name: "eth0" };
+  await setDevices({ eth0: { ...eth0, "security.port_isolation": "true" } });
+
+  const link = await hostName("eth0");
+  assert.match(await host("bridge", "-d", "link", "show", "dev", link), /isolated on/);
+  await setDevices({ eth0 });
+  assert.match(
+    await host("bridge", "-d", "link", "show", "dev", await hostName("eth0")),
+    /isolated off/,
+  );
+});
+
+Deno.test("nic: a routed one has its address, its gateway and an answering parent", async () => {
+  await host("sysctl", "-qw", "net.ipv6.conf.all.forwarding=1");
+  await world.api.do("PATCH", "/1.0/networks/testbr0", { config: { "ipv4.nat": "true" } });
+  const name = `${NAME}r`;
+  const routed = {
+    type: "nic",
+    nictype: "routed",
+    parent: "testbr0",
+    name: "eth0",
+    "ipv4.address": "10.247.23.77",
+    "ipv4.host_table": "100",
+    "ipv4.routes": "203.0.113.0/28",
+    "limits.ingress": "8Mbit",
+  };
+  await world.create(name, { devices: { eth0: routed } });
+
+  await world.setState(name, "start");
+
+  const { pid } = await world.api.get(`/1.0/instances/${name}/state`);
+  assert.match(await must(nsenter(pid, "ip", "-4", "addr")), /inet 10\.247\.23\.77\/32/);
+  assert.match(await must(nsenter(pid, "ip", "route")), /default via 169\.254\.0\.1/);
+  assert.match(await host("ip", "route", "show", "table", "100"), /10\.247\.23\.77/);
+  assert.match(await host("ip", "neigh", "show", "proxy"), /10\.247\.23\.77/);
+  assert.equal((await run(nsenter(pid, "ping", "-c1", "-W3", "10.247.23.1"))).status, 0);
+  const taken = { ...routed, "ipv4.address": "10.247.23.1" };
+  await world.setState(name, "stop", { force: true });
+  assert.doesNotMatch(await host("ip", "neigh", "show", "proxy"), /10\.247\.23\.77/);
+  await world.api.do("PATCH", `/1.0/instances/${name}`, { devices: { eth0: taken } });
+  const [, error] = await world.api.fails("PUT", `/1.0/instances/${name}/state`, {
+    action: "start",
+  });
+  assert.match(error, /in use/);
+  await world.api.do("DELETE", `/1.0/instances/${name}`);
+});
+
 Deno.test("nic: a wrong one is refused by name and changes nothing", async () => {
   const before = await world.api.get(AT);
   const wrong: Record<string, string>[] = [
