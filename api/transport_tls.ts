@@ -82,7 +82,8 @@ async function handshake(
   const tls = process.getBuiltinModule("node:tls");
   const url = new URL(`https://${host.includes(":") ? `[${host}]` : host}:${port}`);
   const proxy = proxyFor(url, options.proxy ?? proxyFromEnv((name) => Deno.env.get(name)));
-  const below = proxy === undefined ? { host, port } : { socket: await tunnel(proxy, url) };
+  const through = proxy === undefined ? undefined : await tunnel(proxy, url);
+  const below = through === undefined ? { host, port } : { socket: through };
   const { authorityPem } = options;
   const roots = verify ? systemRoots() : undefined;
   const ca = authorityPem === undefined ? roots : [...roots ?? [], authorityPem];
@@ -96,6 +97,8 @@ async function handshake(
       rejectUnauthorized: verify,
       minVersion: options.allowOldTls ? "TLSv1.2" : "TLSv1.3",
     });
+    // What TLS runs over isn't closed with it.
+    socket.once("close", () => through?.destroy());
     const timer = setTimeout(
       () => socket.destroy(new Error(`no answer from ${host}:${port} in 10 seconds`)),
       HANDSHAKE_MS,
@@ -112,38 +115,44 @@ async function handshake(
   });
 }
 
-/** A connection through a proxy. @throws if it refuses. */
+const REPLY_BYTES = 64 * 1024;
+
+/** A connection through a proxy. @throws if it refuses, or doesn't answer. */
 function tunnel(proxy: URL, to: URL): Promise<Socket> {
-  const isTls = proxy.protocol === "https:";
-  const http = process.getBuiltinModule(isTls ? "node:https" : "node:http");
   const target = `${to.hostname}:${to.port || 443}`;
   const user = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
-  return new Promise((resolve, reject) => {
-    const request = http.request({
-      host: proxy.hostname,
-      port: proxy.port || (isTls ? 443 : 80),
-      method: "CONNECT",
-      path: target,
-      headers: {
-        Host: target,
-        ...(user !== ":" && { "Proxy-Authorization": `Basic ${btoa(user)}` }),
-      },
-      timeout: HANDSHAKE_MS,
-    });
-    request.once("timeout", () => request.destroy(new Error(`no answer from ${proxy.host}`)));
-    request.once("error", (error) =>
-      reject(
-        new Error(`cannot reach ${target} through the proxy ${proxy.host}: ${error.message}`, {
-          cause: error,
-        }),
-      ));
-    request.once("connect", (reply, socket) => {
-      if (reply.statusCode === 200) return resolve(socket as Socket);
-      socket.destroy();
-      reject(new Error(`the proxy ${proxy.host} refuses ${target}: status ${reply.statusCode}`));
-    });
-    request.end();
-  });
+  const lines = [`CONNECT ${target} HTTP/1.1`, `Host: ${target}`];
+  if (user !== ":") lines.push(`Proxy-Authorization: Basic ${btoa(user)}`);
+  if (proxy.protocol === "https:") {
+    return Promise.reject(new Error(`the proxy ${proxy.host} speaks TLS: want http://HOST:PORT`));
+  }
+  const net = process.getBuiltinModule("node:net");
+  const socket = net.connect(Number(proxy.port || 80), proxy.hostname.replace(/^\[|\]$/g, ""));
+  const { promise, resolve, reject } = Promise.withResolvers<Socket>();
+  const fail = (why: string) => {
+    socket.destroy();
+    reject(new Error(`cannot reach ${target} through the proxy ${proxy.host}: ${why}`));
+  };
+  const failed = (error: Error) => fail(error.message);
+  const ended = () => fail("it closed the connection");
+  const timer = setTimeout(() => fail("it does not answer"), HANDSHAKE_MS);
+  let head = "";
+  const read = (piece: Uint8Array) => {
+    head += new TextDecoder("latin1").decode(piece);
+    if (head.length > REPLY_BYTES) return fail("its answer is too long");
+    const end = head.indexOf("\r\n\r\n");
+    if (end < 0) return;
+    const status = /^HTTP\/1\.[01] (\d{3})/.exec(head)?.[1];
+    if (status !== "200") return fail(`it refuses with status ${status ?? "unknown"}`);
+    if (end + 4 < head.length) return fail("it sent more than an answer");
+    clearTimeout(timer);
+    socket.pause();
+    socket.off("data", read).off("error", failed).off("end", ended);
+    resolve(socket);
+  };
+  socket.on("data", read).on("error", failed).on("end", ended);
+  socket.once("connect", () => socket.write(lines.join("\r\n") + "\r\n\r\n"));
+  return promise.finally(() => clearTimeout(timer));
 }
 
 /** The parts of a TLSSocket below its public face that stop it from reading ahead. */

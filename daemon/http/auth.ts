@@ -70,7 +70,9 @@ async function tlsCaller(
   socket: TLSSocket,
 ): Promise<Caller> {
   const peer = socket.getPeerCertificate(false) as PeerCertificate | undefined;
-  const address = `${socket.remoteAddress}:${socket.remotePort}`;
+  // A listener of both families shows IPv4 clients as mapped.
+  const host = (socket.remoteAddress ?? "").replace(/^::ffff:(?=\d+\.)/, "");
+  const address = `${host.includes(":") ? `[${host}]` : host}:${socket.remotePort}`;
   const isOpen = isFalse(await settings.value("core.metrics_authentication"));
   const nobody = { ...untrusted(address), ...(isOpen && { mayReadMetrics: true as const }) };
   if (peer?.raw === undefined) return nobody;

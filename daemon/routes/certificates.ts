@@ -174,7 +174,7 @@ async function materialOf(pem: string): Promise<{ certificate: string; fingerpri
 }
 
 function hostOf(caller: Caller): string {
-  return "address" in caller ? caller.address.replace(/:\d+$/, "") : "";
+  return "address" in caller ? caller.address.replace(/:\d+$/, "").replace(/^\[|\]$/g, "") : "";
 }
 
 /** The certificate in the body (base64 DER or PEM), or the one of the caller's own handshake. */

@@ -23,7 +23,7 @@ export const IMAGE_EXPORT: Command = command({
       for await (const { pieces } of files) await writePieces(pieces, Deno.stdout);
       return;
     }
-    const places = placesOf(target, fingerprint);
+    const places = placesOf(target, fingerprint, isFolder(target));
     let count = 0;
     for await (const { name, pieces } of files) {
       const isRoot = count++ > 0;
@@ -57,14 +57,14 @@ function fileName(name: string): string {
   return last === "." || last === ".." ? "" : last;
 }
 
-/** Where the files go: into a folder under their own names, else beside each other. */
-function placesOf(target: string, fingerprint: string) {
-  let isFolder = false;
-  try {
-    isFolder = Deno.statSync(target).isDirectory;
-  } catch {
-    // Ignored: a new file.
-  }
+/** A name that an archive may have: it is taken as it stands. */
+const ARCHIVE = /\.(tar(\.(gz|xz|bz2|zst|lzma))?|tgz|txz|squashfs)$/;
+
+/**
+ * Where the files go: into a folder under their own names, else beside each other, with the ending
+ * of what the file is unless the user gave one. Pure.
+ */
+export function placesOf(target: string, fingerprint: string, isFolder: boolean) {
   if (isFolder) {
     return {
       meta: (name: string) => `${target}/${name || fingerprint}`,
@@ -73,9 +73,17 @@ function placesOf(target: string, fingerprint: string) {
   }
   const extensionOf = (name: string) => name.slice(`${name}.`.indexOf("."));
   return {
-    meta: (name: string) => `${target}${extensionOf(name)}`,
-    root: () => `${target}.root`,
+    meta: (name: string) => ARCHIVE.test(target) ? target : `${target}${extensionOf(name)}`,
+    root: (_name: string) => `${target}.root`,
   };
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false; // Ignored: a new file.
+  }
 }
 
 async function save(
