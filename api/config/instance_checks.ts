@@ -121,6 +121,13 @@ export const kernelLimit: Check = (value) => {
   }
 };
 
+/** A switch that this server can't turn on. */
+export function notTrue(why: string): Check {
+  return (value) => {
+    if (isTrue(value)) throw new Fault("bad_request", why);
+  };
+}
+
 /** Names of kernel modules between commas. */
 export const moduleNames: Check = (value) => {
   for (const name of value.split(",")) {

@@ -15,6 +15,7 @@ import {
   intValue,
   kernelLimit,
   moduleNames,
+  notTrue,
   rawIdmap,
   schedule,
   uint32Value,
@@ -31,7 +32,8 @@ export type InstanceLive =
   | "cgroup.disk"
   | "devlxd"
   | "network.priority"
-  | "apparmor";
+  | "apparmor"
+  | "interception";
 
 export interface InstanceKey {
   readonly type: "string" | "bool" | "int" | "bytes" | "blob";
@@ -367,6 +369,24 @@ const SECURITY = {
 const syscalls = (summary: string) =>
   ({ type: "string", live: "restart", summary, ...CONTAINER }) as const satisfies InstanceKey;
 
+const intercept = (summary: string) =>
+  ({
+    type: "bool",
+    default: "false",
+    live: "restart",
+    summary,
+    ...CONTAINER,
+  }) as const satisfies InstanceKey;
+const refused = (call: string, summary: string) =>
+  ({
+    type: "bool",
+    default: "false",
+    check: notTrue(`this server does not intercept ${call}`),
+    live: "restart",
+    summary: `${summary}: only false here`,
+    ...CONTAINER,
+  }) as const satisfies InstanceKey;
+
 const SYSCALLS = {
   "security.syscalls.allow": syscalls("System calls that are allowed, one per line; no others"),
   "security.syscalls.deny": syscalls("System calls that are denied, one per line"),
@@ -398,15 +418,29 @@ const SYSCALLS = {
     summary: "Old name of security.syscalls.deny_default",
     ...CONTAINER,
   },
-  "security.syscalls.intercept.bpf": later("bool", "Handle bpf() for the container"),
-  "security.syscalls.intercept.bpf.devices": later("bool", "Load its device cgroup programs"),
-  "security.syscalls.intercept.mknod": later("bool", "Handle mknod() of harmless devices"),
-  "security.syscalls.intercept.mount": later("bool", "Handle mount() of allowed file systems"),
-  "security.syscalls.intercept.mount.allowed": later("string", "File systems to mount for it"),
+  "security.syscalls.intercept.bpf": refused("bpf()", "Handle bpf() for the container"),
+  "security.syscalls.intercept.bpf.devices": refused("bpf()", "Load its device cgroup programs"),
+  "security.syscalls.intercept.mknod": intercept("Make harmless device nodes for the container"),
+  "security.syscalls.intercept.mount": intercept("Mount file systems of block devices for it"),
+  "security.syscalls.intercept.mount.allowed": {
+    type: "string",
+    live: "interception",
+    summary: "File systems that may be mounted for it, separated by commas",
+    ...CONTAINER,
+  },
   "security.syscalls.intercept.mount.fuse": later("string", "Which fuse program mounts what"),
-  "security.syscalls.intercept.mount.shift": later("bool", "Map the ids of what is mounted"),
-  "security.syscalls.intercept.sched_setscheduler": later("bool", "Handle sched_setscheduler()"),
-  "security.syscalls.intercept.setxattr": later("bool", "Handle setxattr() of overlay whiteouts"),
+  "security.syscalls.intercept.mount.shift": {
+    type: "bool",
+    default: "false",
+    live: "interception",
+    summary: "Map the ids of what is mounted for it",
+    ...CONTAINER,
+  },
+  "security.syscalls.intercept.sched_setscheduler": refused(
+    "sched_setscheduler()",
+    "Set real-time priorities",
+  ),
+  "security.syscalls.intercept.setxattr": intercept("Set the mark of opaque overlay directories"),
   "security.syscalls.intercept.sysinfo": later("bool", "Answer sysinfo() with the limits"),
 } as const satisfies Record<string, InstanceKey>;
 

@@ -2,6 +2,7 @@
  * The tables, with LXD's names for tables and columns (scripts query them through `lxd sql`);
  * types and constraints are ours. Migrations are append-only: never change one that was released.
  */
+import { DOCKER_PROFILE } from "./docker_profile.ts";
 import { GLOBAL_2, LOCAL_2 } from "./schema_indexes.ts";
 
 const ID = "id INTEGER PRIMARY KEY AUTOINCREMENT";
@@ -431,5 +432,5 @@ const LOCAL_1 = [
   "INSERT INTO raft_nodes (id, address) VALUES (1, '');",
 ].join("\n");
 
-export const GLOBAL_MIGRATIONS: readonly string[] = [GLOBAL_1, GLOBAL_2];
+export const GLOBAL_MIGRATIONS: readonly string[] = [GLOBAL_1, GLOBAL_2, DOCKER_PROFILE];
 export const LOCAL_MIGRATIONS: readonly string[] = [LOCAL_1, LOCAL_2];

@@ -1,6 +1,11 @@
-/** The AppArmor profile of an instance: loaded before its start, replaced live, unloaded after its end. */
+/**
+ * The walls around an instance that the kernel is told: its AppArmor profile, and which system calls the
+ * helper does for it. Made before its start, replaced live, taken down after its end.
+ */
 import { appArmorProfile, profileName } from "#daemon/security/apparmor.ts";
 import { loadProfile, type ProfileFiles, unloadProfile } from "#daemon/security/apparmor_load.ts";
+import { interceptedCalls, interceptionPolicy } from "#daemon/security/seccomp.ts";
+import type { HostPath } from "#base/brand.ts";
 import { createHash } from "node:crypto";
 import { type InstanceContext, lxcName } from "./context.ts";
 import type { Config, InstanceRecord } from "./record.ts";
@@ -30,7 +35,31 @@ export async function confine(
   return name;
 }
 
+/**
+ * What the helper may do for the container is a file, so that a change counts at once.
+ *
+ * @returns where its intercepted calls go; undefined without any.
+ */
+export async function intercept(
+  ctx: InstanceContext,
+  instance: Named,
+  config: Config,
+): Promise<{ socket: HostPath; policy: HostPath } | undefined> {
+  if (interceptedCalls(config).length === 0) return undefined;
+  await ctx.interception.ensure();
+  const policy = policyFile(ctx, instance);
+  await Deno.writeTextFile(policy, interceptionPolicy(config), { mode: 0o600 });
+  return { socket: ctx.interception.socket, policy };
+}
+
+function policyFile(ctx: InstanceContext, instance: Named): HostPath {
+  return ctx.paths.at("security", "seccomp", `${lxcName(instance)}.calls`);
+}
+
 /** Idempotent. */
 export async function unconfine(ctx: InstanceContext, instance: Named): Promise<void> {
+  await Deno.remove(policyFile(ctx, instance)).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
   if (ctx.facts.hasAppArmor) await unloadProfile(filesOf(ctx, instance));
 }

@@ -10,6 +10,7 @@ import type { Images } from "#daemon/images/service.ts";
 import type { Events } from "#daemon/operations/events.ts";
 import { inProject, type Paths } from "#daemon/paths.ts";
 import type { InstanceVolume, Storage } from "#daemon/storage/service.ts";
+import type { Interception } from "#daemon/security/interception.ts";
 import { findRootDisk } from "./expand.ts";
 import type { HostFacts } from "./facts.ts";
 import type { InstanceRecord } from "./record.ts";
@@ -28,6 +29,7 @@ export interface InstanceContext {
   readonly socket: HostPath;
   readonly helper: HostPath;
   readonly facts: HostFacts;
+  readonly interception: Interception;
   /** One change of an instance at a time: `instance <id>`. */
   readonly locks: LockTable;
   readonly runtime: Runtime;

@@ -15,6 +15,7 @@ import type { Networks } from "#daemon/networks/service.ts";
 import type { Events } from "#daemon/operations/events.ts";
 import type { Paths } from "#daemon/paths.ts";
 import type { Storage } from "#daemon/storage/service.ts";
+import { Interception } from "#daemon/security/interception.ts";
 import { type InstanceContext, volumeOf } from "./context.ts";
 import { assertDeletable, deleteInstance } from "./delete.ts";
 import { readFacts } from "./facts.ts";
@@ -69,6 +70,7 @@ export function createInstances(deps: InstanceDeps): InstanceService {
     types: deviceTypes([...DEVICE_TYPES, ...deps.deviceTypes ?? []]),
     socket: deps.paths.at("unix.socket"),
     facts: readFacts(),
+    interception: new Interception(deps.helper, deps.paths.at("seccomp.socket")),
     locks: new LockTable(),
     pendingBackups: new Set(),
     networkStates: new NetworkStates(deps.helper),
@@ -126,6 +128,7 @@ export function createInstances(deps: InstanceDeps): InstanceService {
     async stopAll() {
       await stopAllInstances(ctx);
       ctx.networkStates[Symbol.dispose]();
+      ctx.interception[Symbol.dispose]();
       watches.paths[Symbol.dispose]();
       watches.uevents[Symbol.dispose]();
     },

@@ -5,7 +5,7 @@ import { Fault, messageOf } from "#base/errors.ts";
 import { type CgroupWrite, type LimitGroup, planLimits } from "#daemon/cgroup/limits.ts";
 import { runHelper } from "#daemon/host/helper.ts";
 import { findInstanceById } from "#daemon/db/instances.ts";
-import { confine } from "./confinement.ts";
+import { confine, intercept } from "./confinement.ts";
 import type { InstanceContext } from "./context.ts";
 import { freeCpuset, rebalance } from "./cpus.ts";
 import { applyNetworkPriority } from "./network_priority.ts";
@@ -34,6 +34,10 @@ const UPDATES: Readonly<Record<InstanceLive, Update>> = {
   "network.priority": (ctx, id, next) => applyNetworkPriority(ctx, id, next),
   // Nesting too: its mounts under /dev/.lxc and its plain root come with the next start.
   apparmor: reloadProfile,
+  async interception(ctx, id, next) {
+    const record = await ctx.db.read((tx) => findInstanceById(tx, id));
+    if (record !== undefined) await intercept(ctx, record, next);
+  },
 };
 
 /** Which updates the changed keys of a configuration ask for. Pure. */

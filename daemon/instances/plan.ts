@@ -23,6 +23,8 @@ export interface StartInput {
   readonly appArmorProfile: string | undefined;
   /** Undefined: no filter. */
   readonly seccompProfile: HostPath | undefined;
+  /** Where intercepted system calls go, with what names the container there; undefined: none. */
+  readonly interception: { readonly socket: HostPath; readonly policy: HostPath } | undefined;
   /** Directory of the devlxd socket, undefined if it is not served. */
   readonly devlxd: HostPath | undefined;
   /** Program and arguments that tell the daemon of the end. */
@@ -131,7 +133,7 @@ function personality(architecture: number): string {
 }
 
 function confinementLines(
-  { idmap, appArmorProfile, seccompProfile }: StartInput,
+  { idmap, appArmorProfile, seccompProfile, interception }: StartInput,
 ): LxcLine[] {
   const lines: LxcLine[] = [];
   const dropped = idmap === null
@@ -140,6 +142,10 @@ function confinementLines(
   lines.push(["lxc.cap.drop", dropped]);
   if (appArmorProfile !== undefined) lines.push(["lxc.apparmor.profile", appArmorProfile]);
   if (seccompProfile !== undefined) lines.push(["lxc.seccomp.profile", seccompProfile]);
+  if (interception !== undefined) {
+    lines.push(["lxc.seccomp.notify.proxy", `unix:${interception.socket}`]);
+    lines.push(["lxc.seccomp.notify.cookie", interception.policy]);
+  }
   for (const value of idmap === null ? [] : lxcIdmap(idmap)) lines.push(["lxc.idmap", value]);
   return lines;
 }

@@ -37,6 +37,7 @@ const input: StartInput = {
   root: { path: hostPath("/lxd/containers/web/rootfs"), lxcIdmap: false },
   logs: hostPath("/lxd/logs/web"),
   appArmorProfile: undefined,
+  interception: undefined,
   seccompProfile: hostPath("/lxd/security/seccomp/web"),
   devlxd: undefined,
   stopHook: ["/lxd/helper", "hook", "/lxd/unix.socket", "/internal/containers/1/onstop"],

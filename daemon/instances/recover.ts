@@ -20,6 +20,7 @@ import { parseIdmapJson } from "#daemon/idmap/format.ts";
 import { Container } from "#ffi/liblxc/container.ts";
 import { type InstanceContext, lxcName, lxcPath, volumeOf } from "./context.ts";
 import { removeInstance, removeTraces } from "./delete.ts";
+import { intercept } from "./confinement.ts";
 import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
 import { findRootDisk } from "./expand.ts";
 import type { InstanceRecord } from "./record.ts";
@@ -94,6 +95,7 @@ async function adopt(ctx: InstanceContext, record: InstanceRecord): Promise<bool
   if (stands && !wasPaused) thaw(running.cgroups);
   ctx.runtime.started(record.id, running, stands && wasPaused);
   await adoptDevices(ctx, record, running.pid);
+  await intercept(ctx, record, record.expandedConfig);
   return true;
 }
 

@@ -29,7 +29,7 @@ import {
   lxcPath,
   volumeOf,
 } from "./context.ts";
-import { confine, unconfine } from "./confinement.ts";
+import { confine, intercept, unconfine } from "./confinement.ts";
 import { cpusetAtStart, rebalance } from "./cpus.ts";
 import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
 import { diskLimitLines } from "./disk_limits.ts";
@@ -192,6 +192,8 @@ async function takenMaps(ctx: InstanceContext, record: InstanceRecord): Promise<
 /** linux.kernel_modules. @throws {Fault} bad_request naming the module. */
 async function loadModules(record: InstanceRecord): Promise<void> {
   const names = (record.expandedConfig["linux.kernel_modules"] ?? "").split(",");
+  // A kernel without modules has built in what it has.
+  if (!await Deno.lstat("/proc/modules").then(() => true, () => false)) return;
   for (const name of names.map((one) => one.trim()).filter((one) => one !== "")) {
     if (isLoaded(name)) continue;
     const { success } = await new Deno.Command("modprobe", {
@@ -264,6 +266,7 @@ async function writeFiles(
     root: options.root,
     logs,
     appArmorProfile: options.appArmorProfile,
+    interception: await intercept(ctx, record, record.expandedConfig),
     seccompProfile: policy === undefined ? undefined : seccompProfile,
     devlxd: devlxdDirectory(ctx, record),
     stopHook: [ctx.helper, "hook", ctx.socket, `/internal/containers/${record.id}/onstop`],

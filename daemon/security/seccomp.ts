@@ -35,6 +35,7 @@ export function seccompPolicy(config: Config, hasCompat: boolean): string | unde
       ...section("all", DENIED.map((name) => `${name} errno ${ENOSYS}`)),
     );
   }
+  lines.push(...section("all", interceptedCalls(config).map((name) => `${name} notify`)));
   const deny = value("deny", "blacklist");
   if (deny !== "") lines.push(...section("all", deny.split("\n")));
   if (hasCompat && isTrue(value("deny_compat", "blacklist_compat"))) {
@@ -43,11 +44,40 @@ export function seccompPolicy(config: Config, hasCompat: boolean): string | unde
   return lines.length === 0 ? undefined : policy("denylist", lines);
 }
 
+/** Key -> system calls that the daemon's helper answers, and the words of its policy for them. */
+const INTERCEPTS: Readonly<Record<string, readonly string[]>> = {
+  mknod: ["mknod", "mknodat"],
+  setxattr: ["setxattr"],
+  mount: ["mount"],
+};
+
+const isOn = (config: Config, name: string) =>
+  isTrue(config[`security.syscalls.intercept.${name}`]) &&
+  !isTrue(config["security.privileged"]);
+
+/** System calls that go to the helper; a privileged container may do them itself. */
+export function interceptedCalls(config: Config): string[] {
+  return Object.entries(INTERCEPTS).flatMap(([name, calls]) => isOn(config, name) ? calls : []);
+}
+
+/** What the helper may do for a container: words. @see ffi/native/helper_seccomp.c */
+export function interceptionPolicy(config: Config): string {
+  const words = Object.keys(INTERCEPTS).filter((name) => name !== "mount" && isOn(config, name));
+  if (isOn(config, "mount")) {
+    const allowed = config["security.syscalls.intercept.mount.allowed"] ?? "";
+    const types = allowed.split(",").map((type) => type.trim()).filter((type) => type !== "");
+    words.push(...types.map((type) => `mount:${type}`));
+    if (isTrue(config["security.syscalls.intercept.mount.shift"])) words.push("shift");
+  }
+  return words.map((word) => `${word}\n`).join("");
+}
+
 function policy(kind: "allowlist" | "denylist", lines: readonly string[]): string {
   return ["2", kind, ...lines].join("\n") + "\n";
 }
 
 /** A line that opens a section of its own stays as it is: users write them too. */
 function section(architecture: string, lines: readonly string[]): string[] {
+  if (lines.length === 0) return [];
   return [`[${architecture}]`, ...lines.map((line) => line.trim()).filter((line) => line !== "")];
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { seccompPolicy } from "./seccomp.ts";
+import { interceptedCalls, interceptionPolicy, seccompPolicy } from "./seccomp.ts";
 
 Deno.test("seccompPolicy() denies what reaches the host by default", () => {
   assert.equal(
@@ -35,4 +35,19 @@ Deno.test("seccompPolicy() allows nothing but an allow list", () => {
 Deno.test("seccompPolicy() is raw.seccomp where that is set, and nothing where all is off", () => {
   assert.equal(seccompPolicy({ "raw.seccomp": "2\ndenylist" }, true), "2\ndenylist\n");
   assert.equal(seccompPolicy({ "security.syscalls.deny_default": "false" }, true), undefined);
+});
+
+Deno.test("interceptedCalls() are what is switched on, and none of a privileged container", () => {
+  const config = {
+    "security.syscalls.intercept.mknod": "true",
+    "security.syscalls.intercept.mount": "true",
+    "security.syscalls.intercept.mount.allowed": "ext4, xfs",
+    "security.syscalls.intercept.mount.shift": "true",
+  };
+
+  assert.deepEqual(interceptedCalls(config), ["mknod", "mknodat", "mount"]);
+  assert.equal(interceptionPolicy(config), "mknod\nmount:ext4\nmount:xfs\nshift\n");
+  assert.match(seccompPolicy(config, true) ?? "", /^\[all\]\nmknod notify\nmknodat notify$/m);
+  assert.deepEqual(interceptedCalls({ ...config, "security.privileged": "true" }), []);
+  assert.equal(interceptionPolicy({}), "");
 });

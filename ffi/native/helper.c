@@ -20,8 +20,7 @@ static const struct {
 } verbs[] = {
 	{ "confine", verb_confine }, { "exec", verb_exec },	{ "hook", verb_hook },
 	{ "mount", verb_mount },     { "net", verb_net },	{ "proxy", verb_proxy },
-	{ "sftp", verb_sftp },
-	{ "start", verb_start },
+	{ "seccomp", verb_seccomp }, { "sftp", verb_sftp },	{ "start", verb_start },
 	{ "uevents", verb_uevents }, { "umount", verb_umount },	{ "userns", verb_userns },
 };
 

@@ -141,10 +141,15 @@ Deno.test("api: lists are URLs, objects with recursion, and filtered", async () 
 
   assert.deepEqual(await api.get("/1.0/profiles"), [
     "/1.0/profiles/default",
+    "/1.0/profiles/docker",
     "/1.0/profiles/listed",
   ]);
   const objects = await api.get("/1.0/profiles?recursion=1");
-  assert.deepEqual(objects.map(({ name }: { name: string }) => name), ["default", "listed"]);
+  assert.deepEqual(objects.map(({ name }: { name: string }) => name), [
+    "default",
+    "docker",
+    "listed",
+  ]);
   const filter = encodeURIComponent('config.user.role eq "web server"');
   assert.deepEqual(await api.get(`/1.0/profiles?filter=${filter}`), ["/1.0/profiles/listed"]);
   assert.equal((await api.fails("GET", "/1.0/profiles?filter=name"))[0], 400);

@@ -99,6 +99,17 @@ Deno.test("a value that the kernel refuses is refused, and the ones before it ar
   assert.deepEqual(world.failures, []);
 });
 
+Deno.test("the profile of the guide for Docker is there, and a container starts with it", async () => {
+  await using world = await newWorld();
+
+  const instance = await launch(world, "keys1", { profiles: ["default", "docker"] });
+
+  assert.equal(instance.expandedConfig["security.nesting"], "true");
+  assert.equal(instance.expandedDevices["aadisable"]?.["source"], "/dev/null");
+  assert.ok(Deno.statSync(inside(world, instance, "/dev/.lxc/proc/version")).isFile);
+  assert.deepEqual(world.failures, []);
+});
+
 Deno.test("bad keys are refused with a close match before anything is made", async () => {
   await using world = await newWorld();
   const refused = async (config: Record<string, string>, why: RegExp) => {

@@ -1,0 +1,25 @@
+/* Between the server of seccomp notifications and what it does for each system call. */
+#ifndef LXD_HELPER_SECCOMP_H
+#define LXD_HELPER_SECCOMP_H
+
+#include <linux/seccomp.h>
+#include <sys/types.h>
+
+/* Who made the call. The descriptors stay those of this process, whatever becomes of its pid. */
+struct caller {
+	pid_t pid;
+	pid_t init;
+	int proc;	/* its directory in /proc */
+	int memory;	/* its memory */
+};
+
+/* No errno: the kernel shall decide as if nobody had asked. */
+enum { GO_ON = 255 };
+
+/* Is the word in the policy of the container? */
+int policy_has(const char *policy, const char *word);
+
+/* Do the call, in a process of its own. Returns 0, an errno, or GO_ON. */
+int handle_call(const struct caller *caller, const struct seccomp_notif *request, const char *policy);
+
+#endif
