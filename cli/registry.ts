@@ -34,6 +34,9 @@ import { SNAPSHOT_COMMANDS } from "./commands/snapshot.ts";
 import { SQL_COMMANDS } from "./commands/sql.ts";
 import { STATE_COMMANDS } from "./commands/state.ts";
 import { STORAGE_COMMANDS } from "./commands/storage/storage.ts";
+import { VOLUME_COMMANDS } from "./commands/storage/volume.ts";
+import { VOLUME_BACKUP_COMMANDS } from "./commands/storage/volume_backup.ts";
+import { VOLUME_COPY_COMMANDS } from "./commands/storage/volume_copy.ts";
 import { TRUST_COMMANDS } from "./commands/trust/trust.ts";
 import { USER_ALIAS_COMMANDS } from "./commands/alias.ts";
 import { VERSION_COMMANDS } from "./commands/version.ts";
@@ -73,6 +76,9 @@ export const COMMANDS: readonly Command[] = [
   ...SQL_COMMANDS,
   ...STATE_COMMANDS,
   ...STORAGE_COMMANDS,
+  ...VOLUME_COMMANDS,
+  ...VOLUME_BACKUP_COMMANDS,
+  ...VOLUME_COPY_COMMANDS,
   ...TEMPLATE_COMMANDS,
   ...TRUST_COMMANDS,
   ...USER_ALIAS_COMMANDS,

@@ -93,14 +93,16 @@ export function splitImport(args: readonly string[]) {
   return { remote: hasRemote ? first : "", file, name };
 }
 
-function nameFrom(operation: OperationObject): string {
+/** The name that the server gave a backup. */
+export function nameFrom(operation: OperationObject): string {
   const [url] = operation.resources?.backups ?? [];
   const name = url?.split("?")[0]?.split("/").at(-1);
   if (!name) throw new Error("cannot tell the backup's name: the server did not say it");
   return name;
 }
 
-async function download(
+/** Write the archive to a file ("-": standard output); nothing is left of one that failed. */
+export async function download(
   context: Context,
   reply: { readonly headers: Readonly<Record<string, string>>; body: AsyncIterable<Uint8Array> },
   target: string,
@@ -120,16 +122,18 @@ async function download(
   }
 }
 
-async function* withProgress(
+/** The bytes of a source, with their share on the terminal. */
+export async function* withProgress(
   context: Context,
   source: Source,
   size: number | undefined,
+  what = "Importing instance",
 ): AsyncGenerator<Uint8Array> {
   let sent = 0;
   for await (const piece of piecesOf(source)) {
     yield piece;
     sent += piece.length;
     const share = size ? `${Math.floor(sent / size * 100)}%` : siBytes(sent);
-    context.out.progress(`Importing instance: ${share}`);
+    context.out.progress(`${what}: ${share}`);
   }
 }

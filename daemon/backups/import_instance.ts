@@ -4,7 +4,7 @@ import { Fault } from "#base/errors.ts";
 import { listPools } from "#daemon/db/storage_pools.ts";
 import { findInstance, profileLayers } from "#daemon/db/instances.ts";
 import { type InstanceContext } from "#daemon/instances/context.ts";
-import { expandConfig, expandDevices, findRootDisk } from "#daemon/instances/expand.ts";
+import { expandConfig, expandDevices, findRootDisk, withRootOn } from "#daemon/instances/expand.ts";
 import type { CreationPlan } from "#daemon/instances/make.ts";
 import { checkInstanceName } from "#daemon/instances/name.ts";
 import { findArchitecture, hostArchitecture } from "#daemon/instances/record.ts";
@@ -84,16 +84,6 @@ export function choosePool(
       "profile of the project names no other",
     { hint: `Give a pool with --storage: ${pools.join(", ") || "there is none yet"}.` },
   );
-}
-
-type Devices = CreationPlan["devices"];
-
-/** The root disk on `pool`, by a device of the instance where its profiles say otherwise. */
-export function withRootOn(own: Devices, expanded: Devices, pool: string): Devices {
-  const root = findRootDisk(expanded);
-  if (root === undefined) return { ...own, root: { type: "disk", path: "/", pool } };
-  if (root.config["pool"] === pool) return own;
-  return { ...own, [root.name]: { ...root.config, pool } };
 }
 
 /** What must not be twice on one network or host. */

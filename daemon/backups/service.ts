@@ -12,6 +12,7 @@ import type { InstanceContext } from "#daemon/instances/context.ts";
 import { lxcName } from "#daemon/instances/context.ts";
 import type { CreationPlan } from "#daemon/instances/make.ts";
 import type { CustomContext } from "#daemon/storage/custom/service.ts";
+import { expiryChore } from "#daemon/operations/expiry.ts";
 import type { Chore } from "#daemon/operations/scheduler.ts";
 import type { IncomingMessage } from "node:http";
 import { createWriteStream } from "node:fs";
@@ -78,13 +79,10 @@ function expiry(
   instances: InstanceBackups,
   volumes: VolumeBackups,
 ): Chore {
-  return {
+  return expiryChore({
     what: "delete expired backups",
-    async next() {
-      const first = await ctx.db.read((tx) => firstBackupExpiry(tx));
-      return first === "" ? undefined : new Date(first);
-    },
-    async run(_since, now) {
+    first: () => ctx.db.read((tx) => firstBackupExpiry(tx)),
+    async run(now) {
       const isOver = ({ expiresAt }: BackupRow) => expiresAt !== "" && new Date(expiresAt) <= now;
       const all = await ctx.db.read(async (tx) => ({
         records: await listInstances(tx),
@@ -111,7 +109,7 @@ function expiry(
         if (volume !== undefined) await attempt(name, () => volumes.remove(volume, name));
       }
     },
-  };
+  });
 }
 
 /** Files without a row and rows without a file are halves of what was interrupted. */

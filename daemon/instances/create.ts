@@ -23,10 +23,12 @@ import { freezeInstance, unfreezeInstance } from "./freeze.ts";
 import { isRunning, pidOf } from "./machine.ts";
 import { createInstance, planCreation } from "./make.ts";
 import { instanceSamples, renderMetrics } from "./metrics.ts";
+import { moveInstance, planMove } from "./move.ts";
 import { NetworkStates } from "./network_states.ts";
 import { applyProfileChange, checkProfileChange } from "./profile_change.ts";
 import { architectureName, type InstanceRecord } from "./record.ts";
 import { autostart, recoverInstances, shouldAutostart, stopAllInstances } from "./recover.ts";
+import { assertRefreshable, refreshInstance } from "./refresh.ts";
 import { assertRenamable, renameTo } from "./rename.ts";
 import { runningLookup } from "./running.ts";
 import { Runtime } from "./runtime.ts";
@@ -167,6 +169,20 @@ function actions(ctx: InstanceContext): InstanceActions {
     assertRenamable: (instance, name) => assertRenamable(ctx, instance, name),
     rename: async (instance, name, asked) =>
       await renameTo(ctx, await fresh(instance), name, asked),
+    async planRefresh(project, name, { source = {} }) {
+      const from = source.project || project;
+      const found = await ctx.db.read(async (tx) => ({
+        target: await getInstance(tx, project, name),
+        source: await getInstance(tx, from, source.source ?? ""),
+      }));
+      assertRefreshable(ctx, found.target);
+      const instanceOnly = source.instance_only ?? source.container_only ?? false;
+      return { ...found, withSnapshots: !instanceOnly };
+    },
+    refresh: ({ target, source, withSnapshots }, asked) =>
+      refreshInstance(ctx, target, source, { ...asked, withSnapshots }),
+    planMove: (instance, wish) => planMove(ctx, instance, wish),
+    move: (instance, plan, asked) => moveInstance(ctx, instance, plan, asked),
     assertDeletable: (instance) => assertDeletable(ctx, instance),
     delete: (instance, asked) => deleteInstance(ctx, instance, asked),
     getSnapshot: (instance, name) => ctx.db.read((tx) => getSnapshot(tx, instance, name)),

@@ -22,12 +22,17 @@ export function assertDeletable(ctx: InstanceContext, instance: InstanceRecord):
 export async function deleteInstance(
   ctx: InstanceContext,
   instance: InstanceRecord,
-  options: { caller?: Caller },
+  options: {
+    readonly caller?: Caller;
+    /** Another one has taken its place: a protection moves with it. */
+    readonly isMoved?: boolean;
+  },
 ): Promise<void> {
   using _held = await lockInstance(ctx, instance);
   const record = await ctx.db.read((tx) => findInstanceById(tx, instance.id));
   if (record === undefined) throw new Fault("not_found", "Instance not found");
-  assertDeletable(ctx, record);
+  if (options.isMoved === true) assertAllowed(ctx.runtime.state(record.id), "delete");
+  else assertDeletable(ctx, record);
   await removeInstance(ctx, record, options);
 }
 

@@ -40,3 +40,11 @@ export function isRootDisk(config: Config): boolean {
   return config["type"] === "disk" && config["path"] === "/" && (config["source"] ?? "") === "" &&
     (config["pool"] ?? "") !== "";
 }
+
+/** The root disk on `pool`, by a device of the instance where its profiles say otherwise. */
+export function withRootOn(own: Devices, expanded: Devices, pool: string): Devices {
+  const root = findRootDisk(expanded);
+  if (root === undefined) return { ...own, root: { type: "disk", path: "/", pool } };
+  if (root.config["pool"] === pool) return own;
+  return { ...own, [root.name]: { ...root.config, pool } };
+}

@@ -67,6 +67,8 @@ type PlannedSource =
     readonly instance: InstanceRecord;
     readonly snapshot: SnapshotRecord | undefined;
     readonly withSnapshots: boolean;
+    /** It replaces its source: identity, addresses and times stay. */
+    readonly isMove?: true;
   }
   | FilledSource;
 
@@ -336,11 +338,13 @@ export async function createInstance(
 }
 
 function createdAtOf({ source }: CreationPlan): string {
+  if (source.kind === "copy" && source.isMove) return source.instance.createdAt;
   const saved = source.kind === "filled" ? source.saved.instance?.createdAt : undefined;
   return saved ?? new Date().toISOString();
 }
 
 function firstVolatile(plan: CreationPlan): Config {
+  if (plan.source.kind === "copy" && plan.source.isMove) return {};
   if (plan.source.kind === "filled") {
     const { ["volatile.uuid"]: uuid = crypto.randomUUID() } = plan.config;
     return { "volatile.uuid": uuid, "volatile.last_state.power": "STOPPED" };

@@ -6,6 +6,7 @@ import type { Caller } from "#daemon/http/caller.ts";
 import type { Chore } from "#daemon/operations/scheduler.ts";
 import type { InstanceVolume } from "#daemon/storage/service.ts";
 import type { InstanceContext } from "./context.ts";
+import type { MoveWish } from "./move.ts";
 import type { RunState } from "./machine.ts";
 import type { CreationPlan } from "./make.ts";
 import type { InstanceRecord, SnapshotRecord } from "./record.ts";
@@ -76,6 +77,12 @@ export interface Asked {
   readonly signal?: AbortSignal;
 }
 
+export interface RefreshPlan {
+  readonly target: InstanceRecord;
+  readonly source: InstanceRecord;
+  readonly withSnapshots: boolean;
+}
+
 /** One method for each thing that the API can ask of instances. */
 export interface InstanceActions {
   /** @throws {Fault} not_found */
@@ -100,6 +107,11 @@ export interface InstanceActions {
   /** @throws {Fault} if `rename` would be refused. */
   assertRenamable(instance: InstanceRecord, name: string): Promise<void>;
   rename(instance: InstanceRecord, name: string, asked: Asked): Promise<void>;
+  /** A copy that exists already. @throws {Fault} not_found, bad_request */
+  planRefresh(project: string, name: string, body: InstancesPost): Promise<RefreshPlan>;
+  refresh(plan: RefreshPlan, asked: Asked): Promise<void>;
+  planMove(instance: InstanceRecord, wish: MoveWish): Promise<CreationPlan>;
+  move(instance: InstanceRecord, plan: CreationPlan, asked: Asked): Promise<void>;
   /** @throws {Fault} if `delete` would be refused. */
   assertDeletable(instance: InstanceRecord): void;
   delete(instance: InstanceRecord, asked: Asked): Promise<void>;

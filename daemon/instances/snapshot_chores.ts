@@ -4,6 +4,7 @@ import { isTrue } from "#base/units.ts";
 import { text } from "#daemon/db/db.ts";
 import { listInstances } from "#daemon/db/instances.ts";
 import { listSnapshots } from "#daemon/db/instances_snapshots.ts";
+import { expiryChore } from "#daemon/operations/expiry.ts";
 import type { Chore } from "#daemon/operations/scheduler.ts";
 import type { InstanceContext } from "./context.ts";
 import { isRunning } from "./machine.ts";
@@ -55,16 +56,15 @@ function scheduledSnapshots(ctx: InstanceContext): Chore {
 }
 
 function expiredSnapshots(ctx: InstanceContext): Chore {
-  return {
+  return expiryChore({
     what: "delete expired snapshots",
-    async next() {
+    async first() {
       const row = await ctx.db.read((tx) =>
         tx.get("SELECT min(expiry_date) AS first FROM instances_snapshots WHERE expiry_date > ''")
       );
-      const first = row === undefined ? "" : text(row, "first");
-      return first === "" ? undefined : new Date(first);
+      return row === undefined ? "" : text(row, "first");
     },
-    async run(_since, now) {
+    async run(now) {
       const instances = await ctx.db.read((tx) => listInstances(tx));
       const all = await ctx.db.read((tx) => listSnapshots(tx, instances));
       for (const instance of instances) {
@@ -78,5 +78,5 @@ function expiredSnapshots(ctx: InstanceContext): Chore {
         }
       }
     },
-  };
+  });
 }

@@ -6,6 +6,7 @@ import {
   getInstances,
   type InstanceFull,
   type InstancePut,
+  type InstancesPost,
   patchInstance,
   postInstance,
   postInstances,
@@ -131,10 +132,31 @@ async function importBackup(
   }
 }
 
+/** A copy that is there already gets what changed. */
+async function refresh(
+  services: Services,
+  { query, caller }: Call<typeof postInstances>,
+  body: InstancesPost,
+) {
+  const { actions } = services.instances;
+  const plan = await actions.planRefresh(query.project, body.name ?? "", body);
+  return background(services.operations.start({
+    description: "Creating instance",
+    project: query.project,
+    resources: { instances: [plan.target.name] },
+    caller,
+    run: ({ signal }) => actions.refresh(plan, { caller, signal }),
+  }));
+}
+
 async function create(services: Services, backups: Backups, call: Call<typeof postInstances>) {
   const { query, body, caller } = call;
   if (body === undefined) return await importBackup(services, backups, call);
   const { actions } = services.instances;
+  if (body.source?.type === "copy" && body.source.refresh === true) {
+    const known = await actions.list(query.project);
+    if (known.some(({ name }) => name === body.name)) return await refresh(services, call, body);
+  }
   const { source } = body;
   const isForeign = source?.type === "image" && (source.server ?? "") !== "";
   // An image of another server comes during the operation: the rest is checked before.
@@ -188,14 +210,34 @@ async function put(services: Services, call: Call<typeof putInstance>) {
   }));
 }
 
+/** To another pool or project of this server. */
+async function move(
+  services: Services,
+  { query, body, caller }: Call<typeof postInstance>,
+  record: InstanceRecord,
+) {
+  const { actions } = services.instances;
+  const plan = await actions.planMove(record, {
+    name: body.name ?? "",
+    pool: body.pool ?? "",
+    project: body.project ?? "",
+    instanceOnly: body.instance_only ?? body.container_only ?? false,
+  });
+  return background(services.operations.start({
+    description: "Moving instance",
+    project: query.project,
+    resources: { instances: [record.name] },
+    caller,
+    run: ({ signal }) => actions.move(record, plan, { caller, signal }),
+  }));
+}
+
 async function rename(services: Services, call: Call<typeof postInstance>) {
   const { params, query, body, caller } = call;
   const { actions } = services.instances;
   const record = await actions.get(query.project, params.name);
-  if (body.migration === true) {
-    throw new Fault("not_implemented", "migration and move to a pool are not supported yet", {
-      hint: "A copy with a new name stays on this server: lxc copy.",
-    });
+  if ((body.pool ?? "") !== "" || (body.project ?? "") !== "") {
+    return await move(services, call, record);
   }
   const name = body.name ?? "";
   await actions.assertRenamable(record, name);

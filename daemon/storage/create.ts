@@ -21,7 +21,7 @@ import { volumeChores } from "./custom/chores.ts";
 import type { CustomContext } from "./custom/service.ts";
 import { Pools } from "./pools.ts";
 import type { InstanceStorage, InstanceVolume, Storage, VolumeSource } from "./service.ts";
-import { copyVolume } from "./transfer.ts";
+import { copyVolume, refreshVolume } from "./transfer.ts";
 import { UserNamespaces } from "./user_namespaces.ts";
 import { containerVolume, customVolume, FOLDERS, type Volume } from "./volume.ts";
 
@@ -184,6 +184,12 @@ function instanceStorage(deps: StorageDeps, pools: Pools): InstanceStorage {
     async snapshot(volume, snapshot, { running }) {
       const [driver, tree] = await on(volume);
       await driver.snapshot(tree, snapshot, running);
+      await link(deps.paths, pools, volume, "snapshots");
+    },
+    async refresh(volume, source, options) {
+      const [driver, tree] = await on(volume);
+      const [from, theirs] = await on(source);
+      await refreshVolume({ driver, volume: tree }, { driver: from, volume: theirs }, options);
       await link(deps.paths, pools, volume, "snapshots");
     },
     async restore(volume, snapshot) {

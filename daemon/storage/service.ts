@@ -93,6 +93,17 @@ export interface InstanceStorage {
     snapshot: string,
     options: { running?: { freeze<T>(copy: () => Promise<T>): Promise<T> }; signal?: AbortSignal },
   ): Promise<void>;
+  /** Make `volume`, a stopped copy, equal to `source` again. @see transfer.ts */
+  refresh(
+    volume: InstanceVolume,
+    source: InstanceVolume,
+    options: {
+      readonly missing: readonly string[];
+      readonly extra: readonly string[];
+      readonly running?: { freeze<T>(copy: () => Promise<T>): Promise<T> };
+      readonly signal?: AbortSignal;
+    },
+  ): Promise<void>;
   /** The instance must be stopped. */
   restore(volume: InstanceVolume, snapshot: string): Promise<void>;
   deleteSnapshot(volume: InstanceVolume, snapshot: string): Promise<void>;

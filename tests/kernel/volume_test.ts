@@ -72,23 +72,6 @@ Deno.test("volume: snapshots keep data, description and expiry, and give them ba
   await api.do("DELETE", `${AT}/snaps`);
 });
 
-Deno.test("volume: an expired snapshot is deleted by the daemon, without being asked", async () => {
-  const { api } = world;
-  await make("aged");
-  await api.do("POST", `${AT}/aged/snapshots`, { name: "s" });
-
-  await api.do("PUT", `${AT}/aged/snapshots/s`, {
-    expires_at: new Date(Date.now() - 60_000).toISOString(),
-  });
-
-  const end = performance.now() + 10_000;
-  while ((await names()).includes("aged/s")) {
-    assert.ok(performance.now() < end, "the snapshot is still there");
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  await api.do("DELETE", `${AT}/aged`);
-});
-
 Deno.test("volume: copies with and without snapshots, refreshes and moves between pools", async () => {
   const { api } = world;
   await make("src");

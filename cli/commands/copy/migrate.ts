@@ -1,4 +1,4 @@
-/** An instance from one server to another: the target pulls, the source pushes, or we relay. */
+/** An instance or volume from one server to another: the target pulls, the source pushes, or we relay. */
 import type { Client } from "#api/client.ts";
 import type { OperationObject } from "#api/envelope.ts";
 import type { WebSocketConnection } from "#api/websocket.ts";
@@ -14,16 +14,15 @@ export interface Ends {
 
 export interface Migration {
   readonly mode: string;
-  /** Of POST /1.0/instances, but its source. */
+  /** URL of what the new thing is POSTed to. */
+  readonly collection: string;
+  /** Of that POST, but its source. */
   readonly body: Readonly<Record<string, unknown>>;
-  /** What both servers must know of how it is sent. */
-  readonly source: {
-    readonly "base-image": string | undefined;
-    readonly live: boolean;
-    readonly refresh: boolean;
-    readonly instance_only: boolean;
-    readonly allow_inconsistent: boolean;
-  };
+  /** What the source must know of how it is sent. */
+  readonly sending: Readonly<Record<string, unknown>>;
+  /** What the target must know. */
+  readonly receiving: Readonly<Record<string, unknown>>;
+  readonly title: string;
 }
 
 /** @throws {ClientError} of the side that failed. */
@@ -40,12 +39,9 @@ export async function migrate(context: Context, ends: Ends, migration: Migration
 
 type Secrets = Readonly<Record<string, string>>;
 
-const TITLE = "Transferring instance";
-
 /** What the source is asked for: an operation that others connect to, or that connects itself. */
-function sourceBody({ source }: Migration, target?: unknown) {
-  const { live, instance_only, allow_inconsistent } = source;
-  return { migration: true, live, instance_only, allow_inconsistent, target };
+function sourceBody({ sending }: Migration, target?: unknown) {
+  return { ...sending, migration: true, target };
 }
 
 async function startSource({ from, url }: Ends, migration: Migration): Promise<OperationObject> {
@@ -56,8 +52,8 @@ async function startSource({ from, url }: Ends, migration: Migration): Promise<O
 }
 
 async function startTarget({ to }: Ends, migration: Migration): Promise<OperationObject> {
-  const source = { type: "migration", mode: "push", ...migration.source };
-  const { metadata } = await to.client.send<OperationObject>("POST", "/1.0/instances", {
+  const source = { type: "migration", mode: "push", ...migration.receiving };
+  const { metadata } = await to.client.send<OperationObject>("POST", migration.collection, {
     json: { ...migration.body, source },
   });
   return metadata;
@@ -72,10 +68,10 @@ async function pull(context: Context, ends: Ends, migration: Migration): Promise
     operation: `${server}/1.0/operations/${operation.id}`,
     certificate,
     secrets: operation.metadata,
-    ...migration.source,
+    ...migration.receiving,
   };
-  await context.operate(ends.to.client, "POST", "/1.0/instances", {
-    title: TITLE,
+  await context.operate(ends.to.client, "POST", migration.collection, {
+    title: migration.title,
     json: { ...migration.body, source },
   });
 }
@@ -91,7 +87,7 @@ async function push(context: Context, ends: Ends, migration: Migration): Promise
   const { metadata: sending } = await ends.from.client.send<OperationObject>("POST", ends.url, {
     json: sourceBody(migration, target),
   });
-  await both(context, ends, { sending, receiving: operation });
+  await both(context, ends, { sending, receiving: operation, title: migration.title });
 }
 
 /** Neither server needs to reach the other: the streams go through this client. */
@@ -106,7 +102,7 @@ async function relay(context: Context, ends: Ends, migration: Migration): Promis
     void bridge(left, right);
     void bridge(right, left);
   }
-  await both(context, ends, { sending, receiving });
+  await both(context, ends, { sending, receiving, title: migration.title });
 }
 
 function secretsOf({ metadata }: OperationObject): Secrets {
@@ -138,9 +134,13 @@ async function bridge(from: WebSocketConnection, to: WebSocketConnection): Promi
 async function both(
   context: Context,
   { from, to }: Ends,
-  { sending, receiving }: { sending: OperationObject; receiving: OperationObject },
+  { sending, receiving, title }: {
+    readonly sending: OperationObject;
+    readonly receiving: OperationObject;
+    readonly title: string;
+  },
 ): Promise<void> {
-  const received = context.wait(to.client, receiving, TITLE);
+  const received = context.wait(to.client, receiving, title);
   try {
     await Promise.all([from.client.wait(sending), received]);
   } catch (error) {

@@ -102,16 +102,23 @@ export async function transfer(context: Context, wish: Transfer): Promise<void> 
     });
   } else {
     const ends = { from: source, to: { ...target, client }, url: sourceUrl };
+    const live = !flags.stateless && found.stateful;
+    const shared = {
+      live,
+      instance_only: flags["instance-only"],
+      allow_inconsistent: flags["allow-inconsistent"],
+    };
     await migrate(context, ends, {
       mode: flags.mode,
+      collection: "/1.0/instances",
       body,
-      source: {
+      sending: snapshot === undefined ? shared : { live },
+      receiving: {
+        ...shared,
         "base-image": found.config?.["volatile.base_image"],
-        live: !flags.stateless && found.stateful,
         refresh: wish.refresh ?? false,
-        instance_only: flags["instance-only"],
-        allow_inconsistent: flags["allow-inconsistent"],
       },
+      title: "Transferring instance",
     });
   }
   if (wish.refresh) await putConfig(context, client, { name, wanted });

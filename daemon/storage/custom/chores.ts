@@ -4,6 +4,7 @@ import { text } from "#daemon/db/db.ts";
 import { listVolumes, type VolumeRow } from "#daemon/db/storage_pools.ts";
 import { listVolumeSnapshots } from "#daemon/db/volume_snapshots.ts";
 import { expiryAfter, snapshotName } from "#daemon/instances/snapshot_name.ts";
+import { expiryChore } from "#daemon/operations/expiry.ts";
 import type { Chore } from "#daemon/operations/scheduler.ts";
 import { removeVolumeSnapshot, takeVolumeSnapshot } from "./change.ts";
 import { type CustomContext, snapshotsOf } from "./service.ts";
@@ -58,9 +59,9 @@ function scheduledSnapshots(ctx: CustomContext): Chore {
 }
 
 function expiredSnapshots(ctx: CustomContext): Chore {
-  return {
+  return expiryChore({
     what: "delete expired snapshots of volumes",
-    async next() {
+    async first() {
       const row = await ctx.db.read((tx) =>
         tx.get(
           `SELECT min(s.expiry_date) AS first FROM storage_volumes_snapshots s
@@ -68,10 +69,9 @@ function expiredSnapshots(ctx: CustomContext): Chore {
              WHERE v.type = 2 AND s.expiry_date > ''`,
         )
       );
-      const first = row === undefined ? "" : text(row, "first");
-      return first === "" ? undefined : new Date(first);
+      return row === undefined ? "" : text(row, "first");
     },
-    async run(_since, now) {
+    async run(now) {
       const { volumes, snapshots } = await ctx.db.read(async (tx) => ({
         volumes: await listVolumes(tx, { type: "custom" }),
         snapshots: await listVolumeSnapshots(tx),
@@ -86,5 +86,5 @@ function expiredSnapshots(ctx: CustomContext): Chore {
         }
       }
     },
-  };
+  });
 }
