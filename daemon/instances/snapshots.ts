@@ -78,15 +78,19 @@ async function setEphemeral(ctx: InstanceContext, id: number, value: boolean): P
   await ctx.db.write((tx) => updateInstance(tx, id, { isEphemeral: value }));
 }
 
-/** The configuration of the snapshot with the power state and id map of now. */
+/** What tells an instance from others: it stays, also where the snapshot came from another one. */
+const IDENTITY = /^volatile\.(.+\.hwaddr|uuid)$/;
+
+/** The configuration of the snapshot with the identity, power state and id map of now. */
 function keepIdentity(
   now: Readonly<Record<string, string>>,
   snapshot: Readonly<Record<string, string>>,
 ): Record<string, string> {
   const result = { ...snapshot };
   for (const key of Object.keys({ ...now, ...snapshot })) {
-    if (!key.startsWith("volatile.idmap.") && !key.startsWith("volatile.last_state.")) continue;
     const value = now[key];
+    if (IDENTITY.test(key) && value !== undefined) result[key] = value;
+    if (!key.startsWith("volatile.idmap.") && !key.startsWith("volatile.last_state.")) continue;
     if (value === undefined) delete result[key];
     else result[key] = value;
   }
