@@ -121,5 +121,14 @@ export const TARGET_FLAG = {
 
 /** A wrong call: the message says what is wrong. */
 export class UsageError extends Error {
-  override readonly name = "UsageError";
+  override readonly name: string = "UsageError";
+}
+
+/** Too few or too many arguments: the command's help is shown. */
+export class WrongCount extends UsageError {
+  override readonly name = "WrongCount";
+
+  constructor() {
+    super("Invalid number of arguments");
+  }
 }

@@ -4,7 +4,7 @@ import type { Program } from "#base/program.ts";
 import { isClientName } from "#base/program.ts";
 import { LXD_COMPAT_VERSION } from "#base/version.ts";
 import { DEFAULT_ALIASES, expandAlias } from "./aliases.ts";
-import { type Command, GLOBAL_FLAGS, SERVER_FLAGS, UsageError } from "./command.ts";
+import { type Command, GLOBAL_FLAGS, SERVER_FLAGS, UsageError, WrongCount } from "./command.ts";
 import { parseFlags } from "./flags.ts";
 import { Context } from "./context.ts";
 import { commandHelp, programHelp } from "./help.ts";
@@ -101,12 +101,6 @@ async function perform(call: Call, { command, args, flags, wantsHelp }: Chosen):
   }
   const [leastNames, most] = command.args;
   const least = "all" in command.flags && flags.all === true ? 0 : leastNames;
-  if (args.length < least || args.length > most) {
-    if (scope.whole !== undefined) return await scope.whole();
-    out.text(commandHelp(scope.commands, command, help));
-    if (args.length === 0) return 0;
-    throw new UsageError("Invalid number of arguments");
-  }
   const options = {
     debug: flags.debug === true,
     forceLocal: flags["force-local"] === true,
@@ -116,7 +110,14 @@ async function perform(call: Call, { command, args, flags, wantsHelp }: Chosen):
   };
   const context = new Context(program, name, options, out, loadOnce);
   try {
+    if (args.length < least || args.length > most) throw new WrongCount();
     return await command.run(context, args, flags) ?? 0;
+  } catch (error) {
+    if (!(error instanceof WrongCount)) throw error;
+    if (scope.whole !== undefined) return await scope.whole();
+    out.text(commandHelp(scope.commands, command, help));
+    if (args.length > 0) throw error;
+    return 0;
   } finally {
     out.done();
     context.close();
@@ -146,7 +147,23 @@ function messageOf(error: unknown): string {
   if (error instanceof Deno.errors.PermissionDenied && isConnect(error)) {
     return "cannot reach the daemon: you may not use its socket; are you in its group (lxd)?";
   }
-  return error instanceof Error ? fileError(error.message) : String(error);
+  return error instanceof Error ? networkError(error) ?? fileError(error.message) : String(error);
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "connection refused",
+  ECONNRESET: "the connection was reset",
+  EHOSTUNREACH: "no route to host",
+  ENETUNREACH: "the network is unreachable",
+  ENOTFOUND: "no such host",
+  ETIMEDOUT: "it does not answer",
+};
+
+/** "connect ECONNREFUSED 10.0.0.1:8443", of a server with HTTPS. */
+function networkError({ message }: Error): string | undefined {
+  const [, code = "", place] = /^(?:connect|getaddrinfo) (E\w+) (\S+)/.exec(message) ?? [];
+  const reason = REASONS[code];
+  return reason && `Unable to connect to: ${place} (${reason})`;
 }
 
 /** "No such file or directory (os error 2): open 'x'" -> "open x: no such file or directory". */

@@ -112,6 +112,9 @@ async function changeState(
     if (change.all) throw new UsageError("--console can't be used with --all");
     checkConsoleType(change.console);
   }
+  if (change.all && names.some((label) => !label.endsWith(":"))) {
+    throw new UsageError("Both --all and instance name given");
+  }
   const targets = change.all
     ? await everyInstance(context, names, change.action)
     : names.map((label) => ({ ...context.resource(label), label, state: "" }));

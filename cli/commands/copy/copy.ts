@@ -1,5 +1,5 @@
 /** copy and move: instances, to another name, pool, project or server. */
-import { type Command, command, type FlagsOf, UsageError } from "#cli/command.ts";
+import { type Command, command, type FlagsOf, UsageError, WrongCount } from "#cli/command.ts";
 import { type Context, path, type Resource } from "#cli/context.ts";
 import { deleteInstance } from "#cli/commands/delete.ts";
 import { transfer, TRANSFER_FLAGS } from "./transfer.ts";
@@ -67,7 +67,7 @@ async function move(
 ): Promise<void> {
   const relocates = [flags.storage, flags.target, flags["target-project"]].some(Boolean);
   const [from = "", to = ""] = args;
-  if (args.length === 1 && !relocates) throw new UsageError("Invalid number of arguments");
+  if (args.length === 1 && !relocates) throw new WrongCount();
   const source = context.resource(from);
   const target = context.resource(to);
   const overrides = flags["no-profiles"] || flags.profile.length > 0 || flags.config.length > 0 ||

@@ -8,6 +8,7 @@ import {
   type FlagSpecs,
   TARGET_FLAG,
   UsageError,
+  WrongCount,
 } from "#cli/command.ts";
 import { type Context, path } from "#cli/context.ts";
 import { attachConsole, checkConsoleType } from "#cli/terminal/console.ts";
@@ -51,7 +52,7 @@ export const CREATE_COMMANDS: readonly Command[] = [
     flags: FLAGS,
     args: [0, 2],
     async run(context, args, flags) {
-      if (args.length === 0 && !flags.empty) throw new UsageError("Invalid number of arguments");
+      if (args.length === 0 && !flags.empty) throw new WrongCount();
       await create(context, args, flags);
     },
   }),

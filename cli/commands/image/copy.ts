@@ -34,6 +34,9 @@ It requires the source to be an alias and for it to be public.`,
     const to = flags["target-project"] === ""
       ? target.client
       : target.client.inProject(flags["target-project"]);
+    if (remote === target.remote && to.project === context.client(remote).project) {
+      throw new UsageError("The source and target servers must be different");
+    }
     const wish: Wish = {
       type: flags.vm ? "virtual-machine" : "container",
       autoUpdate: flags["auto-update"],

@@ -94,7 +94,11 @@ function exists(path: string): boolean {
 }
 
 function isDirectory(path: string): boolean {
-  return path !== "-" && Deno.statSync(path).isDirectory;
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false; // Ignored: whoever opens it says why it can't.
+  }
 }
 
 /** An unpacked image as a tarball, which goes away with the result. */
