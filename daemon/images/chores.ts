@@ -16,7 +16,7 @@ export interface ImageChoreDeps {
 const HOUR_MS = 3600_000;
 
 export function imageChores({ db, upkeep, setting, signal }: ImageChoreDeps): readonly Chore[] {
-  let refreshedAt: number | undefined;
+  const refreshedAt = new Map<string, number>();
   return [
     {
       what: "remove unused images",
@@ -33,16 +33,32 @@ export function imageChores({ db, upkeep, setting, signal }: ImageChoreDeps): re
     {
       what: "refresh images",
       async next() {
-        const hours = Number(await setting("images.auto_update_interval"));
-        if (!(hours > 0)) return undefined;
-        return new Date(refreshedAt === undefined ? 0 : refreshedAt + hours * HOUR_MS);
+        const times: number[] = [];
+        for (const project of await projectsOf(db)) {
+          const hours = Number(await setting("images.auto_update_interval", project));
+          const before = refreshedAt.get(project);
+          // After a start what came before isn't known: each project is due.
+          if (hours > 0) times.push(before === undefined ? 0 : before + hours * HOUR_MS);
+        }
+        return times.length === 0 ? undefined : new Date(Math.min(...times));
       },
-      run() {
-        refreshedAt = Date.now();
+      async run(_since, now) {
+        const due: string[] = [];
+        for (const project of await projectsOf(db)) {
+          const hours = Number(await setting("images.auto_update_interval", project));
+          const before = refreshedAt.get(project) ?? 0;
+          if (!(hours > 0) || before + hours * HOUR_MS > now.getTime()) continue;
+          refreshedAt.set(project, now.getTime());
+          due.push(project);
+        }
         // Downloads take long: other chores don't wait for them.
-        void upkeep.refreshAll(signal);
-        return Promise.resolve();
+        void upkeep.refreshAll(due, signal);
       },
     },
   ];
+}
+
+/** Projects that have images. */
+async function projectsOf(db: Database): Promise<string[]> {
+  return [...new Set((await db.read(listAllImages)).map(({ project }) => project))];
 }

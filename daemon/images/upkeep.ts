@@ -17,8 +17,8 @@ export interface UpkeepDeps {
 export interface Upkeep {
   /** Fetch what its source has now, if that is another image. @returns was it? */
   refresh(image: StoredImage, options: RefreshOptions): Promise<boolean>;
-  /** Refresh every image that wants it. */
-  refreshAll(signal: AbortSignal): Promise<void>;
+  /** Refresh every image of the projects that wants it. */
+  refreshAll(projects: readonly string[], signal: AbortSignal): Promise<void>;
   /** Remove cached images that weren't used for long. */
   expire(): Promise<void>;
 }
@@ -36,12 +36,11 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
   const refresh: Upkeep["refresh"] = (image, options) => refreshImage(deps, image, options);
   return {
     refresh,
-    async refreshAll(signal) {
+    async refreshAll(projects, signal) {
       const images = await deps.db.read(listAllImages);
-      for (const image of images.filter(({ autoUpdate }) => autoUpdate)) {
+      const wanted = images.filter((one) => one.autoUpdate && projects.includes(one.project));
+      for (const image of wanted) {
         if (signal.aborted) return;
-        const hours = await deps.setting("images.auto_update_interval", image.project);
-        if (!(Number(hours) > 0)) continue;
         await refresh(image, { signal }).catch((error) => {
           if (!signal.aborted) deps.onError(`refresh the image ${image.fingerprint}`, error);
         });
