@@ -29,6 +29,11 @@ export const VOLATILE_KEYS: Readonly<Record<string, VolatileKey>> = {
     check: anyValue,
     summary: "RUNNING or STOPPED when the daemon saw it last",
   },
+  "volatile.rename_to": {
+    check: anyValue,
+    summary: "Name that it is being given: a rename that a crash cut off is taken back",
+    isFixed: true,
+  },
   "volatile.uuid": { check: uuidValue, summary: "UUID of the instance", isFixed: true },
   "volatile.vsock_id": { check: anyValue, summary: "vsock id of a virtual machine" },
 };

@@ -24,6 +24,7 @@ import { intercept } from "./confinement.ts";
 import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
 import { findRootDisk } from "./expand.ts";
 import type { InstanceRecord } from "./record.ts";
+import { RENAME_TO, undoRename } from "./rename.ts";
 import { findRunning, startInstance } from "./start.ts";
 import { cleanUp, stopInstance } from "./stop.ts";
 
@@ -40,6 +41,15 @@ export async function recoverInstances(ctx: InstanceContext): Promise<void> {
     if (!record.isHalfMade) whole.push(record);
     else {await attempt(ctx, `remove half-made instance "${record.name}"`, () =>
         removeHalfMade(ctx, record));}
+  }
+  const renamed = whole.filter((record) => record.config[RENAME_TO] !== undefined);
+  if (renamed.length > 0) await ctx.storage.recover([]); // Opens the pools.
+  for (const record of renamed) {
+    await attempt(
+      ctx,
+      `take back the rename of instance "${record.name}"`,
+      () => undoRename(ctx, record),
+    );
   }
   const running = new Set<number>();
   for (const record of whole) {

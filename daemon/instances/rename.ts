@@ -29,6 +29,9 @@ export async function assertRenamable(
   if (taken !== undefined) throw new Fault("conflict", `Name "${name}" already in use`);
 }
 
+/** Noted before the first step of a rename and gone with the last. */
+export const RENAME_TO = "volatile.rename_to";
+
 export async function renameTo(
   ctx: InstanceContext,
   instance: InstanceRecord,
@@ -39,6 +42,8 @@ export async function renameTo(
   await assertRenamable(ctx, instance, name);
   const old = instance.name;
   await using undo = new Undo((step, error) => ctx.onError(`undo of rename: ${step}`, error));
+  await ctx.db.write((tx) => patchInstanceConfig(tx, instance.id, { [RENAME_TO]: name }));
+  undo.add("note of the new name", () => forgetNewName(ctx, instance));
   await eachDevice(ctx, instance, "removed");
   undo.add("devices of the old name", () => eachDevice(ctx, instance, "added"));
   await ctx.storage.instances.rename(volumeOf(instance), name);
@@ -55,6 +60,7 @@ export async function renameTo(
     await patchInstanceConfig(tx, instance.id, {
       [INSTANCE_ID]: crypto.randomUUID(),
       "volatile.apply_template": trigger,
+      [RENAME_TO]: undefined,
     });
   });
   undo.add("old name of the row", () => ctx.db.write((tx) => renameInstance(tx, instance.id, old)));
@@ -63,6 +69,24 @@ export async function renameTo(
   undo.keep();
   announce(ctx, "renamed", { ...instance, name }, { ...options, context: { old_name: old } });
   await saveBackupYaml(ctx, instance.id);
+}
+
+/** Take back a rename that a crash cut off: the row has the old name until all else is done. */
+export async function undoRename(ctx: InstanceContext, record: InstanceRecord): Promise<void> {
+  const name = record.config[RENAME_TO] ?? "";
+  const [old, renamed] = [volumeOf(record), { ...volumeOf(record), name }];
+  const isThere = (volume: typeof old) =>
+    Deno.lstat(ctx.storage.instances.directory(volume)).then(() => true, () => false);
+  if (await isThere(renamed) && !await isThere(old)) {
+    await ctx.storage.instances.rename(renamed, record.name);
+  }
+  await renameBesides(ctx, record.project, name, record.name);
+  await eachDevice(ctx, record, "added");
+  await forgetNewName(ctx, record);
+}
+
+async function forgetNewName(ctx: InstanceContext, { id }: { id: number }): Promise<void> {
+  await ctx.db.write((tx) => patchInstanceConfig(tx, id, { [RENAME_TO]: undefined }));
 }
 
 async function eachDevice(

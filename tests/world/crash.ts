@@ -48,6 +48,11 @@ export class CrashWorld implements AsyncDisposable {
     return `${this.folder}/lxd`;
   }
 
+  /** Path of a file of the state directory with the mounts that the daemons see. */
+  seen(path: string): string {
+    return `/proc/${this.#holder.pid}/root${this.directory}/${path}`;
+  }
+
   get #control(): string {
     return `${this.folder}/crash`;
   }

@@ -1,5 +1,5 @@
 /** What a daemon and its containers leave in the kernel: compared before and after a test. */
-import { must } from "./run.ts";
+import { must, run } from "./run.ts";
 
 export interface Traces {
   /** Mount points that the daemon sees. */
@@ -18,14 +18,15 @@ export async function readTraces(pid: number, prefix: string): Promise<Traces> {
     Deno.readTextFile(`/proc/${pid}/mountinfo`),
     must(["nsenter", "-t", `${pid}`, "-n", "ip", "-json", "link"]),
     readProcesses(pid),
-    must(["find", "/sys/fs/cgroup", "-type", "d", "-name", `*${prefix}*`]),
+    // Others' groups may vanish while it walks: it complains, and finds ours.
+    run(["find", "/sys/fs/cgroup", "-type", "d", "-name", `*${prefix}*`]),
   ]);
   const lines = (text: string) => text.split("\n").filter((line) => line !== "").toSorted();
   return {
     mounts: lines(mountinfo).map((line) => line.split(" ")[4] ?? "").toSorted(),
     interfaces: JSON.parse(links).map(({ ifname }: { ifname: string }) => ifname).toSorted(),
     processes: processes.toSorted(),
-    cgroups: lines(cgroups),
+    cgroups: lines(cgroups.stdout),
   };
 }
 

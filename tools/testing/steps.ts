@@ -26,13 +26,16 @@ export function wholeRun(all: boolean): readonly Step[] {
     limitSeconds: 40 * 60,
     needs: "build",
   };
+  const kernel = kernelTests("kernel", ["tests/kernel"], 600);
   return [
     { name: "build", argv: ["tools/build"], count: "step", limitSeconds: 300 },
     { name: "format", argv: ["deno", "fmt", "--check"], count: "step", limitSeconds: 60 },
     { name: "lint", argv: ["deno", "lint"], count: "step", limitSeconds: 60 },
     { name: "types", argv: ["deno", "check", ...CHECKED], count: "step", limitSeconds: 300 },
     unitTests([...UNIT_FOLDERS, "tests/tidy_test.ts", "tests/docs_test.ts"]),
-    kernelTests("kernel", ["tests/kernel"], 300),
+    all
+      ? { ...kernel, argv: ["env", "LXD_TEST_EVERY_EFFECT=1", ...kernel.argv], limitSeconds: 1200 }
+      : kernel,
     kernelTests("clients", ["tests/compat"], 300),
     ...all ? [conformance] : [],
   ];
