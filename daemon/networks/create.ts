@@ -4,6 +4,7 @@ import type { Forward } from "#api/config/network_forward.ts";
 import { checkNetworkConfig } from "#api/config/network_keys.ts";
 import type { HostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
+import { parseSubnet } from "#base/ip.ts";
 import { listOf } from "#base/list.ts";
 import { LockTable } from "#base/lock.ts";
 import { Undo } from "#base/undo.ts";
@@ -36,6 +37,7 @@ import { ZONE_KEYS_OF_NETWORKS } from "./dns/zone_keys.ts";
 import { allocateAddress } from "./allocate.ts";
 import { readLeaseFile } from "./leases.ts";
 import { nicsOn } from "./nics.ts";
+import { releaseLeases } from "./release.ts";
 import type { Networks, NicRef } from "./service.ts";
 
 export interface NetworkDeps {
@@ -162,11 +164,19 @@ export function createNetworks({ paths, db, onError }: NetworkDeps): NetworkServ
       if (old !== undefined) await reloadDnsmasq(directory(network));
     },
     async removeHost(network, host) {
-      const existed = await Deno.remove(hostFile(directory(network), host)).then(
-        () => true,
-        () => false,
-      );
-      if (existed) await reloadDnsmasq(directory(network));
+      const folder = directory(network);
+      const file = hostFile(folder, host);
+      const line = await Deno.readTextFile(file).catch(() => undefined);
+      if (line === undefined) return;
+      await Deno.remove(file);
+      await reloadDnsmasq(folder);
+      const row = (await db.read((tx) => listNetworks(tx))).find(({ name }) => name === network);
+      const server = {
+        v4: bridgeAddress(row?.config["ipv4.address"]),
+        v6: bridgeAddress(row?.config["ipv6.address"]),
+      };
+      const [hwaddr = ""] = line.split(",");
+      await releaseLeases(await readLeaseFile(folder), server, { hwaddr, name: host.instance });
     },
     async startAll() {
       for (const network of await db.read((tx) => listNetworks(tx))) {
@@ -228,6 +238,11 @@ async function releaseExternal(before: NetworkShape, after: NetworkShape): Promi
 function hostFile(directory: HostPath, host: NicRef): string {
   const name = `${inProject(host.project, host.instance)}.${host.device.replaceAll("/", "-")}`;
   return `${directory}/dnsmasq.hosts/${name}`;
+}
+
+/** The bridge's own address; undefined for "none" and the like. */
+function bridgeAddress(text: string | undefined): string | undefined {
+  return parseSubnet(text ?? "") === undefined ? undefined : text?.split("/")[0];
 }
 
 /** Addresses in dnsmasq.hosts, but for those of one file. */
