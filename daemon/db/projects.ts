@@ -39,3 +39,10 @@ export async function effectiveProject(tx: Tx, name: string, feature: Feature): 
   if (name === "default" || isTrue(project.config[`features.${feature}`])) return project;
   return await getProject(tx, "default");
 }
+
+/** @throws a bug if there is none: rows of a project go with it. */
+export async function projectName(tx: Tx, id: number): Promise<string> {
+  const row = await tx.get("SELECT name FROM projects WHERE id = ?", id);
+  if (row === undefined) throw new Error(`bug: no project ${id}`);
+  return text(row, "name");
+}

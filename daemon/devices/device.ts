@@ -82,6 +82,8 @@ export interface DeviceType {
   validate(name: string, config: DeviceConfig, context: ValidateContext): Promise<void>;
   /** A device was added to the configuration (also at create): allocate volatile values, leases. */
   added?(device: Device): Promise<void>;
+  /** Its options changed while the instance was stopped; without it, `added` is called. */
+  changed?(device: Device, before: DeviceConfig): Promise<void>;
   /** A device left the configuration (also at delete). Idempotent. */
   removed?(device: Device): Promise<void>;
   /** Before the container starts. Registers the undo of each step it does. */

@@ -315,7 +315,8 @@ async function updateInPlace(
   const pid = pidOf(ctx.runtime.state(change.before.id));
   const device = prepare(ctx, change, change.next, [name, config]);
   if (pid === undefined) {
-    await type.added?.(device);
+    if (type.changed === undefined) await type.added?.(device);
+    else await type.changed(device, old);
     return true;
   }
   return await type.update?.(device, old, pid) ?? false;

@@ -8,12 +8,13 @@ import { parseSubnet } from "#base/ip.ts";
 import { listOf } from "#base/list.ts";
 import { LockTable } from "#base/lock.ts";
 import { Undo } from "#base/undo.ts";
+import { isFalse } from "#base/units.ts";
 import type { Database } from "#daemon/db/db.ts";
 import { listAcls } from "#daemon/db/network_acls.ts";
 import { listForwards } from "#daemon/db/network_forwards.ts";
 import { listZones } from "#daemon/db/network_zones.ts";
 import { getNetwork, listNetworks, type NetworkRow } from "#daemon/db/networks.ts";
-import { effectiveProject } from "#daemon/db/projects.ts";
+import { effectiveProject, projectName } from "#daemon/db/projects.ts";
 import { linkExists } from "#daemon/host/links.ts";
 import { applyRuleset } from "#daemon/host/nft.ts";
 import { run } from "#daemon/host/run.ts";
@@ -38,7 +39,7 @@ import { allocateAddress } from "./allocate.ts";
 import { readLeaseFile } from "./leases.ts";
 import { nicsOn } from "./nics.ts";
 import { releaseLeases } from "./release.ts";
-import type { Networks, NicRef } from "./service.ts";
+import type { Networks, NicRef, StaticHost } from "./service.ts";
 
 export interface NetworkDeps {
   readonly paths: Paths;
@@ -107,6 +108,25 @@ export function createNetworks({ paths, db, onError }: NetworkDeps): NetworkServ
     await removeBridge(name);
   };
 
+  /** DHCP was switched on or off: dnsmasq knows all nics, or has nothing to know. */
+  const settleHosts = async (network: NetworkShape, before: NetworkShape) => {
+    const isOn = givesOutAddresses(network.config);
+    if (isOn === givesOutAddresses(before.config)) return;
+    const folder = directory(network.name);
+    await Deno.remove(`${folder}/dnsmasq.hosts`, { recursive: true }).catch(() => undefined);
+    if (!isOn) return;
+    const nics = await db.read(async (tx) => {
+      const project = await projectName(tx, network.projectId);
+      return await nicsOn(tx, { name: network.name, project });
+    });
+    for (const nic of nics.filter(({ hwaddr }) => hwaddr !== "")) {
+      const { config } = nic;
+      const addresses = { ipv4: config["ipv4.address"], ipv6: config["ipv6.address"] };
+      await writeHost(folder, { ...nic, ...addresses });
+    }
+    await reloadDnsmasq(folder);
+  };
+
   const find = async (project: string, name: string) =>
     await db.read(async (tx) => {
       const owner = await effectiveProject(tx, project, "networks");
@@ -127,7 +147,10 @@ export function createNetworks({ paths, db, onError }: NetworkDeps): NetworkServ
         () => before === undefined ? takeDown(network) : apply(before),
       );
       await apply(network);
-      if (before !== undefined) await releaseExternal(before, network);
+      if (before !== undefined) {
+        await releaseExternal(before, network);
+        await settleHosts(network, before);
+      }
       undo.keep();
     },
     async refreshRules(network, change) {
@@ -154,14 +177,9 @@ export function createNetworks({ paths, db, onError }: NetworkDeps): NetworkServ
       return Object.fromEntries(found.filter(([, address]) => address !== undefined));
     },
     async setHost(network, host) {
-      const file = hostFile(directory(network), host);
-      await Deno.mkdir(`${directory(network)}/dnsmasq.hosts`, { recursive: true, mode: 0o755 });
-      const line = hostLine(host);
-      const old = await Deno.readTextFile(file).catch(() => undefined);
-      if (old === line) return;
-      await Deno.writeTextFile(file, line, { mode: 0o644 });
-      // dnsmasq notices new files of its --dhcp-hostsdir by itself; of changed ones it keeps the old.
-      if (old !== undefined) await reloadDnsmasq(directory(network));
+      const row = (await db.read((tx) => listNetworks(tx))).find(({ name }) => name === network);
+      if (row === undefined || !givesOutAddresses(row.config)) return;
+      await writeHost(directory(network), host);
     },
     async removeHost(network, host) {
       const folder = directory(network);
@@ -238,6 +256,25 @@ async function releaseExternal(before: NetworkShape, after: NetworkShape): Promi
 function hostFile(directory: HostPath, host: NicRef): string {
   const name = `${inProject(host.project, host.instance)}.${host.device.replaceAll("/", "-")}`;
   return `${directory}/dnsmasq.hosts/${name}`;
+}
+
+async function writeHost(directory: HostPath, host: StaticHost): Promise<void> {
+  const file = hostFile(directory, host);
+  await Deno.mkdir(`${directory}/dnsmasq.hosts`, { recursive: true, mode: 0o755 });
+  const line = hostLine(host);
+  const old = await Deno.readTextFile(file).catch(() => undefined);
+  if (old === line) return;
+  await Deno.writeTextFile(file, line, { mode: 0o644 });
+  // dnsmasq notices new files of its --dhcp-hostsdir by itself; of changed ones it keeps the old.
+  if (old !== undefined) await reloadDnsmasq(directory);
+}
+
+/** Does dnsmasq serve DHCP on the bridge? */
+function givesOutAddresses(config: Readonly<Record<string, string>>): boolean {
+  return ["ipv4", "ipv6"].some((family) =>
+    parseSubnet(config[`${family}.address`] ?? "") !== undefined &&
+    !isFalse(config[`${family}.dhcp`])
+  );
 }
 
 /** The bridge's own address; undefined for "none" and the like. */

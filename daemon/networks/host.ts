@@ -38,12 +38,15 @@ export async function applyLinks(plan: NetworkPlan, name: string): Promise<void>
     await enableVlanFiltering(name);
   }
   for (const [path, value] of plan.sysctls) await writeSysctl(path, value);
+  // An address takes its routes with it: they go before it.
+  const routes = await routeChanges(plan, name);
   const lines = [
     `link set dev ${name} mtu ${plan.mtu}`,
     ...(plan.hwaddr === undefined ? [] : [`link set dev ${name} address ${plan.hwaddr}`]),
     `link set dev ${name} up`,
+    ...routes.removed,
     ...await addressChanges(plan, name),
-    ...await routeChanges(plan, name),
+    ...routes.wanted,
   ];
   await ipBatch(lines);
   await applyTunnels(plan, name);
@@ -77,22 +80,28 @@ async function addressChanges(plan: NetworkPlan, name: string): Promise<string[]
   ];
 }
 
-async function routeChanges(plan: NetworkPlan, name: string): Promise<string[]> {
+async function routeChanges(
+  plan: NetworkPlan,
+  name: string,
+): Promise<{ readonly removed: readonly string[]; readonly wanted: readonly string[] }> {
   const wanted = plan.routes.map((text) => {
     const subnet = parseSubnet(text);
     return subnet === undefined
       ? text
       : `${formatAddress(subnet.family, networkOf(subnet))}/${subnet.prefix}`;
   });
-  const lines: string[] = [];
+  const removed: string[] = [];
   for (const family of ["-4", "-6"]) {
     const routes = await ipJson<IpRoute>(family, "route", "show", "dev", name, "proto", "static");
     for (const { dst } of routes) {
       const full = dst.includes("/") ? dst : `${dst}/${dst.includes(":") ? 128 : 32}`;
-      if (!wanted.includes(full)) lines.push(`route del ${dst} dev ${name} proto static`);
+      if (!wanted.includes(full)) removed.push(`route del ${dst} dev ${name} proto static`);
     }
   }
-  return [...lines, ...wanted.map((one) => `route replace ${one} dev ${name} proto static`)];
+  return {
+    removed,
+    wanted: wanted.map((one) => `route replace ${one} dev ${name} proto static`),
+  };
 }
 
 async function applyTunnels(plan: NetworkPlan, name: string): Promise<void> {

@@ -148,22 +148,32 @@ async function nicOrNothing(device: Device): Promise<Nic | undefined> {
   }
 }
 
+async function tell(device: Device): Promise<void> {
+  const nic = await nicOf(device);
+  if (nic.type !== "bridged" || nic.network === undefined) return;
+  const { config } = nic;
+  const addresses = { ipv4: config["ipv4.address"], ipv6: config["ipv6.address"] };
+  await tellDnsmasq(nic, await hwaddrOf(device), addresses);
+}
+
+async function forget(device: Device): Promise<void> {
+  const nic = await nicOrNothing(device);
+  if (nic?.type !== "bridged" || nic.network === undefined) return;
+  const { project, instance } = device.host;
+  const { networks } = device.services;
+  await networks.removeHost(nic.network.name, { project, instance, device: device.name });
+}
+
 export const nic: DeviceType = {
   type: "nic",
   validate,
-  async added(device) {
-    const nic = await nicOf(device);
-    if (nic.type !== "bridged" || nic.network === undefined) return;
-    const { config } = nic;
-    const addresses = { ipv4: config["ipv4.address"], ipv6: config["ipv6.address"] };
-    await tellDnsmasq(nic, await hwaddrOf(device), addresses);
-  },
-  async removed(device) {
-    const nic = await nicOrNothing(device);
-    if (nic?.type !== "bridged" || nic.network === undefined) return;
-    const { project, instance } = device.host;
-    const { networks } = device.services;
-    await networks.removeHost(nic.network.name, { project, instance, device: device.name });
+  added: tell,
+  removed: forget,
+  async changed(device, before) {
+    const moves = ["network", "parent", "nictype", "hwaddr"];
+    const hasMoved = changedKeys(before, device.config).some((key) => moves.includes(key));
+    if (hasMoved) await forget({ ...device, config: before });
+    await tell(device);
   },
   async start(device, undo) {
     const nic = await nicOf(device);
