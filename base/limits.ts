@@ -8,6 +8,8 @@ export const LIMITS = {
   jsonBodyMs: 60_000,
   keepAliveMs: 60_000,
   networkConnections: 4096,
+  /** A crowd that connects at once waits in the kernel, which caps it at somaxconn. */
+  listenBacklog: 4096,
   eventQueueFrames: 4096,
   operationKeepMs: 5_000,
   websocketConnectMs: 5_000,

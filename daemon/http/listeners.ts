@@ -142,7 +142,7 @@ function configure(server: Server | TlsServer, handlers: HttpHandlers): void {
 async function listen(server: Server | TlsServer, where: object): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
-  server.listen(where, () => resolve());
+  server.listen({ backlog: LIMITS.listenBacklog, ...where }, () => resolve());
   await promise;
   server.removeListener("error", reject);
   keepFromChildren(server);

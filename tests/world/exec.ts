@@ -39,8 +39,8 @@ export class ExecStreams implements AsyncDisposable {
   }
 
   /** Wait until a stream has given what matches. */
-  async until(name: string, wanted: RegExp): Promise<void> {
-    const late = AbortSignal.timeout(WAIT_MS);
+  async until(name: string, wanted: RegExp, limitMs = WAIT_MS): Promise<void> {
+    const late = AbortSignal.timeout(limitMs);
     while (!wanted.test(this.#texts.get(name) ?? "")) {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       this.#wake = resolve;
@@ -49,6 +49,10 @@ export class ExecStreams implements AsyncDisposable {
       }, { once: true });
       await promise;
     }
+  }
+
+  send(name: string, bytes: string): void {
+    this.#sockets.get(name)?.send(new TextEncoder().encode(bytes));
   }
 
   control(message: unknown): void {

@@ -91,7 +91,8 @@ export async function bundleDaemon(root: string): Promise<Bundle> {
     format: "cjs",
     platform: "node",
     define: { "import.meta.url": '"file:///lxd-daemon.js"' },
-    external: ["node:*", "bufferutil", "utf-8-validate", "cpu-features", "*.node"],
+    alias: { bufferutil: `${root}/daemon/http/bufferutil.ts` },
+    external: ["node:*", "utf-8-validate", "cpu-features", "*.node"],
   });
   const head = new TextEncoder().encode("(function(require,module,exports,__filename,__dirname){");
   const tail = new TextEncoder().encode("\n})");
