@@ -41,6 +41,7 @@ import {
   restoreSnapshot,
 } from "./snapshots.ts";
 import { planSnapshotName, takeSnapshot } from "./take_snapshot.ts";
+import { restartInstance } from "./restart.ts";
 import { startInstance } from "./start.ts";
 import { instanceState, UsageCache } from "./state.ts";
 import { handleEnd, stopInstance } from "./stop.ts";
@@ -156,13 +157,7 @@ function actions(ctx: InstanceContext): InstanceActions {
     create: (plan, asked) => createInstance(ctx, plan, asked),
     start: (instance, asked) => startInstance(ctx, instance, asked),
     stop: (instance, options) => stopInstance(ctx, instance, options),
-    async restart(instance, options) {
-      if (instance.isEphemeral) {
-        throw new Fault("bad_request", "cannot restart an ephemeral instance: its stop deletes it");
-      }
-      await stopInstance(ctx, instance, { ...options, isSilent: true });
-      await startInstance(ctx, instance, { ...options, isRestart: true });
-    },
+    restart: (instance, options) => restartInstance(ctx, instance, options),
     freeze: (instance, asked) => freezeInstance(ctx, instance, asked.caller),
     unfreeze: (instance, asked) => unfreezeInstance(ctx, instance, asked.caller),
     change: (instance, wish, asked) => changeInstance(ctx, instance, wish, asked),

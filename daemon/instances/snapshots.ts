@@ -21,6 +21,7 @@ import { saveBackupYaml } from "./backup_yaml.ts";
 import { announce, type InstanceContext, lockInstance, volumeOf } from "./context.ts";
 import { isRunning } from "./machine.ts";
 import { checkSnapshotName } from "./name.ts";
+import { setEphemeral } from "./restart.ts";
 import type { InstanceRecord } from "./record.ts";
 import { startLocked } from "./start.ts";
 import { stopInstance } from "./stop.ts";
@@ -72,10 +73,6 @@ export async function restoreSnapshot(
     if (wasRunning) await startLocked(ctx, record.id, options);
   }
   await saveBackupYaml(ctx, instance.id);
-}
-
-async function setEphemeral(ctx: InstanceContext, id: number, value: boolean): Promise<void> {
-  await ctx.db.write((tx) => updateInstance(tx, id, { isEphemeral: value }));
 }
 
 /** What tells an instance from others: it stays, also where the snapshot came from another one. */

@@ -150,3 +150,19 @@ Deno.test("client: completion knows the instances of the server", async () => {
   assert.equal(line, `${NAME}\n`);
   assert.match(await lxc("completion", "bash"), /^complete .*lxd lxc$/m);
 });
+
+Deno.test("client: an ephemeral instance comes back from a restart, and is gone after its stop", async () => {
+  const name = `${NAME}e`;
+  await lxc("launch", "busybox", name, "--ephemeral");
+  const pid = async () => /^PID: (\d+)$/m.exec(await lxc("info", name))?.[1];
+  const before = await pid();
+
+  await lxc("restart", "--force", name);
+  const after = await pid();
+  const [{ ephemeral }] = JSON.parse(await lxc("list", name, "-f", "json"));
+  await lxc("stop", "--force", name);
+
+  assert.ok(before !== undefined && after !== undefined && before !== after);
+  assert.equal(ephemeral, true);
+  assert.equal(await lxc("list", name, "-f", "csv"), "");
+});
