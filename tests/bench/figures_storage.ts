@@ -83,8 +83,12 @@ const VOLUMES: Group = {
         const samples = await timed({ times: 3 }, async () => {
           await side.lxc("image", "export", "debian", `${folder}/debian`);
           await side.lxc("image", "delete", "debian");
-          const parts = [...Deno.readDirSync(folder)].map(({ name }) => `${folder}/${name}`);
-          await side.lxc("image", "import", ...parts.toSorted(), "--alias", "debian");
+          const names = [...Deno.readDirSync(folder)].map(({ name }) => name);
+          // The metadata first, as `image import` wants them.
+          const isRoot = (name: string) => Number(name.endsWith(".root"));
+          const parts = names.toSorted((a, b) => isRoot(a) - isRoot(b));
+          const paths = parts.map((name) => `${folder}/${name}`);
+          await side.lxc("image", "import", ...paths, "--alias", "debian");
         });
         await Deno.remove(folder, { recursive: true });
         return samples;
