@@ -15,7 +15,9 @@ export type Config = Readonly<Record<string, string>>;
 export function findInstanceKey(key: string): InstanceKey | undefined {
   if (Object.hasOwn(INSTANCE_KEYS, key)) return INSTANCE_KEYS[key as keyof typeof INSTANCE_KEYS];
   for (const [prefix, row] of Object.entries(INSTANCE_KEY_PREFIXES)) {
-    if (key.startsWith(prefix) && key.length > prefix.length) return row;
+    if (!key.startsWith(prefix)) continue;
+    const { ending = /^\P{Cc}+$/u }: InstanceKey = row;
+    if (ending.test(key.slice(prefix.length))) return row;
   }
   return undefined;
 }

@@ -44,6 +44,8 @@ export interface InstanceKey {
   /** What a change does to a running instance. */
   readonly live: InstanceLive | "restart" | "nothing-to-do";
   readonly summary: string;
+  /** What may follow the prefix of a key with a free part: it must not begin a line of lxc.conf. */
+  readonly ending?: RegExp;
   /** Which instances take the key; both if absent. */
   readonly scope?: "container" | "virtual-machine";
   /** "later": accepted and kept, without an effect yet. */
@@ -489,6 +491,7 @@ export const INSTANCE_KEYS = {
 /** Keys with a free part, told by their prefix. */
 export const INSTANCE_KEY_PREFIXES = {
   "environment.": {
+    ending: /^[^\s=\p{Cc}]+$/u,
     type: "string",
     live: "nothing-to-do",
     summary: "Environment variable of init and of exec",
@@ -501,6 +504,7 @@ export const INSTANCE_KEY_PREFIXES = {
     check: anyValue,
   },
   "limits.kernel.": {
+    ending: /^[a-z]+$/,
     type: "string",
     live: "restart",
     summary: "Kernel resource limit (as, core, cpu, data, fsize, nofile, nproc ...)",
@@ -508,6 +512,7 @@ export const INSTANCE_KEY_PREFIXES = {
     scope: "container",
   },
   "linux.sysctl.": {
+    ending: /^[A-Za-z0-9_.\/-]+$/,
     type: "string",
     live: "restart",
     summary: "Kernel parameter set inside the container",
