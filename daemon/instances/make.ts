@@ -37,8 +37,7 @@ import {
   type ProfileLayer,
   type SnapshotRecord,
 } from "./record.ts";
-import { checkRawLxcLoads } from "./raw_lxc.ts";
-import { checkHostRules } from "./host_rules.ts";
+import { checkNewOnHost } from "./host_checks.ts";
 import { instanceTypeLimits } from "./instance_type.ts";
 import { copySnapshotRows } from "./snapshot_rows.ts";
 import { startLocked } from "./start.ts";
@@ -115,8 +114,7 @@ export async function planCreation(
   const architecture = chooseArchitecture(body.architecture ?? base.architecture ?? "");
   checkInstanceConfig(config, "instance");
   checkInstanceConfig(expandedConfig, "instance");
-  checkHostRules(ctx.facts, expandedConfig);
-  await checkRawLxcLoads(expandedConfig, {});
+  await checkNewOnHost(ctx, expandedConfig);
   await validateDevices(ctx.types, expandedDevices, {
     project,
     instance: name,

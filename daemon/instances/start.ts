@@ -177,7 +177,11 @@ async function chooseMap(
   return chosen.idmap;
 }
 
-async function takenMaps(ctx: InstanceContext, record: InstanceRecord): Promise<TakenMap[]> {
+/** Isolated ranges that others hold. */
+export async function takenMaps(
+  ctx: InstanceContext,
+  record: { readonly id: number },
+): Promise<TakenMap[]> {
   const all = await ctx.db.read((tx) => listInstances(tx));
   const maps: TakenMap[] = [];
   for (const other of all) {

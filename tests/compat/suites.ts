@@ -113,7 +113,7 @@ export const SUITES: readonly Suite[] = [
   { name: "remote_admin", seconds: 4, required: true },
   { name: "remote_url", seconds: 4, required: true },
   { name: "remote_usage", seconds: 18, required: true },
-  { name: "resources", seconds: 4 },
+  { name: "resources", seconds: 4, required: true },
   { name: "security", seconds: 17 },
   { name: "security_protection", seconds: 13 },
   { name: "server_config", seconds: 11 },
@@ -133,5 +133,5 @@ export const SUITES: readonly Suite[] = [
   { name: "storage_volume_snapshots", seconds: 11 },
   { name: "template", seconds: 18, required: true },
   { name: "tls_restrictions", seconds: 5, required: true },
-  { name: "warnings", seconds: 5 },
+  { name: "warnings", seconds: 5, required: true },
 ];

@@ -70,6 +70,10 @@ Deno.test("limits, environment and kernel keys hold from the start and change li
   const metrics = await world.actions.metrics("default");
   const labels = '{name="keys1",project="default",type="container"}';
   assert.match(metrics, new RegExp(`^lxd_memory_MemTotal_bytes${labels} ${100 * 2 ** 20}$`, "m"));
+  assert.match(
+    metrics,
+    /^lxd_cpu_seconds_total\{cpu="\d+",mode="user",name="keys1",.*\} [\d.e-]+$/m,
+  );
   assert.match(metrics, new RegExp(`^lxd_procs_total${labels} [1-9]`, "m"));
   assert.match(metrics, /^lxd_network_receive_bytes_total\{device="lo",/m);
   assert.match(
