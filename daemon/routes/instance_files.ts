@@ -155,7 +155,7 @@ async function download({ response, ...where }: Download): Promise<void> {
     const { size } = opened.stat;
     // Files of /proc say 0 and have more.
     start(response, path, fileHeaders(opened.stat), size === 0 ? undefined : size);
-    await sendPieces(response, piecesOf(files, opened.handle), size);
+    await sendPieces(response, piecesOf(files, opened.handle, size), size);
     await files.close(opened.handle);
   });
 }

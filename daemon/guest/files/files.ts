@@ -69,36 +69,43 @@ export async function openToRead(session: FilesSession, path: string): Promise<O
   return { handle, stat: (await session.must(FXP.fstat, handle)).stat() };
 }
 
-/** The contents, piece by piece; some requests are always ahead. */
-export async function* piecesOf(session: FilesSession, handle: Uint8Array) {
-  const ahead: ReturnType<FilesSession["ask"]>[] = [];
-  let offset = 0;
-  const request = (at: number, bytes: number) => {
-    const reply = session.ask(FXP.read, handle, { wide: at }, bytes);
-    reply.catch(() => {}); // Ignored: awaited below, or nobody wants it any more.
-    return reply;
-  };
-  let asked = 0;
-  for (;;) {
-    while (ahead.length < WINDOW) {
-      ahead.push(request(asked, CHUNK_BYTES));
-      asked += CHUNK_BYTES;
+/** The contents, piece by piece, at most `size` bytes; 0: nobody knows, as in /proc. */
+export async function* piecesOf(session: FilesSession, handle: Uint8Array, size: number) {
+  if (size === 0) return yield* rest(session, handle, { from: 0, end: Infinity });
+  const ahead: { readonly at: number; readonly end: number; readonly reply: Reading }[] = [];
+  for (let asked = 0; asked < size || ahead.length > 0;) {
+    // Some requests are always on their way, none beyond the end.
+    for (; asked < size && ahead.length < WINDOW; asked = Math.min(size, asked + CHUNK_BYTES)) {
+      const end = Math.min(size, asked + CHUNK_BYTES);
+      const reply = session.ask(FXP.read, handle, { wide: asked }, end - asked);
+      reply.catch(() => {}); // Ignored: awaited below, or nobody wants it any more.
+      ahead.push({ at: asked, end, reply });
     }
-    const reply = await ahead.shift();
-    if (reply === undefined) return;
-    const bytes = reply.fields.string();
-    offset += bytes.length;
+    const next = ahead.shift();
+    const bytes = (await next?.reply)?.fields.string();
+    if (next === undefined || bytes === undefined) return;
     yield bytes;
-    if (bytes.length === CHUNK_BYTES) continue;
-    // Less than asked for: files of /proc do that. Go on from here, one after the other.
-    ahead.length = 0;
-    asked = offset;
-    const next = await request(offset, CHUNK_BYTES);
-    if (next === undefined) return;
-    const more = next.fields.string();
-    offset += more.length;
-    asked = offset;
-    yield more;
+    if (next.at + bytes.length < next.end) {
+      yield* rest(session, handle, { from: next.at + bytes.length, end: next.end });
+    }
+  }
+}
+
+type Reading = ReturnType<FilesSession["ask"]>;
+
+/** One request after the other. */
+async function* rest(
+  session: FilesSession,
+  handle: Uint8Array,
+  { from, end }: { readonly from: number; readonly end: number },
+) {
+  for (let at = from; at < end;) {
+    const bytes = Math.min(CHUNK_BYTES, end - at);
+    const reply = await session.ask(FXP.read, handle, { wide: at }, bytes);
+    if (reply === undefined) return;
+    const piece = reply.fields.string();
+    at += piece.length;
+    yield piece;
   }
 }
 
