@@ -144,6 +144,13 @@ export async function checkRecord(
   checkInstanceConfig(next.expandedConfig, "instance");
   checkHostRules(ctx.facts, next.expandedConfig);
   await checkRawLxcLoads(next.expandedConfig, before.expandedConfig);
+  requireRootDisk(next.expandedDevices);
+  const pools = [before, next].map((one) => findRootDisk(one.expandedDevices)?.config["pool"]);
+  if (pools[0] !== undefined && pools[0] !== pools[1]) {
+    throw new Fault("bad_request", `Cannot update root disk device pool name to "${pools[1]}"`, {
+      hint: "lxc move --storage moves an instance to another pool.",
+    });
+  }
   await validateDevices(ctx.types, next.expandedDevices, {
     project: next.project,
     instance: next.name,
@@ -151,16 +158,6 @@ export async function checkRecord(
     expanded: next.expandedDevices,
     mustBeUnique,
   });
-  requireRootDisk(next.expandedDevices);
-  const [oldRoot, newRoot] = [
-    findRootDisk(before.expandedDevices),
-    findRootDisk(next.expandedDevices),
-  ];
-  if (oldRoot !== undefined && oldRoot.config["pool"] !== newRoot?.config["pool"]) {
-    throw new Fault("bad_request", "The storage pool of the root disk can't be changed", {
-      hint: "lxc move --storage moves an instance to another pool.",
-    });
-  }
 }
 
 /** Limits and devices of a running instance, quota of its root. Registers the undo of each step. */
