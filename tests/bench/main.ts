@@ -47,7 +47,10 @@ async function measureGroup(group: Group, sides: readonly Side[]): Promise<Row[]
   const rows: Row[] = [];
   for (const figure of figures) {
     const row = await measureFigure(figure, sides);
-    if (row !== undefined) rows.push(row);
+    if (row === undefined) continue;
+    rows.push(row);
+    // A long run that is broken off has said something.
+    if (!values.json) console.error(formatTable([row]).split("\n").at(-1));
   }
   for (const side of sides) await group.cleanUp?.(side);
   return rows;

@@ -6,6 +6,7 @@ import { isUnset, shortTime } from "#cli/output/time.ts";
 import { shape } from "#cli/output/shape.ts";
 import { toYaml } from "#cli/output/yaml.ts";
 import { ALIAS_COMMANDS } from "./alias.ts";
+import { IMAGE_BUILD } from "./build.ts";
 import { IMAGE_COPY } from "./copy.ts";
 import { IMAGE_EXPORT } from "./export.ts";
 import { VM_FLAG } from "./flags.ts";
@@ -171,6 +172,7 @@ Images can be referenced by their full hash, shortest unique partial
 hash or alias name (if one is set).`,
   }),
   ...ALIAS_COMMANDS,
+  IMAGE_BUILD,
   IMAGE_COPY,
   IMAGE_EXPORT,
   IMAGE_IMPORT,
