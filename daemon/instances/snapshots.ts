@@ -3,7 +3,12 @@ import { Fault } from "#base/errors.ts";
 import { Undo } from "#base/undo.ts";
 import { writeConfig } from "#daemon/db/config.ts";
 import type { Tx } from "#daemon/db/db.ts";
-import { findInstanceById, profileLayers, updateInstance } from "#daemon/db/instances.ts";
+import {
+  findInstanceById,
+  patchInstanceConfig,
+  profileLayers,
+  updateInstance,
+} from "#daemon/db/instances.ts";
 import {
   deleteSnapshotRow,
   getSnapshot,
@@ -25,6 +30,7 @@ import { setEphemeral } from "./restart.ts";
 import type { InstanceRecord } from "./record.ts";
 import { startLocked } from "./start.ts";
 import { stopInstance } from "./stop.ts";
+import { applyChange } from "./update.ts";
 import { rootVolumeId, snapshotEvent, type SnapshotOptions } from "./take_snapshot.ts";
 
 /** undefined only in a damaged database. */
@@ -69,10 +75,21 @@ export async function restoreSnapshot(
       if (saved === undefined) return;
       await writeConfig(tx, "storage_volumes", await rootVolumeId(tx, record), saved.config);
     });
+    await followDevices(ctx, record);
     announce(ctx, "restored", record, { ...options, context: { snapshot: name } });
     if (wasRunning) await startLocked(ctx, record.id, options);
   }
   await saveBackupYaml(ctx, instance.id);
+}
+
+/** Devices of the stopped instance that came, went or changed with the snapshot. */
+async function followDevices(ctx: InstanceContext, before: InstanceRecord): Promise<void> {
+  const restored = await ctx.db.read((tx) => findInstanceById(tx, before.id));
+  if (restored === undefined) return;
+  await using undo = new Undo((step, error) => ctx.onError(`undo of restore: ${step}`, error));
+  const { changes } = await applyChange(ctx, before, restored, undo);
+  await ctx.db.write((tx) => patchInstanceConfig(tx, before.id, changes));
+  undo.keep();
 }
 
 /** What tells an instance from others: it stays, also where the snapshot came from another one. */
