@@ -10,6 +10,9 @@ export const LIMITS = {
   networkConnections: 4096,
   /** A crowd that connects at once waits in the kernel, which caps it at somaxconn. */
   listenBacklog: 4096,
+  /** Of a request that is refused. */
+  refusedBodyBytes: 64 * 1024,
+  refusedBodyMs: 1_000,
   eventQueueFrames: 4096,
   operationKeepMs: 5_000,
   websocketConnectMs: 5_000,

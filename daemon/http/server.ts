@@ -1,5 +1,6 @@
 /** Requests in, replies out: routing, trust, parsing, rendering, upgrades. */
 import { Fault, messageOf } from "#base/errors.ts";
+import { LIMITS } from "#base/limits.ts";
 import { isTrue } from "#base/units.ts";
 import type { Logger } from "#base/log.ts";
 import type { Services } from "#daemon/services.ts";
@@ -49,6 +50,7 @@ export function createHandlers(options: HttpOptions): HttpHandlers {
         await sendReply(response, reply);
         status = response.statusCode;
       } catch (error) {
+        await readRest(request);
         status = sendError(response, error);
         if (!(error instanceof Fault)) {
           options.log.error("request failed", { url: request.url, error });
@@ -70,6 +72,19 @@ export function createHandlers(options: HttpOptions): HttpHandlers {
       }
     },
   };
+}
+
+/** A client that still writes hears a refusal only when what it writes is read: small bodies are. */
+async function readRest(request: IncomingMessage): Promise<void> {
+  const length = Number(request.headers["content-length"] ?? 0);
+  if (request.complete || request.destroyed || !(length <= LIMITS.refusedBodyBytes)) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const late = setTimeout(resolve, LIMITS.refusedBodyMs);
+  request.once("end", resolve);
+  request.once("close", resolve);
+  request.resume();
+  await promise;
+  clearTimeout(late);
 }
 
 async function answer(
