@@ -19,6 +19,7 @@ import { INFO_COMMANDS } from "./commands/info/info.ts";
 import { SERVER_INIT_COMMANDS } from "./commands/init/init.ts";
 import { LIST_COMMANDS } from "./commands/list/list.ts";
 import { MONITOR_COMMANDS } from "./commands/monitor.ts";
+import { NETCAT_COMMANDS } from "./commands/netcat.ts";
 import { NETWORK_COMMANDS } from "./commands/network/network.ts";
 import { OPENAPI_COMMANDS } from "./commands/openapi.ts";
 import { OPERATION_COMMANDS } from "./commands/operation.ts";
@@ -60,6 +61,7 @@ export const COMMANDS: readonly Command[] = [
   ...LIST_COMMANDS,
   ...METADATA_COMMANDS,
   ...MONITOR_COMMANDS,
+  ...NETCAT_COMMANDS,
   ...NETWORK_COMMANDS,
   ...OPENAPI_COMMANDS,
   ...OPERATION_COMMANDS,

@@ -22,6 +22,7 @@ import { listenOptions, parseAddress } from "./http/address.ts";
 import { Endpoint } from "./http/endpoint.ts";
 import { type Listener, listenFd, listenUnix } from "./http/listeners.ts";
 import { createRouter } from "./http/router.ts";
+import { acceptWebsocket } from "./http/websocket.ts";
 import { createHandlers, type HttpHandlers } from "./http/server.ts";
 import { loadAuthority } from "./http/authority.ts";
 import { imageChores } from "./images/chores.ts";
@@ -29,6 +30,8 @@ import { createImages } from "./images/create.ts";
 import { removeImage } from "./images/remove.ts";
 import { createUpkeep } from "./images/upkeep.ts";
 import { createInstances } from "./instances/create.ts";
+import { createRemoteHttp } from "./images/remote/http.ts";
+import { createMigrations } from "./migration/service.ts";
 import { createNetworks } from "./networks/create.ts";
 import { DnsEndpoint } from "./networks/dns/endpoint.ts";
 import { createZones } from "./networks/dns/zones.ts";
@@ -209,6 +212,10 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
     storage,
     files: new FilesPool(helper),
     backups,
+    migrations: createMigrations(instances.context, {
+      http: createRemoteHttp({ setting }),
+      accept: acceptWebsocket,
+    }),
     lifetime: {
       ready: ready.promise,
       shutdown: async ({ force }) => {

@@ -12,7 +12,6 @@ import {
   oneOf,
   optional,
   string,
-  unknown,
 } from "#api/schema.ts";
 
 const Address = object({
@@ -78,6 +77,14 @@ const readOnly = [
 
 export const InstancePut = object(writable, { ignored: readOnly });
 export type InstancePut = Infer<typeof InstancePut>;
+
+/** Where a migration pushes to. */
+export const MigrationTarget = object({
+  operation: optional(string()),
+  certificate: optional(string()),
+  secrets: optional(configMap()),
+});
+export type MigrationTarget = Infer<typeof MigrationTarget>;
 
 export const InstanceSource = object({
   type: optional(string()),
@@ -164,7 +171,7 @@ export const InstancePost = object({
   live: optional(boolean()),
   instance_only: optional(boolean()),
   container_only: optional(boolean()),
-  target: optional(unknown()),
+  target: optional(MigrationTarget),
   pool: optional(string()),
   project: optional(string()),
   allow_inconsistent: optional(boolean()),
@@ -222,7 +229,7 @@ export const SnapshotPost = object({
   name: optional(string()),
   migration: optional(boolean()),
   live: optional(boolean()),
-  target: optional(unknown()),
+  target: optional(MigrationTarget),
 });
 
 const at = "/1.0/instances";

@@ -1,5 +1,6 @@
 /** Storage pools and volumes. */
 import { route } from "#api/route.ts";
+import { MigrationTarget } from "#api/routes/instances.ts";
 import { boolean, configMap, type Infer, object, optional, string, unknown } from "#api/schema.ts";
 
 const writable = { config: optional(configMap()), description: optional(string()) } as const;
@@ -36,13 +37,6 @@ export type VolumesPost = Infer<typeof VolumesPost>;
 export const VolumePut = object({ ...writable, restore: optional(string()) }, {
   ignored: ["name", "type", "content_type", "created_at", "location", "project", "used_by"],
 });
-/** Where a migration pushes to. */
-export const MigrationTarget = object({
-  operation: optional(string()),
-  certificate: optional(string()),
-  secrets: optional(configMap()),
-});
-export type MigrationTarget = Infer<typeof MigrationTarget>;
 /** POST on a volume: rename, move, or start of a migration source. */
 export const VolumePost = object({
   name: optional(string()),

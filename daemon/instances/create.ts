@@ -153,7 +153,7 @@ function actions(ctx: InstanceContext): InstanceActions {
     state: (id) => ctx.runtime.state(id),
     fullState: (instance) => instanceState(ctx, instance, usage),
     metrics: async (project) => renderMetrics(await instanceSamples(ctx, await list(project))),
-    planCreation: (project, body) => planCreation(ctx, project, body),
+    planCreation: (project, body, filled) => planCreation(ctx, project, body, filled),
     create: (plan, asked) => createInstance(ctx, plan, asked),
     start: (instance, asked) => startInstance(ctx, instance, asked),
     stop: (instance, options) => stopInstance(ctx, instance, options),

@@ -21,7 +21,6 @@ import { requireType, validateDevices } from "#daemon/devices/registry.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import type { InstanceVolume, VolumeSource } from "#daemon/storage/service.ts";
 import { saveBackupYaml } from "./backup_yaml.ts";
-import { INSTANCE_ID } from "./cloud_init.ts";
 import { announce, type InstanceContext, lockInstance, volumeOf } from "./context.ts";
 import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
 import { expandConfig, expandDevices, findRootDisk } from "./expand.ts";
@@ -39,6 +38,7 @@ import {
 } from "./record.ts";
 import { checkNewOnHost } from "./host_checks.ts";
 import { instanceTypeLimits } from "./instance_type.ts";
+import { createdAtOf, firstVolatile } from "./first_volatile.ts";
 import { copySnapshotRows } from "./snapshot_rows.ts";
 import { startLocked } from "./start.ts";
 
@@ -93,6 +93,7 @@ export async function planCreation(
   ctx: InstanceContext,
   project: string,
   body: InstancesPost,
+  filled?: FilledSource,
 ): Promise<CreationPlan> {
   if (body.type !== undefined && body.type !== "" && body.type !== "container") {
     throw new Fault("bad_request", `instances of type "${body.type}" are not supported`, {
@@ -100,7 +101,9 @@ export async function planCreation(
     });
   }
   const name = await chooseName(ctx, project, body.name ?? "");
-  const base = await resolveSource(ctx, project, body.source ?? {});
+  const base = filled === undefined
+    ? await resolveSource(ctx, project, body.source ?? {})
+    : receivedBase(filled, body.source ?? {});
   const config = {
     ...base.config,
     ...instanceTypeLimits(body.instance_type ?? ""),
@@ -189,6 +192,18 @@ interface Base {
   readonly architecture?: string;
 }
 
+/** What comes from another server; the request carries its configuration. */
+function receivedBase(source: FilledSource, { "base-image": image = "" }: InstanceSource): Base {
+  return {
+    source,
+    config: {
+      ...(image !== "" && { "volatile.base_image": image }),
+      "volatile.apply_template": "copy",
+    },
+    devices: {},
+  };
+}
+
 async function resolveSource(
   ctx: InstanceContext,
   project: string,
@@ -202,10 +217,6 @@ async function resolveSource(
       return await resolveImage(ctx, project, source);
     case "copy":
       return await resolveCopy(ctx, project, source);
-    case "migration":
-      throw new Fault("not_implemented", "migration between servers is not supported yet", {
-        hint: "lxc export and lxc import move an instance by a file.",
-      });
     default:
       throw new Fault("bad_request", `Unknown source type ${source.type}`, {
         hint: "There are image, copy, migration and none.",
@@ -333,27 +344,6 @@ export async function createInstance(
     void saveBackupYaml(ctx, id).catch((error) => ctx.onError("write backup.yaml", error));
   }
   return record;
-}
-
-function createdAtOf({ source }: CreationPlan): string {
-  if (source.kind === "copy" && source.isMove) return source.instance.createdAt;
-  const saved = source.kind === "filled" ? source.saved.instance?.createdAt : undefined;
-  return saved ?? new Date().toISOString();
-}
-
-function firstVolatile(plan: CreationPlan): Config {
-  if (plan.source.kind === "copy" && plan.source.isMove) return {};
-  if (plan.source.kind === "filled") {
-    const { ["volatile.uuid"]: uuid = crypto.randomUUID() } = plan.config;
-    return { "volatile.uuid": uuid, "volatile.last_state.power": "STOPPED" };
-  }
-  const instanceId = crypto.randomUUID();
-  return {
-    "volatile.uuid": crypto.randomUUID(),
-    [INSTANCE_ID]: instanceId,
-    ...(plan.source.kind === "image" && { "volatile.apply_template": "create" }),
-    ...(plan.source.kind === "copy" && { "volatile.apply_template": "copy" }),
-  };
 }
 
 async function reload(ctx: InstanceContext, id: number): Promise<InstanceRecord> {

@@ -8,7 +8,7 @@ import type { InstanceVolume } from "#daemon/storage/service.ts";
 import type { InstanceContext } from "./context.ts";
 import type { MoveWish } from "./move.ts";
 import type { RunState } from "./machine.ts";
-import type { CreationPlan } from "./make.ts";
+import type { CreationPlan, FilledSource } from "./make.ts";
 import type { InstanceRecord, SnapshotRecord } from "./record.ts";
 import type { RunningLookup } from "./running.ts";
 import type { SnapshotWish } from "./take_snapshot.ts";
@@ -96,7 +96,12 @@ export interface InstanceActions {
   fullState(instance: InstanceRecord): Promise<InstanceState>;
   /** Of what runs in a project, or in all, as text for Prometheus. */
   metrics(project: string | undefined): Promise<string>;
-  planCreation(project: string, body: InstancesPost): Promise<CreationPlan>;
+  /** @param filled Where files and description come from, instead of the body's source. */
+  planCreation(
+    project: string,
+    body: InstancesPost,
+    filled?: FilledSource,
+  ): Promise<CreationPlan>;
   create(plan: CreationPlan, asked: Asked): Promise<InstanceRecord>;
   start(instance: InstanceRecord, asked: Asked): Promise<void>;
   stop(instance: InstanceRecord, options: StopOptions): Promise<void>;

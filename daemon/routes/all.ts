@@ -5,6 +5,7 @@ import type { BoundRoute } from "#daemon/http/handle.ts";
 import type { FilesPool } from "#daemon/guest/files/pool.ts";
 import type { ImageService } from "#daemon/images/create.ts";
 import type { Upkeep } from "#daemon/images/upkeep.ts";
+import type { Migrations } from "#daemon/migration/service.ts";
 import type { NetworkService } from "#daemon/networks/create.ts";
 import type { EventBus } from "#daemon/operations/event_bus.ts";
 import type { OperationRegistry } from "#daemon/operations/registry.ts";
@@ -21,7 +22,7 @@ import instanceMetadataRoutes from "./instance_metadata.ts";
 import { instanceBackupRoutes } from "./instance_backups.ts";
 import { instanceRoutes } from "./instances.ts";
 import instanceStateRoutes from "./instance_state.ts";
-import instanceSnapshotRoutes from "./instance_snapshots.ts";
+import { instanceSnapshotRoutes } from "./instance_snapshots.ts";
 import { internalRoutes, type Lifetime } from "./internal.ts";
 import { networkAclRoutes } from "./network_acls.ts";
 import { networkForwardRoutes } from "./network_forwards.ts";
@@ -50,6 +51,7 @@ export interface RouteDeps {
   readonly storage: StorageService;
   readonly files: FilesPool;
   readonly backups: Backups;
+  readonly migrations: Migrations;
   readonly lifetime: Lifetime;
 }
 
@@ -62,10 +64,10 @@ export function allRoutes(deps: RouteDeps): readonly BoundRoute[] {
     ...operationRoutes(deps.operations, deps.events),
     ...imageAliasRoutes,
     ...imageRoutes(deps),
-    ...instanceRoutes(deps.backups),
+    ...instanceRoutes(deps),
     ...instanceBackupRoutes(deps.backups, deps.settings),
     ...instanceStateRoutes,
-    ...instanceSnapshotRoutes,
+    ...instanceSnapshotRoutes(deps),
     ...instanceExecRoutes,
     ...instanceFileRoutes(deps.files),
     ...instanceConsoleRoutes,

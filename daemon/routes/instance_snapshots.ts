@@ -17,6 +17,8 @@ import { volumeOf } from "#daemon/instances/context.ts";
 import { checkSnapshotName } from "#daemon/instances/name.ts";
 import { renderSnapshot } from "#daemon/instances/render.ts";
 import { parseExpiry } from "#daemon/instances/snapshots.ts";
+import type { Migrations } from "#daemon/migration/service.ts";
+import { send } from "./instance_migration.ts";
 import type { Services } from "#daemon/services.ts";
 
 async function change(services: Services, call: Call<typeof putSnapshot>) {
@@ -38,7 +40,9 @@ async function change(services: Services, call: Call<typeof putSnapshot>) {
 
 const etagOf = (expiresAt: string) => [expiresAt];
 
-export default [
+export const instanceSnapshotRoutes = (
+  deps: { readonly migrations: Migrations },
+): BoundRoute[] => [
   handle(getSnapshots, async (services, call) => {
     const { params, query, request } = call;
     const { actions } = services.instances;
@@ -89,12 +93,13 @@ export default [
   }),
   handle(putSnapshot, change),
   handle(patchSnapshot, (services, call) => change(services, call as never)),
-  handle(postSnapshot, async (services, { params, query, body, caller }) => {
+  handle(postSnapshot, async (services, call) => {
+    const { params, query, body, caller } = call;
     const { actions } = services.instances;
     const record = await actions.get(query.project, params.name);
-    await actions.getSnapshot(record, params.snapshot);
+    const snapshot = await actions.getSnapshot(record, params.snapshot);
     if (body.migration === true) {
-      throw new Fault("not_implemented", "migration of snapshots is not supported yet");
+      return await send(services, deps.migrations, call, { instance: record, snapshot });
     }
     const to = body.name ?? "";
     checkSnapshotName(to);
@@ -122,4 +127,4 @@ export default [
       run: () => actions.deleteSnapshot(record, params.snapshot, { caller }),
     }));
   }),
-] satisfies BoundRoute[];
+];

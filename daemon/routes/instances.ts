@@ -20,7 +20,9 @@ import { mayUse } from "#daemon/http/caller.ts";
 import { findArchitecture, type InstanceRecord } from "#daemon/instances/record.ts";
 import { instanceEtag, renderInstance, renderSnapshot } from "#daemon/instances/render.ts";
 import type { InstanceWish } from "#daemon/instances/update.ts";
+import type { Migrations } from "#daemon/migration/service.ts";
 import type { Services } from "#daemon/services.ts";
+import { receive, send } from "./instance_migration.ts";
 
 const PARALLEL_STATES = 16;
 
@@ -149,10 +151,15 @@ async function refresh(
   }));
 }
 
-async function create(services: Services, backups: Backups, call: Call<typeof postInstances>) {
+async function create(
+  services: Services,
+  { backups, migrations }: InstanceRouteDeps,
+  call: Call<typeof postInstances>,
+) {
   const { query, body, caller } = call;
   if (body === undefined) return await importBackup(services, backups, call);
   const { actions } = services.instances;
+  if (body.source?.type === "migration") return await receive(services, migrations, call);
   if (body.source?.type === "copy" && body.source.refresh === true) {
     const known = await actions.list(query.project);
     if (known.some(({ name }) => name === body.name)) return await refresh(services, call, body);
@@ -232,12 +239,19 @@ async function move(
   }));
 }
 
-async function rename(services: Services, call: Call<typeof postInstance>) {
+async function rename(
+  services: Services,
+  migrations: Migrations,
+  call: Call<typeof postInstance>,
+) {
   const { params, query, body, caller } = call;
   const { actions } = services.instances;
   const record = await actions.get(query.project, params.name);
   if ((body.pool ?? "") !== "" || (body.project ?? "") !== "") {
     return await move(services, call, record);
+  }
+  if (body.migration === true) {
+    return await send(services, migrations, call, { instance: record, snapshot: undefined });
   }
   const name = body.name ?? "";
   await actions.assertRenamable(record, name);
@@ -250,9 +264,14 @@ async function rename(services: Services, call: Call<typeof postInstance>) {
   }));
 }
 
-export const instanceRoutes = (backups: Backups): BoundRoute[] => [
+export interface InstanceRouteDeps {
+  readonly backups: Backups;
+  readonly migrations: Migrations;
+}
+
+export const instanceRoutes = (deps: InstanceRouteDeps): BoundRoute[] => [
   handle(getInstances, listInstances),
-  handle(postInstances, (services, call) => create(services, backups, call)),
+  handle(postInstances, (services, call) => create(services, deps, call)),
   handle(getInstance, async (services, { params, query }) => {
     const { actions } = services.instances;
     const record = await actions.get(query.project, params.name);
@@ -277,7 +296,7 @@ export const instanceRoutes = (backups: Backups): BoundRoute[] => [
     await actions.change(record, wishOfPatch(record, body), { caller });
     return sync();
   }),
-  handle(postInstance, rename),
+  handle(postInstance, (services, call) => rename(services, deps.migrations, call)),
   handle(deleteInstance, async (services, { params, query, caller }) => {
     const { actions } = services.instances;
     const record = await actions.get(query.project, params.name);

@@ -1,0 +1,25 @@
+/** What a new instance begins its life with: its times and volatile keys. Pure but for random ids. */
+import { INSTANCE_ID } from "./cloud_init.ts";
+import type { CreationPlan } from "./make.ts";
+import type { Config } from "./record.ts";
+
+export function createdAtOf({ source }: CreationPlan): string {
+  if (source.kind === "copy" && source.isMove) return source.instance.createdAt;
+  const saved = source.kind === "filled" ? source.saved.instance?.createdAt : undefined;
+  return saved ?? new Date().toISOString();
+}
+
+export function firstVolatile(plan: CreationPlan): Config {
+  if (plan.source.kind === "copy" && plan.source.isMove) return {};
+  if (plan.source.kind === "filled") {
+    const { ["volatile.uuid"]: uuid = crypto.randomUUID() } = plan.config;
+    return { "volatile.uuid": uuid, "volatile.last_state.power": "STOPPED" };
+  }
+  const instanceId = crypto.randomUUID();
+  return {
+    "volatile.uuid": crypto.randomUUID(),
+    [INSTANCE_ID]: instanceId,
+    ...(plan.source.kind === "image" && { "volatile.apply_template": "create" }),
+    ...(plan.source.kind === "copy" && { "volatile.apply_template": "copy" }),
+  };
+}
