@@ -28,12 +28,18 @@ export function expandDevices(
   return Object.assign(result, local);
 }
 
-/** The root disk among devices. */
+/**
+ * The root disk among devices. There should be one; of several the last wins, so that an instance stays
+ * on its own disk when one of its profiles gets another.
+ */
 export function findRootDisk(devices: Devices): { name: string; config: Config } | undefined {
-  for (const [name, config] of Object.entries(devices)) {
-    if (isRootDisk(config)) return { name, config };
-  }
-  return undefined;
+  return rootDisks(devices).at(-1);
+}
+
+export function rootDisks(devices: Devices): { name: string; config: Config }[] {
+  return Object.entries(devices).flatMap(([name, config]) =>
+    isRootDisk(config) ? [{ name, config }] : []
+  );
 }
 
 export function isRootDisk(config: Config): boolean {

@@ -30,3 +30,10 @@ Deno.test("findRootDisk() finds the disk at / that has a pool", () => {
   );
   assert.equal(findRootDisk({ x: { type: "disk", path: "/mnt", pool: "p" } }), undefined);
 });
+
+Deno.test("findRootDisk() takes the local one of two", () => {
+  const disk = (pool: string) => ({ type: "disk", path: "/", pool });
+  const devices = expandDevices([layer({}, { shared: disk("p1") })], { own: disk("p2") });
+
+  assert.equal(findRootDisk(devices)?.config["pool"], "p2");
+});

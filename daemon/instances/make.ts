@@ -24,6 +24,7 @@ import { saveBackupYaml } from "./backup_yaml.ts";
 import { announce, type InstanceContext, lockInstance, volumeOf } from "./context.ts";
 import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
 import { expandConfig, expandDevices, findRootDisk } from "./expand.ts";
+import { requireOneRootDisk } from "./root_disk.ts";
 import { whileFrozen } from "./freeze.ts";
 import { isRunning } from "./machine.ts";
 import { checkInstanceName, randomName } from "./name.ts";
@@ -125,7 +126,7 @@ export async function planCreation(
     expanded: expandedDevices,
     ...(isNew(body) ? { mustBeUnique: new Set(Object.keys(expandedDevices)) } : {}),
   });
-  requireRootDisk(expandedDevices);
+  requireOneRootDisk(expandedDevices);
   const given = Object.keys(body.config ?? {});
   await ctx.db.read((tx) =>
     checkInstanceAllowed(tx, project, {
@@ -149,16 +150,6 @@ export async function planCreation(
     source: base.source,
     start: body.start ?? false,
   };
-}
-
-/** @throws {Fault} bad_request */
-export function requireRootDisk(devices: Devices): void {
-  if (findRootDisk(devices) !== undefined) return;
-  throw new Fault(
-    "bad_request",
-    "Invalid devices: Failed detecting root disk device: No root device could be found",
-    { hint: "Make a storage pool and add a root disk to the default profile: lxd init." },
-  );
 }
 
 async function chooseName(ctx: InstanceContext, project: string, name: string): Promise<string> {

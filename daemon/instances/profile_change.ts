@@ -7,7 +7,8 @@ import { listProjects } from "#daemon/db/projects.ts";
 import { validateDevices } from "#daemon/devices/registry.ts";
 import { checkProfileAllowed } from "#daemon/projects/check.ts";
 import { type InstanceContext, lockInstance } from "./context.ts";
-import { expandConfig, expandDevices } from "./expand.ts";
+import { expandConfig, expandDevices, rootDisks } from "./expand.ts";
+import { requireOneRootDisk } from "./root_disk.ts";
 import { checkRawLxcLoads } from "./raw_lxc.ts";
 import { checkHostRules } from "./host_rules.ts";
 import type { InstanceRecord } from "./record.ts";
@@ -64,6 +65,7 @@ export async function checkProfileChange(
     services: ctx.devices,
     expanded: next.devices,
   });
+  if (rootDisks(next.devices).length > 1) requireOneRootDisk(next.devices);
   checkHostRules(ctx.facts, next.config);
   await checkRawLxcLoads(next.config, {});
   const failures: string[] = [];
@@ -124,6 +126,8 @@ export async function applyProfileChange(
       }
       undo.keep();
       await settle(ctx, old, record);
+      // As LXD: the profile is saved and the instance stays on its own disk, but that is told.
+      requireOneRootDisk(record.expandedDevices);
     } catch (error) {
       failures.push(` - Project: ${record.project}, Instance: ${record.name}: ${messageOf(error)}`);
     }

@@ -19,7 +19,7 @@ import { expandConfig, expandDevices, findRootDisk } from "./expand.ts";
 import { checkHostRules } from "./host_rules.ts";
 import { afterLive, applyLive } from "./live.ts";
 import { pidOf } from "./machine.ts";
-import { requireRootDisk } from "./make.ts";
+import { requireOneRootDisk, requireRootDisk } from "./root_disk.ts";
 import { checkRawLxcLoads } from "./raw_lxc.ts";
 import type { Config, Devices, InstanceRecord, ProfileLayer } from "./record.ts";
 
@@ -66,6 +66,7 @@ export async function changeInstance(
   const diff = diffDevices(before.expandedDevices, next.expandedDevices);
   const mustBeUnique = new Set([...Object.keys(diff.added), ...Object.keys(diff.changed)]);
   await checkRecord(ctx, before, next, mustBeUnique);
+  requireOneRootDisk(next.expandedDevices);
   const given = Object.entries(config).filter(([key, value]) => before.config[key] !== value);
   await ctx.db.read((tx) =>
     checkInstanceAllowed(tx, before.project, {

@@ -128,7 +128,7 @@ export const SUITES: readonly Suite[] = [
   { name: "storage_driver_ceph", seconds: 4 },
   { name: "storage_driver_cephfs", seconds: 4 },
   { name: "storage_local_volume_handling", seconds: 10 },
-  { name: "storage_profiles", seconds: 14 },
+  { name: "storage_profiles", seconds: 14, required: true },
   { name: "storage_volume_attach", seconds: 11 },
   { name: "storage_volume_snapshots", seconds: 11 },
   { name: "template", seconds: 18, required: true },
