@@ -59,6 +59,8 @@ export async function growLoopFile(path: HostPath, size: string): Promise<void> 
 export async function attachLoop(path: HostPath): Promise<HostPath> {
   const [attached] = await loopDevices(path);
   if (attached !== undefined) return attached;
+  const hasLoops = await Deno.stat("/dev/loop-control").then(() => true, () => false);
+  if (!hasLoops) await run(["modprobe", "loop"]);
   const out = await run(["losetup", "--find", "--show", "--nooverlap", "--", path]);
   const device = hostPath(out.trim());
   // Direct I/O spares the page cache a second copy; not every file system can.

@@ -48,8 +48,12 @@ export interface PoolType {
   start(place: PoolPlace, services: PoolServices): Promise<StorageDriver>;
   /** Unmount or deactivate; its data stays. Idempotent. */
   stop(place: PoolPlace): Promise<void>;
-  /** Do now what a change of keys means. @throws {Fault} bad_request if it can't be done. */
-  update(place: PoolPlace, before: PoolConfig): Promise<void>;
+  /**
+   * Do now what a change of keys means. @throws {Fault} bad_request if it can't be done.
+   *
+   * @returns "restart" if the driver goes by the keys: then it is made anew by `start`, with no `open`.
+   */
+  update(place: PoolPlace, before: PoolConfig): Promise<void | "restart">;
   /** After `stop`, when no volume is left: remove what `create` made. */
   destroy(place: PoolPlace): Promise<void>;
 }

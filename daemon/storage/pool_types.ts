@@ -3,9 +3,10 @@ import { Fault } from "#base/errors.ts";
 import { suggest } from "#base/suggest.ts";
 import { btrfsPool } from "./btrfs/pool.ts";
 import { dirPool } from "./dir/pool.ts";
+import { lvmPool } from "./lvm/pool.ts";
 import type { PoolType } from "./pool_type.ts";
 
-export const POOL_TYPES: readonly PoolType[] = [dirPool, btrfsPool];
+export const POOL_TYPES: readonly PoolType[] = [dirPool, btrfsPool, lvmPool];
 
 /** Drivers of LXD that need a cluster of storage servers. */
 const REMOTE = ["ceph", "cephfs", "cephobject"];

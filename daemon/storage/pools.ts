@@ -88,7 +88,10 @@ export class Pools {
   async update(before: NewPool, config: PoolConfig): Promise<void> {
     using _turn = await this.#locks.acquire(before.name);
     await this.driver(before.name);
-    await poolType(before.driver).update(this.#place({ ...before, config }), before.config);
+    const type = poolType(before.driver);
+    const place = this.#place({ ...before, config });
+    if (await type.update(place, before.config) !== "restart") return;
+    this.#open.set(before.name, type.start(place, this.#deps));
   }
 
   /** Remove an unused pool with its data. */

@@ -4,11 +4,14 @@
  * holes are kept; ids on disk are the same on every pool.
  */
 import { type HostPath, hostPath } from "#base/brand.ts";
-import { assert, ExecError, Fault } from "#base/errors.ts";
+import { assert } from "#base/errors.ts";
 import { Undo } from "#base/undo.ts";
 import type { CopyOptions, StorageDriver } from "./driver.ts";
-import { requireSpace, treeBytes } from "./copy_tree.ts";
+import { copyDisk, syncTrees } from "./sync.ts";
 import type { Volume } from "./volume.ts";
+
+/** What a container has beside its root file system and must be copied with it. */
+const METADATA = ["/metadata.yaml", "/templates/", "/templates/**"];
 
 /** A volume of an open pool. */
 export interface Located {
@@ -102,11 +105,12 @@ async function writeContent(target: Located, source: Located, options: CopyOptio
     if (source.volume.content === "block") return await writeDisk(target, source, options);
     await using view = await source.driver.view(source.volume, snapshot);
     const path = await target.driver.mount(target.volume);
-    if (source.volume.kind === "custom") return await sync(view.path, path, signal);
+    const stop = signal === undefined ? {} : { signal };
+    if (source.volume.kind === "custom") return await syncTrees(view.path, path, stop);
     const rootfs = (directory: HostPath) => hostPath(`${directory}/rootfs`);
-    await sync(rootfs(view.path), rootfs(path), signal);
+    await syncTrees(rootfs(view.path), rootfs(path), stop);
     const metadata = source.driver.directory(source.volume, snapshot);
-    await sync(metadata, path, signal, ["/metadata.yaml", "/templates/", "/templates/**"]);
+    await syncTrees(metadata, path, { ...stop, only: METADATA });
   };
   if (running === undefined) return await write();
   await write(); // Most of it, while it runs: the freeze is short.
@@ -118,54 +122,8 @@ async function writeDisk(target: Located, source: Located, options: CopyOptions)
   await target.driver.mount(target.volume);
   const from = source.driver.diskPath(source.volume, options.snapshot);
   const to = target.driver.diskPath(target.volume);
-  await execute(
-    ["dd", `if=${from}`, `of=${to}`, "bs=4M", "conv=sparse,notrunc,fsync", "status=none"],
-    options.signal,
-  );
-}
-
-/** @param only Patterns of what is copied; default: all, and what is not in `source` is removed. */
-async function sync(
-  source: HostPath,
-  target: HostPath,
-  signal: AbortSignal | undefined,
-  only?: readonly string[],
-): Promise<void> {
-  if (only === undefined) {
-    const bytes = await treeBytes(source) - await treeBytes(target);
-    await requireSpace(target, bytes, "copy the volume");
-  }
-  const filters = only === undefined
-    ? ["--delete"]
-    : [...only.map((pattern) => `--include=${pattern}`), "--exclude=*"];
-  await execute([
-    ...["rsync", "-aHAXS", "--numeric-ids", "--one-file-system"],
-    // Times differ if their nanoseconds do.
-    ...["--modify-window=-1", "--whole-file", "--no-compress"],
-    ...filters,
-    "--",
-    `${source}/`,
-    `${target}/`,
-  ], signal);
-}
-
-async function execute(argv: readonly string[], signal: AbortSignal | undefined): Promise<void> {
-  const [program = "", ...args] = argv;
-  const { success, code, stderr } = await new Deno.Command(program, {
-    args,
-    env: { LC_ALL: "C" },
-    stdin: "null",
-    stdout: "null",
-    stderr: "piped",
-    ...(signal === undefined ? {} : { signal }),
-  }).output();
-  if (success) return;
-  signal?.throwIfAborted();
-  const text = new TextDecoder().decode(stderr).slice(-2000);
-  // Some files vanished while the source ran.
-  if (program === "rsync" && code === 24) return;
-  if (/No space left|quota exceeded/i.test(text)) {
-    throw new Fault("no_space", "cannot copy the volume: no space left on the storage pool");
-  }
-  throw new ExecError(argv, code, text);
+  await copyDisk(from, to, {
+    isFresh: false,
+    ...(options.signal !== undefined && { signal: options.signal }),
+  });
 }

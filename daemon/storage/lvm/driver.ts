@@ -1,0 +1,342 @@
+/**
+ * Driver `lvm`: a logical volume with a file system for each image, volume and snapshot, thin by
+ * default. Mounted where other pools have the volume's directory:
+ *
+ *     /dev/<group>/containers_web            on containers/web
+ *     /dev/<group>/containers_web-snap0      on containers-snapshots/web/snap0, when it is looked at
+ *     /dev/<group>/custom_default_data.block a disk
+ */
+import { type HostPath, hostPath } from "#base/brand.ts";
+import { Fault } from "#base/errors.ts";
+import { LockTable } from "#base/lock.ts";
+import { renewIdentity } from "#daemon/storage/block_filesystem.ts";
+import type { CopyOptions, CreateOptions, StorageDriver, Usage } from "#daemon/storage/driver.ts";
+import { fileSystemSpace } from "#daemon/storage/space.ts";
+import type { RunningRoot, RunOptions } from "#daemon/storage/service.ts";
+import { copyDisk, syncTrees } from "#daemon/storage/sync.ts";
+import { POOL_FOLDERS, type Volume } from "#daemon/storage/volume.ts";
+import type { VolumeGroup } from "./group.ts";
+import { LogicalMounts } from "./mounts.ts";
+import { imageName, logicalName, NEW_PREFIX, parseLogicalName, TEMPORARY_PREFIX } from "./names.ts";
+import { Sizes } from "./sizes.ts";
+
+export interface LvmDeps {
+  readonly root: HostPath;
+  readonly group: VolumeGroup;
+  /** The pool's `volume.*`, without the prefix. */
+  readonly defaults: Readonly<Record<string, string>>;
+  readonly imageExists: (fingerprint: string) => Promise<boolean>;
+}
+
+export class LvmDriver implements StorageDriver {
+  readonly can;
+  readonly #deps: LvmDeps;
+  readonly #group: VolumeGroup;
+  readonly #mounts: LogicalMounts;
+  readonly #sizes: Sizes;
+  readonly #locks = new LockTable();
+  readonly #isThin: boolean;
+
+  constructor(deps: LvmDeps) {
+    this.#isThin = deps.group.thinPool !== undefined;
+    this.can = {
+      clone: this.#isThin ? "instant" : "copy",
+      snapshot: "instant",
+      quota: true,
+      restoreOlder: true,
+      block: true,
+    } as const;
+    this.#deps = deps;
+    this.#group = deps.group;
+    this.#mounts = new LogicalMounts(deps);
+    this.#sizes = new Sizes(deps, this.#mounts);
+  }
+
+  // --- images ---
+
+  async ensureImage(fingerprint: string, unpack: (directory: HostPath) => Promise<void>) {
+    using _turn = await this.#locks.acquire(`image ${fingerprint}`);
+    const name = imageName(fingerprint, this.#sizes.filesystem());
+    if (await this.#group.has(name)) return;
+    await this.#build(name, async (lv) => {
+      await this.#sizes.createFilesystem(lv, undefined, {});
+      await this.#mounts.within(lv, { isReadOnly: false }, unpack);
+      await this.#group.setWritable(lv, false);
+    });
+  }
+
+  async dropImage(fingerprint: string) {
+    using _turn = await this.#locks.acquire(`image ${fingerprint}`);
+    for (const { name } of await this.#group.list()) {
+      if (name.startsWith(`images_${fingerprint}_`)) await this.#group.remove(name);
+    }
+  }
+
+  // --- volumes ---
+
+  /** Make a logical volume under a temporary name; then it gets its own. */
+  async #build(name: string, make: (lv: string) => Promise<void>): Promise<void> {
+    const lv = `${TEMPORARY_PREFIX}${crypto.randomUUID()}`;
+    try {
+      await make(lv);
+      await this.#group.rename(lv, name);
+    } catch (error) {
+      if (await this.#group.has(lv)) await this.#group.remove(lv);
+      throw error;
+    }
+  }
+
+  async #requireFree(volume: Volume, snapshot?: string): Promise<string> {
+    const name = logicalName(volume, snapshot);
+    if (!await this.#group.has(name)) return name;
+    const what = snapshot === undefined ? volume.name : `${volume.name}/${snapshot}`;
+    throw new Fault("conflict", `a volume "${what}" exists already on this storage pool`);
+  }
+
+  async create(volume: Volume, options: CreateOptions = {}) {
+    await this.#build(await this.#requireFree(volume), async (lv) => {
+      if (volume.content === "block") return await this.#sizes.create(lv, volume, options);
+      await this.#sizes.createFilesystem(lv, volume, options);
+      await this.#mounts.within(lv, { isReadOnly: false }, async (path) => {
+        await Deno.chmod(path, 0o711);
+        if (volume.kind === "container") await Deno.mkdir(`${path}/rootfs`, { mode: 0o755 });
+      });
+    });
+    await this.mount(volume);
+  }
+
+  async createFromImage(volume: Volume, fingerprint: string, options: CreateOptions = {}) {
+    const image = imageName(fingerprint, this.#sizes.filesystem());
+    await this.#build(
+      await this.#requireFree(volume),
+      (lv) => this.#clone(image, lv, volume, options),
+    );
+    await this.mount(volume);
+  }
+
+  async copy(target: Volume, source: Volume, options: CopyOptions = {}) {
+    const name = await this.#requireFree(target);
+    const snapshots = options.snapshots ??
+      (options.withSnapshots === true ? await this.listSnapshots(source) : []);
+    const origin = logicalName(source, options.snapshot);
+    try {
+      if (this.#isThin) {
+        for (const one of snapshots) await this.#snapshotOf(logicalName(source, one), target, one);
+        await this.#build(name, (lv) => this.#clone(origin, lv, target, options));
+      } else {
+        await this.#build(name, (lv) => this.#clone(origin, lv, target, options));
+        for (const one of snapshots) {
+          await this.#fillFrom(logicalName(source, one), name, target);
+          await this.snapshot(target, one);
+        }
+        if (snapshots.length > 0) await this.#fillFrom(origin, name, target);
+      }
+    } catch (error) {
+      await this.remove(target);
+      throw error;
+    }
+    await this.mount(target);
+  }
+
+  /** An independent copy: at once by a thin snapshot, else by content. */
+  async #clone(origin: string, lv: string, volume: Volume, options: CreateOptions): Promise<void> {
+    const { sizeBytes: originBytes = 0 } = await this.#group.find(origin) ?? {};
+    if (this.#isThin) {
+      await this.#group.snapshot(origin, lv, { isReadOnly: false });
+      if (volume.content === "filesystem") await renewIdentity(await this.#mounts.device(lv));
+      if ((options.sizeBytes ?? 0) > 0) {
+        await this.#sizes.resize(lv, volume, options.sizeBytes ?? 0);
+      }
+      return;
+    }
+    const sized = { ...options, sizeBytes: options.sizeBytes || originBytes };
+    if (volume.content === "block") await this.#sizes.create(lv, volume, sized);
+    else await this.#sizes.createFilesystem(lv, volume, sized);
+    await this.#fillFrom(origin, lv, volume);
+  }
+
+  async #fillFrom(origin: string, lv: string, volume: Volume): Promise<void> {
+    if (volume.content === "block") {
+      const from = await this.#mounts.device(origin);
+      return await copyDisk(from, await this.#mounts.device(lv), { isFresh: false });
+    }
+    await this.#mounts.within(
+      origin,
+      { isReadOnly: true },
+      (from) => this.#mounts.within(lv, { isReadOnly: false }, (to) => syncTrees(from, to)),
+    );
+  }
+
+  async remove(volume: Volume) {
+    await this.unmount(volume);
+    for (const snapshot of await this.listSnapshots(volume)) {
+      await this.removeSnapshot(volume, snapshot);
+    }
+    const name = logicalName(volume);
+    if (await this.#group.has(name)) await this.#group.remove(name);
+    await this.#mounts.forget(volume);
+  }
+
+  async rename(volume: Volume, newName: string) {
+    const next = { ...volume, name: newName };
+    const name = await this.#requireFree(next);
+    const snapshots = await this.listSnapshots(volume);
+    await this.unmount(volume);
+    await this.#group.rename(logicalName(volume), name);
+    for (const one of snapshots) {
+      await this.#group.rename(logicalName(volume, one), logicalName(next, one));
+    }
+    await this.#mounts.forget(volume);
+    await this.mount(next);
+  }
+
+  async resize(volume: Volume, sizeBytes: number) {
+    if (sizeBytes > 0) await this.#sizes.resizeMounted(volume, sizeBytes);
+  }
+
+  async usage(volume: Volume, snapshot?: string): Promise<Usage> {
+    const found = await this.#group.find(logicalName(volume, snapshot));
+    const { sizeBytes = 0, dataPercent = 0 } = found ?? {};
+    if (volume.content === "block" || snapshot !== undefined) {
+      return { usedBytes: Math.round(sizeBytes * dataPercent / 100), totalBytes: sizeBytes };
+    }
+    const { usedBytes } = await fileSystemSpace(await this.mount(volume));
+    return { usedBytes, totalBytes: sizeBytes };
+  }
+
+  async list(kind: Volume["kind"]): Promise<Volume[]> {
+    return (await this.#group.list()).flatMap(({ name }) => {
+      const parsed = parseLogicalName(name);
+      const isWanted = parsed?.volume.kind === kind && parsed.snapshot === undefined;
+      return isWanted ? [parsed.volume] : [];
+    });
+  }
+
+  // --- where the content is ---
+
+  directory(volume: Volume, snapshot?: string): HostPath {
+    return this.#mounts.directory(volume, snapshot);
+  }
+
+  mount(volume: Volume, snapshot?: string): Promise<HostPath> {
+    return this.#mounts.mount(volume, snapshot);
+  }
+
+  view(volume: Volume, snapshot?: string) {
+    return this.#mounts.view(volume, snapshot);
+  }
+
+  async unmount(volume: Volume) {
+    await this.#mounts.unmountAll(volume);
+  }
+
+  async present(volume: Volume, options: RunOptions): Promise<RunningRoot> {
+    const path = hostPath(`${await this.mount(volume)}/rootfs`);
+    return { path, lxcIdmap: options.idmap !== null };
+  }
+
+  adopt(_volume: Volume): void {
+    // It is mounted as it was.
+  }
+
+  async settle(volume: Volume) {
+    await this.mount(volume);
+  }
+
+  diskPath(volume: Volume, snapshot?: string): HostPath {
+    return this.#group.device(logicalName(volume, snapshot));
+  }
+
+  // --- snapshots ---
+
+  async snapshot(volume: Volume, snapshot: string) {
+    await this.#snapshotOf(logicalName(volume), volume, snapshot);
+  }
+
+  async #snapshotOf(origin: string, volume: Volume, snapshot: string): Promise<void> {
+    const name = await this.#requireFree(volume, snapshot);
+    const isBtrfs = volume.content === "filesystem" && await this.#mounts.isBtrfs(origin);
+    if (!isBtrfs || !this.#isThin) {
+      return await this.#group.snapshot(origin, name, { isReadOnly: true });
+    }
+    await this.#build(name, async (lv) => {
+      await this.#group.snapshot(origin, lv, { isReadOnly: false });
+      await renewIdentity(await this.#mounts.device(lv));
+      await this.#group.setWritable(lv, false);
+    });
+  }
+
+  async restore(volume: Volume, snapshot: string) {
+    const name = logicalName(volume);
+    const origin = logicalName(volume, snapshot);
+    await this.#mounts.unmount(volume, snapshot);
+    if (!this.#isThin) {
+      await this.#mounts.unmount(volume);
+      await this.#fillFrom(origin, name, volume);
+      return void await this.mount(volume);
+    }
+    const sizeBytes = (await this.#group.find(name))?.sizeBytes ?? 0;
+    const fresh = `${NEW_PREFIX}${name}`;
+    await this.#build(fresh, (lv) => this.#clone(origin, lv, volume, { sizeBytes }));
+    await this.#mounts.unmount(volume);
+    await this.#group.remove(name);
+    await this.#group.rename(fresh, name);
+    await this.mount(volume);
+  }
+
+  async removeSnapshot(volume: Volume, snapshot: string) {
+    await this.#mounts.unmount(volume, snapshot);
+    const name = logicalName(volume, snapshot);
+    if (await this.#group.has(name)) await this.#group.remove(name);
+    await this.#mounts.forgetSnapshot(volume, snapshot);
+  }
+
+  async renameSnapshot(volume: Volume, snapshot: string, newName: string) {
+    const name = await this.#requireFree(volume, newName);
+    await this.#mounts.unmount(volume, snapshot);
+    await this.#group.rename(logicalName(volume, snapshot), name);
+    await this.#mounts.forgetSnapshot(volume, snapshot);
+  }
+
+  async listSnapshots(volume: Volume): Promise<string[]> {
+    return (await this.#group.list()).flatMap(({ name }) => {
+      const parsed = parseLogicalName(name);
+      if (parsed === undefined || parsed.snapshot === undefined) return [];
+      const { kind, name: theirs } = parsed.volume;
+      return kind === volume.kind && theirs === volume.name ? [parsed.snapshot] : [];
+    }).toSorted();
+  }
+
+  flatten(_volume: Volume): Promise<void> {
+    return Promise.resolve();
+  }
+
+  // --- the pool ---
+
+  space() {
+    return this.#group.space();
+  }
+
+  async open() {
+    for (const folder of POOL_FOLDERS) {
+      await Deno.mkdir(`${this.#deps.root}/${folder}`, { recursive: true, mode: 0o711 });
+    }
+    const names = (await this.#group.list()).map(({ name }) => name);
+    for (const name of names) {
+      const whole = name.slice(NEW_PREFIX.length);
+      if (name.startsWith(TEMPORARY_PREFIX)) await this.#group.remove(name);
+      else if (!name.startsWith(NEW_PREFIX)) continue;
+      else if (names.includes(whole)) await this.#group.remove(name);
+      else await this.#group.rename(name, whole);
+    }
+    for (const name of names) {
+      const fingerprint = /^images_([0-9a-f]+)_/.exec(name)?.[1];
+      if (fingerprint === undefined || await this.#deps.imageExists(fingerprint)) continue;
+      await this.#group.remove(name);
+    }
+  }
+
+  async close() {
+    await this.#mounts.close();
+  }
+}

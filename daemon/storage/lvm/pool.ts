@@ -1,0 +1,236 @@
+/**
+ * Pools of the driver `lvm`: a volume group on a loop file, on a block device, or one that exists, with
+ * a thin pool in it unless lvm.use_thinpool=false.
+ */
+import { Fault } from "#base/errors.ts";
+import type { HostPath } from "#base/brand.ts";
+import type { Undo } from "#base/undo.ts";
+import { isFalse, isTrue, parseBytes } from "#base/units.ts";
+import { missingTool, run } from "#daemon/host/run.ts";
+import { isBlockDevice } from "#daemon/storage/block_device.ts";
+import { removeTree } from "#daemon/storage/files.ts";
+import {
+  attachLoop,
+  defaultLoopSize,
+  detachLoop,
+  growLoopFile,
+  makeLoopFile,
+} from "#daemon/storage/loop.ts";
+import type {
+  PoolConfig,
+  PoolPlace,
+  PoolServices,
+  PoolType,
+  Support,
+} from "#daemon/storage/pool_type.ts";
+import { LvmDriver } from "./driver.ts";
+import { lvm, VolumeGroup } from "./group.ts";
+
+export const lvmPool: PoolType = { name: "lvm", probe, create, start, stop, update, destroy };
+
+const THIN_POOL = "LXDThinPool";
+/** LXD's mark of a group that a pool uses. */
+const TAG = "lxd_pool";
+
+async function probe(): Promise<Support> {
+  const missing = await missingTool(["lvm", "vgcreate", "mkfs.ext4"]);
+  if (missing !== undefined) {
+    return {
+      reason: `${missing} is not installed`,
+      hint: "apt install lvm2 thin-provisioning-tools",
+    };
+  }
+  const load = (module: string) => run(["modprobe", module]).catch(() => undefined);
+  const misc = async () => await Deno.readTextFile("/proc/misc");
+  if (!/\bdevice-mapper$/m.test(await misc())) await load("dm-mod");
+  if (!/\bdevice-mapper$/m.test(await misc())) {
+    return {
+      reason: "the kernel has no device-mapper",
+      hint: "Run a kernel with dm-mod and dm-thin-pool (Debian: apt install linux-image-amd64).",
+    };
+  }
+  const text = await run(["lvm", "version"]);
+  return { version: /LVM version:\s+(\S+)/.exec(text)?.[1] ?? "2" };
+}
+
+const groupName = ({ name, config }: Pick<PoolPlace, "name" | "config">) =>
+  config["lvm.vg_name"] || name;
+
+function thinPoolName(config: PoolConfig): string | undefined {
+  if (isFalse(config["lvm.use_thinpool"])) return undefined;
+  return config["lvm.thinpool_name"] || THIN_POOL;
+}
+
+async function create(place: PoolPlace, undo: Undo): Promise<PoolConfig> {
+  const { config } = place;
+  if (isFalse(config["lvm.use_thinpool"]) && (config["lvm.thinpool_name"] ?? "") !== "") {
+    throw new Fault("bad_request", "lvm.thinpool_name makes no sense with lvm.use_thinpool=false");
+  }
+  if (thinPoolName(config) !== undefined && await missingTool(["thin_check"]) !== undefined) {
+    throw new Fault("bad_request", "thin pools need thin_check, which is not installed", {
+      hint: "apt install thin-provisioning-tools, or set lvm.use_thinpool=false.",
+    });
+  }
+  const given = config["source"] ?? "";
+  const named = { ...config, "lvm.vg_name": config["lvm.vg_name"] || place.name };
+  if (given === "" || given === place.loopFile) return await createLoop(place, named, undo);
+  if (!given.startsWith("/")) return await adoptGroup(given, config, undo);
+  if (!await isBlockDevice(given)) {
+    throw new Fault("bad_request", `"${given}" is not a block device`, {
+      hint: "Give a block device, the name of a volume group, or nothing for a loop file.",
+    });
+  }
+  await createGroup(named["lvm.vg_name"], given as HostPath, undo);
+  await createThinPool(named["lvm.vg_name"], config, undo);
+  return { ...named, source: named["lvm.vg_name"], "volatile.initial_source": given };
+}
+
+async function createLoop(
+  place: PoolPlace,
+  config: PoolConfig & { readonly "lvm.vg_name": string },
+  undo: Undo,
+): Promise<PoolConfig> {
+  const size = config["size"] || await defaultLoopSize(place.stateDirectory);
+  await makeLoopFile(place.loopFile, size);
+  undo.add("remove the loop file", () => Deno.remove(place.loopFile));
+  const device = await attachLoop(place.loopFile);
+  undo.add("detach the loop file", () => detachLoop(place.loopFile));
+  await createGroup(config["lvm.vg_name"], device, undo);
+  await createThinPool(config["lvm.vg_name"], config, undo);
+  return { ...config, size, source: place.loopFile };
+}
+
+async function createGroup(name: string, device: HostPath, undo: Undo): Promise<void> {
+  if (await groupExists(name)) {
+    throw new Fault("conflict", `A volume group already exists called "${name}"`, {
+      hint: `To use it, give source=${name}; or another lvm.vg_name.`,
+    });
+  }
+  await lvm("pvcreate", "--yes", device);
+  undo.add("remove the physical volume", () => lvm("pvremove", "--yes", device).then(ignore));
+  await lvm("vgcreate", "--addtag", TAG, name, device);
+  undo.add("remove the volume group", () => lvm("vgremove", "--yes", "--force", name).then(ignore));
+}
+
+/** A group that exists: empty, unless it may be shared. */
+async function adoptGroup(name: string, config: PoolConfig, undo: Undo): Promise<PoolConfig> {
+  if ((config["lvm.vg_name"] || name) !== name) {
+    throw new Fault("bad_request", "source and lvm.vg_name name different volume groups");
+  }
+  if (!await groupExists(name)) {
+    throw new Fault("bad_request", `The requested volume group "${name}" does not exist`, {
+      hint: "Give a block device to make one on it.",
+    });
+  }
+  const mayShare = isTrue(config["lvm.vg.force_reuse"]);
+  const thinPool = thinPoolName(config);
+  const others = (await new VolumeGroup(name, thinPool).list()).length > 0;
+  if (others && !mayShare) {
+    throw new Fault("bad_request", `Volume group "${name}" is not empty`, {
+      hint: "lvm.vg.force_reuse=true uses it all the same.",
+    });
+  }
+  const tags = await lvm("vgs", "--noheadings", "--options", "vg_tags", name);
+  if (tags.includes(TAG) && !mayShare) {
+    throw new Fault("bad_request", `Volume group "${name}" is already used by a pool`);
+  }
+  const hasThinPool = thinPool !== undefined &&
+    await new VolumeGroup(name, undefined).has(thinPool);
+  if (!hasThinPool) await createThinPool(name, config, undo);
+  await lvm("vgchange", "--addtag", TAG, name);
+  undo.add("unmark the volume group", () => lvm("vgchange", "--deltag", TAG, name).then(ignore));
+  return { ...config, "lvm.vg_name": name, source: name, "volatile.initial_source": name };
+}
+
+async function createThinPool(group: string, config: PoolConfig, undo: Undo): Promise<void> {
+  const name = thinPoolName(config);
+  if (name === undefined) return;
+  const metadata = config["lvm.thinpool_metadata_size"] ?? "";
+  const bytes = metadata === "" ? 0 : parseBytes(metadata);
+  await lvm(
+    ...["lvcreate", "--yes", "--extents", "100%FREE"],
+    ...(bytes === 0 ? [] : ["--poolmetadatasize", `${bytes}b`]),
+    ...["--type", "thin-pool", "--name", name, group],
+  );
+  undo.add("remove the thin pool", () => lvm("lvremove", "--yes", `${group}/${name}`).then(ignore));
+}
+
+async function groupExists(name: string): Promise<boolean> {
+  return await lvm("vgs", "--noheadings", name).then(() => true, () => false);
+}
+
+async function start(place: PoolPlace, services: PoolServices): Promise<LvmDriver> {
+  const { config, root, loopFile } = place;
+  await Deno.mkdir(root, { recursive: true, mode: 0o711 });
+  if (config["source"] === loopFile) await attachLoop(loopFile);
+  const group = new VolumeGroup(groupName(place), thinPoolName(config));
+  if (!await groupExists(group.name)) {
+    throw new Fault("unavailable", `the volume group "${group.name}" of the pool is not there`, {
+      hint: "Is its disk attached? See vgs(8).",
+    });
+  }
+  const defaults = Object.fromEntries(
+    Object.entries(config).filter(([key]) => key.startsWith("volume."))
+      .map(([key, value]) => [key.slice("volume.".length), value]),
+  );
+  return new LvmDriver({ ...services, root, group, defaults });
+}
+
+async function stop(place: PoolPlace): Promise<void> {
+  const group = groupName(place);
+  if (!await groupExists(group)) return;
+  await lvm("vgchange", "--activate", "n", group);
+  if (place.config["source"] === place.loopFile) await detachLoop(place.loopFile);
+}
+
+async function update(place: PoolPlace, before: PoolConfig): Promise<"restart"> {
+  const { config, loopFile } = place;
+  const oldGroup = groupName({ ...place, config: before });
+  const group = groupName(place);
+  const thinPool = thinPoolName(before);
+  const newThinPool = thinPoolName(config);
+  if (group !== oldGroup) await lvm("vgrename", oldGroup, group);
+  if (thinPool !== newThinPool && thinPool !== undefined && newThinPool !== undefined) {
+    await lvm("lvrename", group, thinPool, newThinPool);
+  }
+  const size = config["size"] ?? "";
+  if (size === (before["size"] ?? "")) return "restart";
+  if (config["source"] !== loopFile || size === "") {
+    throw new Fault("bad_request", "Cannot change the size of a pool that is not a loop file");
+  }
+  await growLoopFile(loopFile, size);
+  await lvm("pvresize", await attachLoop(loopFile));
+  if (newThinPool !== undefined) {
+    await lvm("lvextend", "--extents", "+100%FREE", `${group}/${newThinPool}`);
+  }
+  return "restart";
+}
+
+/** A group that was there before stays, without the thin pool. */
+async function destroy(place: PoolPlace): Promise<void> {
+  const { config, root, loopFile } = place;
+  const isLoop = config["source"] === loopFile;
+  if (isLoop) await attachLoop(loopFile);
+  const name = groupName(place);
+  const thinPool = thinPoolName(config);
+  const group = new VolumeGroup(name, thinPool);
+  for (const { name: lv } of await group.list()) {
+    if (lv.startsWith("images_")) await group.remove(lv);
+  }
+  // What others keep in a shared group stays, with the thin pool that holds it.
+  const isEmpty = (await group.list()).length === 0;
+  if (isEmpty && thinPool !== undefined) await group.remove(thinPool);
+  const wasThere = config["volatile.initial_source"] === name;
+  if (!wasThere && (isEmpty || isLoop)) {
+    const devices = (await lvm("vgs", "--noheadings", "--options", "pv_name", name)).trim();
+    await lvm("vgremove", "--yes", "--force", name);
+    for (const device of devices.split(/\s+/)) await lvm("pvremove", "--yes", device);
+  } else if (wasThere) await lvm("vgchange", "--deltag", TAG, name);
+  if (isLoop) {
+    await detachLoop(loopFile);
+    await Deno.remove(loopFile);
+  }
+  await removeTree(root);
+}
+
+function ignore(): void {}

@@ -1,0 +1,99 @@
+/** Making and resizing logical volumes with what is on them. */
+import { parseBytes } from "#base/units.ts";
+import {
+  type Filesystem,
+  FILESYSTEMS,
+  growFilesystem,
+  makeFilesystem,
+  shrinkFilesystem,
+} from "#daemon/storage/block_filesystem.ts";
+import { cannotShrink } from "#daemon/storage/disk_file.ts";
+import type { CreateOptions } from "#daemon/storage/driver.ts";
+import { DEFAULT_DISK_BYTES, type Volume } from "#daemon/storage/volume.ts";
+import { roundUp, type VolumeGroup } from "./group.ts";
+import type { LogicalMounts, MountDeps } from "./mounts.ts";
+import { logicalName } from "./names.ts";
+
+export class Sizes {
+  readonly #group: VolumeGroup;
+  readonly #defaults: Readonly<Record<string, string>>;
+  readonly #mounts: LogicalMounts;
+
+  constructor(deps: MountDeps, mounts: LogicalMounts) {
+    this.#group = deps.group;
+    this.#defaults = deps.defaults;
+    this.#mounts = mounts;
+  }
+
+  #option(key: string, volume?: Volume): string {
+    return volume?.config?.[key] || this.#defaults[key] || "";
+  }
+
+  filesystem(volume?: Volume): Filesystem {
+    const wanted = this.#option("block.filesystem", volume);
+    return FILESYSTEMS.find((one) => one === wanted) ?? "ext4";
+  }
+
+  /** A bare device. */
+  async create(lv: string, volume: Volume | undefined, options: CreateOptions): Promise<void> {
+    const fallback = this.#option("size", volume);
+    const bytes = options.sizeBytes ||
+      (fallback === "" ? DEFAULT_DISK_BYTES : parseBytes(fallback));
+    const stripes = this.#option("lvm.stripes", volume);
+    const stripeSize = this.#option("lvm.stripes.size", volume);
+    await this.#group.create(lv, bytes, [
+      ...(stripes === "" ? [] : ["--stripes", stripes]),
+      ...(stripeSize === "" ? [] : ["--stripesize", `${parseBytes(stripeSize)}b`]),
+    ]);
+  }
+
+  async createFilesystem(
+    lv: string,
+    volume: Volume | undefined,
+    options: CreateOptions,
+  ): Promise<void> {
+    await this.create(lv, volume, options);
+    await makeFilesystem(await this.#mounts.device(lv), this.filesystem(volume));
+  }
+
+  /** One that is mounted nowhere. */
+  async resize(lv: string, volume: Volume, sizeBytes: number): Promise<void> {
+    const before = (await this.#group.find(lv))?.sizeBytes ?? 0;
+    const bytes = roundUp(sizeBytes);
+    if (bytes === before) return;
+    if (volume.content === "block") {
+      if (bytes < before) throw cannotShrink();
+      return await this.#group.resize(lv, bytes);
+    }
+    const device = await this.#mounts.device(lv);
+    if (bytes < before) {
+      await shrinkFilesystem(device, bytes, undefined);
+      return await this.#group.resize(lv, bytes);
+    }
+    await this.#group.resize(lv, bytes);
+    await this.#mounts.within(lv, { isReadOnly: false }, (path) => growFilesystem(device, path));
+  }
+
+  /** It may be in use: growing needs no pause. */
+  async resizeMounted(volume: Volume, sizeBytes: number): Promise<void> {
+    const lv = logicalName(volume);
+    const before = (await this.#group.find(lv))?.sizeBytes ?? 0;
+    const bytes = roundUp(sizeBytes);
+    if (bytes === before) return;
+    const path = await this.#mounts.mount(volume);
+    if (volume.content === "block") return await this.resize(lv, volume, bytes);
+    const device = await this.#mounts.device(lv);
+    if (bytes > before) {
+      await this.#group.resize(lv, bytes);
+      return await growFilesystem(device, path);
+    }
+    const isOnline = await this.#mounts.isBtrfs(lv);
+    if (!isOnline) await this.#mounts.unmount(volume);
+    try {
+      await shrinkFilesystem(device, bytes, isOnline ? path : undefined);
+      await this.#group.resize(lv, bytes);
+    } finally {
+      await this.#mounts.mount(volume);
+    }
+  }
+}
