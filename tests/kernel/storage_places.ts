@@ -1,7 +1,9 @@
 /** Open pools for the storage tests, each in a directory of its own. */
 import { type HostPath, hostPath } from "#base/brand.ts";
+import { Undo } from "#base/undo.ts";
 import { DirDriver } from "#daemon/storage/dir/driver.ts";
 import type { StorageDriver } from "#daemon/storage/driver.ts";
+import type { PoolPlace, PoolType } from "#daemon/storage/pool_type.ts";
 import { UserNamespaces } from "#daemon/storage/user_namespaces.ts";
 import type { Place } from "#tests/suites/storage.ts";
 import { buildHelper } from "./ffi_support.ts";
@@ -55,3 +57,55 @@ export async function openPlace(
 
 export const openDir = (clone: "overlay" | "copy") =>
   openPlace((deps) => new DirDriver({ ...deps, clone }));
+
+let poolCount = 0;
+
+/** A pool of any type on a loop file, made and removed as the server does it. */
+export async function openPoolPlace(
+  type: PoolType,
+  given: Readonly<Record<string, string>>,
+): Promise<Place> {
+  const base = hostPath(Deno.makeTempDirSync({ dir: "/var/tmp", prefix: "lxd-storage." }));
+  const namespaces = new UserNamespaces(await (helper ??= buildHelper(helperFolder)));
+  const services = {
+    namespaces,
+    imageExists: () => Promise.resolve(false),
+    onError: (what: string, error: unknown) => {
+      throw new Error(what, { cause: error });
+    },
+  };
+  const name = `lxdtest${Deno.pid}-${poolCount++}`;
+  const at = (config: Readonly<Record<string, string>>): PoolPlace => ({
+    name,
+    config,
+    root: hostPath(`${base}/storage-pools/${name}`),
+    loopFile: hostPath(`${base}/disks/${name}.img`),
+    stateDirectory: base,
+  });
+  const support = await type.probe();
+  if ("reason" in support) throw new Error(support.reason);
+  await using undo = new Undo();
+  const place = at(await type.create(at(given), undo));
+  undo.keep();
+  const open = async () => {
+    const driver = await type.start(place, services);
+    await driver.open();
+    return driver;
+  };
+  let driver = await open();
+  return {
+    driver,
+    base,
+    reopen: async () => driver = await open(),
+    async [Symbol.asyncDispose]() {
+      for (const kind of ["container", "custom"] as const) {
+        for (const volume of await driver.list(kind)) await driver.remove(volume);
+      }
+      await driver.close();
+      await type.stop(place);
+      await type.destroy(place);
+      await namespaces.close();
+      await Deno.remove(base, { recursive: true });
+    },
+  };
+}

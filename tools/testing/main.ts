@@ -1,11 +1,13 @@
 /** tools/test: run the checks and the tests, print what failed, and sum up in the last line. */
 import { type Count, countResults, failureText } from "./count.ts";
+import { runVmTests } from "#tests/vm/main.ts";
 import { filteredRun, type Step, wholeRun } from "./steps.ts";
 
-const USAGE = `usage: tools/test [--all] [WORD...]
+const USAGE = `usage: tools/test [--all] [WORD...] | vm [WORD...]
 Without words: build, format, lint, types, unit tests, kernel tests, real clients (root, < 5 min).
   --all   also LXD's own suites (tools/compat)
   WORD    only test files whose path contains it
+  vm      tests/vm in a throw-away VM (User-Mode-Linux): LVM, project quotas, AppArmor, cgroup v2
 `;
 
 interface Outcome extends Count {
@@ -52,6 +54,7 @@ async function testFiles(): Promise<readonly string[]> {
 }
 
 async function main(args: readonly string[]): Promise<number> {
+  if (args[0] === "vm") return await runVmTests(args.slice(1));
   const flags = args.filter((word) => word.startsWith("-"));
   const words = args.filter((word) => !word.startsWith("-"));
   if (flags.some((flag) => flag !== "--all") || (flags.length > 0 && words.length > 0)) {

@@ -1,0 +1,50 @@
+/**
+ * What tests need of a kernel that not every machine has. A test whose need is missing says why it is
+ * skipped; under CI_REQUIRE_ALL=1, as in the test VM, that is a failure.
+ */
+
+interface Need {
+  /** undefined: it is there; else why not. */
+  readonly missing: () => string | undefined;
+  /** Where it is there. */
+  readonly where: string;
+}
+
+export const NEEDS = {
+  lvm: {
+    missing: () => hasDeviceMapper() ? undefined : "the kernel has no device-mapper",
+    where: "tools/test vm",
+  },
+  "project quotas": {
+    missing: () =>
+      projectQuotaMount() === undefined ? "no ext4 with prjquota is mounted" : undefined,
+    where: "tools/test vm",
+  },
+} as const satisfies Readonly<Record<string, Need>>;
+
+/** Is it there? If not, say so; the caller then defines its tests as ignored. */
+export function isMet(name: keyof typeof NEEDS): boolean {
+  const { missing, where } = NEEDS[name];
+  const why = missing();
+  if (why === undefined) return true;
+  const text = `skipped, needs ${name}: ${why} (${where} has it)`;
+  if (Deno.env.get("CI_REQUIRE_ALL") === "1") throw new Error(text);
+  console.log(text);
+  return false;
+}
+
+function hasDeviceMapper(): boolean {
+  const isLoaded = () => /\bdevice-mapper$/m.test(Deno.readTextFileSync("/proc/misc"));
+  if (isLoaded()) return true;
+  try {
+    new Deno.Command("modprobe", { args: ["dm-mod"], stderr: "null" }).outputSync();
+  } catch {
+    return false; // Ignored: without modprobe it stays as it is.
+  }
+  return isLoaded();
+}
+
+function projectQuotaMount(): string | undefined {
+  return Deno.readTextFileSync("/proc/mounts").split("\n").map((line) => line.split(" "))
+    .find(([, , type, options = ""]) => type === "ext4" && options.includes("prjquota"))?.[1];
+}
