@@ -19,9 +19,9 @@ export interface Suite {
 export const SUITES: readonly Suite[] = [
   { name: "backup_export", seconds: 17 },
   { name: "backup_import", seconds: 41 },
-  { name: "backup_rename", seconds: 6 },
+  { name: "backup_rename", seconds: 6, required: true },
   { name: "backup_volume_export", seconds: 14 },
-  { name: "backup_volume_rename_delete", seconds: 4 },
+  { name: "backup_volume_rename_delete", seconds: 4, required: true },
   { name: "basic_usage", seconds: 73 },
   { name: "certificate_edit", seconds: 5, required: true },
   { name: "check_deps", seconds: 4, required: true },
