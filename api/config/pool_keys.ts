@@ -106,7 +106,7 @@ export const VOLUME_KEYS: Keys = {
 export const VOLUME_LVM_KEYS: Keys = {
   "block.filesystem": {
     type: "string",
-    values: ["ext4", "xfs", "btrfs"],
+    values: ["ext4", "xfs"],
     default: "ext4",
     summary: "File system of new volumes",
   },

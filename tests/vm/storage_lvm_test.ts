@@ -7,7 +7,6 @@ import { openPoolPlace } from "#tests/kernel/storage_places.ts";
 
 const POOLS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "lvm (thin, ext4)": {},
-  "lvm (thin, btrfs)": { "volume.block.filesystem": "btrfs" },
   "lvm (thin, xfs)": { "volume.block.filesystem": "xfs" },
   "lvm (no thin pool)": { "lvm.use_thinpool": "false" },
 };
@@ -15,7 +14,7 @@ const POOLS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 for (const [what, config] of isMet("lvm") ? Object.entries(POOLS) : []) {
   storageSuite(what, async () => {
     const place = await openPoolPlace(lvmPool, {
-      size: "4GiB",
+      size: "8GiB",
       "volume.size": "320MiB",
       ...config,
     });
