@@ -17,7 +17,7 @@ export interface Suite {
 }
 
 export const SUITES: readonly Suite[] = [
-  { name: "backup_export", seconds: 17 },
+  { name: "backup_export", seconds: 17, required: true },
   { name: "backup_import", seconds: 41 },
   { name: "backup_rename", seconds: 6, required: true },
   { name: "backup_volume_export", seconds: 14 },
@@ -119,7 +119,7 @@ export const SUITES: readonly Suite[] = [
   { name: "server_config", seconds: 11 },
   { name: "snap_expiry", seconds: 8 },
   { name: "snap_restore", seconds: 13 },
-  { name: "snap_schedule", seconds: 12 },
+  { name: "snap_schedule", seconds: 12, required: true },
   { name: "snap_volume_db_recovery", seconds: 8 },
   { name: "snapshots", seconds: 6 },
   { name: "sql", seconds: 5, required: true },
