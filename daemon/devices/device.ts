@@ -31,6 +31,8 @@ export interface DeviceHost {
   setVolatile(values: Readonly<Record<string, string | undefined>>): Promise<void>;
   /** devices/<instance>/ under the state directory, made on demand. */
   devicesPath(): HostPath;
+  /** Folders of the host that disks may come from; none: any (restricted.devices.disk.paths). */
+  diskFolders(): Promise<readonly string[]>;
   /** Directory of the instance's logs. */
   logsPath(): HostPath;
   /** Let the running container use a node, or no longer: "c 10:200 rwm". */

@@ -9,6 +9,7 @@ import { isFalse, isTrue } from "#base/units.ts";
 import { runHelper } from "#daemon/host/helper.ts";
 import { detach } from "#ffi/libc/mount.ts";
 import { checkDeviceKeys, invalidDevice } from "./check_keys.ts";
+import { bindFromFolder } from "./disk_folder.ts";
 import type { Device, DeviceConfig, DeviceStart, DeviceType, ValidateContext } from "./device.ts";
 
 export const disk: DeviceType = {
@@ -125,6 +126,13 @@ async function resolve(device: Device): Promise<Source | undefined> {
     });
   }
   const idmap = host.idmap !== null && (isVolume || isTrue(config["shift"]));
+  const folders = isVolume ? [] : await host.diskFolders();
+  if (folders.length > 0) {
+    const bound = blockPath(device);
+    detach(bound); // What an ended daemon left.
+    bindFromFolder(folders, config, bound);
+    return { path: bound, isDirectory: Deno.statSync(bound).isDirectory, idmap: false };
+  }
   if (!stat.isBlockDevice) return { path, isDirectory: stat.isDirectory, idmap };
   return { path: await mountBlock(device, path), isDirectory: true, idmap };
 }

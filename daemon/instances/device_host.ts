@@ -1,7 +1,9 @@
 /** The narrow view of an instance that devices get, with volatile values collected for one write. */
 import { type HostPath, hostPath } from "#base/brand.ts";
 import type { Device, DeviceConfig, DeviceHost } from "#daemon/devices/device.ts";
+import { getProject } from "#daemon/db/projects.ts";
 import type { IdMap } from "#daemon/idmap/idmap.ts";
+import { diskFolders } from "#daemon/projects/restricted_devices.ts";
 import { Container } from "#ffi/liblxc/container.ts";
 import { type InstanceContext, lockInstance, lxcName, lxcPath } from "./context.ts";
 import { pidOf } from "./machine.ts";
@@ -53,6 +55,10 @@ export function deviceHost(
       return Promise.resolve();
     },
     devicesPath: () => devicesPath(ctx, instance),
+    diskFolders: async () => {
+      const { config } = await ctx.db.read((tx) => getProject(tx, instance.project));
+      return diskFolders(config);
+    },
     logsPath: () => ctx.paths.instanceLogs(instance.project, instance.name),
     allowNode: (rule, isAllowed) => allowNode(ctx, instance, rule, isAllowed),
     async whileRunning(run) {

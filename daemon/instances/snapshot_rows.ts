@@ -8,6 +8,7 @@ import {
   volumeId,
 } from "#daemon/db/volume_snapshots.ts";
 import { volumeOf } from "./context.ts";
+import { findRootDisk, withRootOn } from "./expand.ts";
 import type { CreationPlan, FilledSource } from "./make.ts";
 import type { InstanceRecord } from "./record.ts";
 
@@ -28,8 +29,11 @@ export async function copySnapshotRows(
     : saved.find((one) => one.name === snapshot.name)?.config ?? {};
   await writeConfig(tx, "storage_volumes", to, config);
   if (!withSnapshots) return;
+  const { pool } = volumeOf(target);
   for (const one of (await listSnapshots(tx, [instance])).get(instance.id) ?? []) {
-    await insertSnapshot(tx, { id }, one);
+    // Or a restore would bring the root disk of the source's pool back.
+    const devices = withRootOn(one.devices, one.expandedDevices, pool);
+    await insertSnapshot(tx, { id }, { ...one, devices });
     const row = saved.find(({ name }) => name === one.name);
     const { description, config } = row ?? { description: "", config: {} };
     await insertVolumeSnapshot(tx, to, { ...one, description, config });
@@ -43,8 +47,11 @@ async function savedRows(
 ): Promise<void> {
   const to = await volumeId(tx, { ...volumeOf(target), type: "container" });
   await writeConfig(tx, "storage_volumes", to, saved.volume?.config ?? {});
+  const { pool } = volumeOf(target);
   for (const one of saved.snapshots) {
-    await insertSnapshot(tx, { id }, one);
+    const own = findRootDisk(one.devices) === undefined ? target.expandedDevices : one.devices;
+    const devices = withRootOn(one.devices, own, pool);
+    await insertSnapshot(tx, { id }, { ...one, devices });
     const row = saved.volumeSnapshots.find(({ name }) => name === one.name);
     const { description, config } = row ?? { description: "", config: {} };
     await insertVolumeSnapshot(tx, to, {

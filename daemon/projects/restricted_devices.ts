@@ -35,6 +35,11 @@ function refusedNic(project: Config, options: Config): string | undefined {
     : `Network "${name}" is not allowed in this project`;
 }
 
+/** Folders of the host that disks of the project may come from; none: any. */
+export function diskFolders(project: Config): readonly string[] {
+  return isTrue(project["restricted"]) ? listOf(project["restricted.devices.disk.paths"]) : [];
+}
+
 function refusedDisk(project: Config, options: Config): string | undefined {
   const allowed = valueOf(project, "disk");
   const hasPool = (options["pool"] ?? "") !== "";

@@ -8,6 +8,7 @@ import { check, cstring, libc, syscallOpenat2 } from "./open.ts";
 import { SYS } from "./raw.ts";
 
 const RESOLVE_NO_MAGICLINKS = 2n;
+const RESOLVE_BENEATH = 8n;
 const RESOLVE_IN_ROOT = 16n;
 const AT_REMOVEDIR = 0x200;
 const AT_SYMLINK_NOFOLLOW = 0x100;
@@ -23,7 +24,17 @@ export function openInRoot(root: Fd, path: GuestPath, flags: number, mode = 0): 
   return openat2(root, path, how);
 }
 
-function openat2(root: Fd, path: GuestPath, how: BigUint64Array<ArrayBuffer>): OwnedFd {
+/** open below `root`; a link or ".." that leads out is an error (EXDEV). @throws {SysError} */
+export function openBeneath(root: Fd, path: string, flags: number): OwnedFd {
+  const how = new BigUint64Array([
+    BigInt(flags | O.CLOEXEC),
+    0n,
+    RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+  ]);
+  return openat2(root, path, how);
+}
+
+function openat2(root: Fd, path: string, how: BigUint64Array<ArrayBuffer>): OwnedFd {
   const result = syscallOpenat2()(
     BigInt(SYS.openat2),
     BigInt(root),
