@@ -2,6 +2,7 @@
  * Image servers that speak simplestreams: what their index and product files say, as images and
  * aliases. Pure: the caller fetches. @see https://launchpad.net/simplestreams
  */
+import { wireTime } from "#base/time.ts";
 
 export const INDEX_PATH = "streams/v1/index.json";
 
@@ -172,7 +173,7 @@ function timeOf(serial: string): string | undefined {
   if (match === null) return undefined;
   const [, year, month, day, hour = "00", minute = "00"] = match;
   const date = new Date(`${year}-${month}-${day}T${hour}:${minute}:00Z`);
-  return Number.isNaN(date.getTime()) ? undefined : date.toISOString().replace(".000Z", "Z");
+  return Number.isNaN(date.getTime()) ? undefined : wireTime(date);
 }
 
 /**

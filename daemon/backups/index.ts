@@ -4,6 +4,7 @@
  */
 import { parseYaml } from "#api/yaml.ts";
 import { Fault } from "#base/errors.ts";
+import { wireTime } from "#base/time.ts";
 
 type Config = Readonly<Record<string, string>>;
 type Devices = Readonly<Record<string, Config>>;
@@ -206,7 +207,7 @@ function timeOf(value: unknown): string {
   if (text === "" || text.startsWith("0001-01-01")) return "";
   const time = Date.parse(text);
   if (Number.isNaN(time)) throw broken(`"${text}" is not a time`);
-  return new Date(time).toISOString();
+  return wireTime(new Date(time));
 }
 
 function mapOf(value: unknown, what: string): Fields {

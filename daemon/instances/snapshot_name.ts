@@ -1,5 +1,6 @@
 /** Names and expiry of snapshots by snapshots.pattern and snapshots.expiry. Pure. */
 import { Fault } from "#base/errors.ts";
+import { wireTime } from "#base/time.ts";
 import { renderTemplate } from "#daemon/guest/template.ts";
 
 /** `snap%d` counts up from the highest number in use; `{{ creation_date }}` is filled in. */
@@ -71,5 +72,5 @@ export function expiryAfter(start: Date, rule: string): string {
         break;
     }
   }
-  return end.toISOString();
+  return wireTime(end);
 }

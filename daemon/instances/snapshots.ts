@@ -1,6 +1,7 @@
 /** Snapshots of instances: restore, rename, delete, expiry. take_snapshot.ts takes them. */
 import { Fault } from "#base/errors.ts";
 import { Undo } from "#base/undo.ts";
+import { wireTime } from "#base/time.ts";
 import { writeConfig } from "#daemon/db/config.ts";
 import type { Tx } from "#daemon/db/db.ts";
 import {
@@ -181,5 +182,5 @@ export function parseExpiry(text: string | undefined): string | undefined {
       hint: "Write it as 2026-12-31T18:00:00Z.",
     });
   }
-  return new Date(time).toISOString();
+  return wireTime(new Date(time));
 }

@@ -2,6 +2,7 @@
 import { parseYaml } from "#api/yaml.ts";
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault, messageOf } from "#base/errors.ts";
+import { wireTime } from "#base/time.ts";
 import { parseBackupYaml, type SavedConfig } from "#daemon/backups/index.ts";
 import { findInstanceById } from "#daemon/db/instances.ts";
 import { listSnapshots, type NewSnapshot } from "#daemon/db/instances_snapshots.ts";
@@ -210,7 +211,7 @@ async function intoVolume(
 }
 
 function newSnapshot(snapshot: WireSnapshot): NewSnapshot {
-  const time = (seconds: number) => seconds > 0 ? new Date(seconds * 1000).toISOString() : "";
+  const time = (seconds: number) => seconds > 0 ? wireTime(new Date(seconds * 1000)) : "";
   return {
     name: snapshot.name,
     createdAt: time(snapshot.createdAt) || new Date().toISOString(),

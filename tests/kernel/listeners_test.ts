@@ -6,7 +6,7 @@ import { connect, type Socket } from "node:net";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { connect as connectTls } from "node:tls";
-import { listenTls } from "./listeners.ts";
+import { listenTls } from "#daemon/http/listeners.ts";
 
 const MEGABYTE = 1024 * 1024;
 const QUICK = { handshakeMs: 300, headersMs: 400 };

@@ -1,0 +1,15 @@
+import assert from "node:assert/strict";
+import { wireTime } from "./time.ts";
+
+for (
+  const [text, want] of [
+    ["2100-01-01T00:00:00Z", "2100-01-01T00:00:00Z"],
+    ["2100-01-01T00:00:10.000Z", "2100-01-01T00:00:10Z"],
+    ["2100-01-01T00:00:00.500Z", "2100-01-01T00:00:00.5Z"],
+    ["2100-01-01T00:00:00.123Z", "2100-01-01T00:00:00.123Z"],
+  ] as const
+) {
+  Deno.test(`wireTime() writes ${text} as ${want}`, () => {
+    assert.equal(wireTime(new Date(text)), want);
+  });
+}
