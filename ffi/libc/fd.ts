@@ -72,6 +72,14 @@ export function pipe(): { readonly reader: OwnedFd; readonly writer: OwnedFd } {
   return { reader: new OwnedFd(fds[0] ?? -1), writer: new OwnedFd(fds[1] ?? -1) };
 }
 
+/** A file without a name, which ends with its last descriptor. @see memfd_create(2) */
+export function memoryFile(label: string, content: Uint8Array): OwnedFd {
+  const MFD_CLOEXEC = 1;
+  const file = new OwnedFd(check(libc().memfd_create(cstring(label), MFD_CLOEXEC), "memfd_create"));
+  Deno.writeFileSync(`/proc/self/fd/${file.fd}`, content);
+  return file;
+}
+
 interface PipeHandle {
   open(fd: number): number;
 }

@@ -20,8 +20,9 @@ static const struct {
 } verbs[] = {
 	{ "confine", verb_confine }, { "exec", verb_exec },	{ "hook", verb_hook },
 	{ "mount", verb_mount },     { "net", verb_net },	{ "proxy", verb_proxy },
-	{ "seccomp", verb_seccomp }, { "sftp", verb_sftp },	{ "start", verb_start },
-	{ "uevents", verb_uevents }, { "umount", verb_umount },	{ "userns", verb_userns },
+	{ "seccomp", verb_seccomp }, { "sftp", verb_sftp },	{ "shift", verb_shift },
+	{ "start", verb_start },     { "uevents", verb_uevents }, { "umount", verb_umount },
+	{ "userns", verb_userns },
 };
 
 int parse_number(const char *text)

@@ -10,6 +10,7 @@ int verb_net(int argc, char **argv);
 int verb_proxy(int argc, char **argv);
 int verb_sftp(int argc, char **argv);
 int verb_seccomp(int argc, char **argv);
+int verb_shift(int argc, char **argv);
 int verb_start(int argc, char **argv);
 int verb_uevents(int argc, char **argv);
 int verb_umount(int argc, char **argv);

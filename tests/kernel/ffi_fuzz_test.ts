@@ -10,7 +10,7 @@ const NOBODY = 65534;
 const USAGE = 64;
 const CONFINE_FAILED = 125;
 const VECTORS = 3000;
-const VERBS = ["confine", "exec", "hook", "mount", "net", "start", "umount", "userns"];
+const VERBS = ["confine", "exec", "hook", "mount", "net", "shift", "start", "umount", "userns"];
 
 /** Words that are right somewhere, and words that never are. */
 const WORDS = [
@@ -18,6 +18,7 @@ const WORDS = [
   ...["0", "1", "3", "-1", "007", "65536", "2147483647", "2147483648", "99999999999999999999"],
   ...["1e3", "0x10", " 1", "1 ", "+1", "\x01", "--", "-", ".", "/", "//", "/tmp", "/nonexistent"],
   ...["ro", "rec", "idmap", "file", "propagation=", "propagation=-1", "propagation=99999999999"],
+  ...["into", "out", "test", "change", "b", "u", "4294967295"],
   ...["pipe", "tty", "A=b", "=", "%s%n%n", "a\nb", "\xff\xfe", "../..", "/../../x"],
   ...["x".repeat(200), "/" + "y".repeat(5000), "/".repeat(4095), "/a".repeat(2500)],
 ];
@@ -110,6 +111,16 @@ const WRONG: readonly (readonly string[])[] = [
   ["umount", "1", "/a"],
   ["net", "extra"],
   ["userns", "extra"],
+  ["shift", "/nonexistent", "into", "test"],
+  ["shift", "/nonexistent", "into", "test", "b", "0", "100000"],
+  ["shift", "/nonexistent", "into", "test", "b", "0", "100000", "1", "u"],
+  ["shift", "/nonexistent", "into", "test", "b", "0", "100000", "x"],
+  ["shift", "/nonexistent", "into", "test", "b", "0", "-1", "1"],
+  ["shift", "/nonexistent", "into", "test", "b", "0", "4294967295", "1"],
+  ["shift", "/nonexistent", "into", "test", "x", "0", "100000", "1"],
+  ["shift", "/nonexistent", "sideways", "test", "b", "0", "100000", "1"],
+  ["shift", "/nonexistent", "into", "maybe", "b", "0", "100000", "1"],
+  ["shift", "", "into", "test", "b", "0", "100000", "1"],
   ["hook"],
   ["hook", "/socket"],
   ["hook", "/socket", "relative"],
