@@ -25,6 +25,8 @@ export interface DaemonPart {
   imageTree(options: ImageTreeOptions): Promise<void>;
   /** Serve such a tree over TLS until the process is told to end. */
   imageServe(options: ImageServeOptions): Promise<void>;
+  /** Move the owners of a tree into an id map or out of it. @returns the exit status. */
+  shiftIds(program: Program, options: ShiftOptions): Promise<number>;
   /** Serve an instance's files to SFTP clients until the process is told to end. */
   sshServe(options: SshServeOptions): Promise<void>;
 }
@@ -35,6 +37,16 @@ export interface RawStream {
   read(): Promise<Uint8Array | undefined>;
   write(bytes: Uint8Array): Promise<void>;
   close(): void;
+}
+
+export interface ShiftOptions {
+  readonly directory: string;
+  /** "b:0:100000:65536" */
+  readonly ranges: readonly string[];
+  /** From the ids on the host to those inside. */
+  readonly isReverse: boolean;
+  /** Only say what would be done. */
+  readonly isTest: boolean;
 }
 
 export interface SshServeOptions {
@@ -85,7 +97,7 @@ const VALUE_FLAGS = [
  * command at all (service files run `lxd --group lxd --logfile F`), and for an empty command.
  */
 export function routeCall(argv0: string, args: readonly string[]): "client" | "daemon" {
-  if (isClientName(argv0)) return "client";
+  if (isClientName(argv0) || toolName(argv0) !== undefined) return "client";
   for (let index = 0; index < args.length; index++) {
     const word = args[index] ?? "";
     if (word === "--version" || word === "--help" || word === "-h") return "client";
@@ -100,4 +112,15 @@ export function routeCall(argv0: string, args: readonly string[]): "client" | "d
 /** Is the program called by the name of the client? */
 export function isClientName(argv0: string): boolean {
   return /(^|\/)lxc$/.test(argv0);
+}
+
+/** Commands of ours that are programs of their own in LXD: called by that name, it is that command. */
+function toolName(argv0: string): string | undefined {
+  return /(^|\/)fuidshift$/.test(argv0) ? "fuidshift" : undefined;
+}
+
+/** The words of a call, the command first whichever way it was called. */
+export function wordsOf({ argv0, args }: Program): readonly string[] {
+  const tool = toolName(argv0);
+  return tool === undefined ? args : [tool, ...args];
 }

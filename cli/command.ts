@@ -128,7 +128,7 @@ export class UsageError extends Error {
 export class WrongCount extends UsageError {
   override readonly name = "WrongCount";
 
-  constructor() {
-    super("Invalid number of arguments");
+  constructor(message = "Invalid number of arguments") {
+    super(message);
   }
 }

@@ -1,7 +1,7 @@
 /** One call of the client: words -> command -> exit status. */
 import { ClientError } from "#api/client.ts";
 import type { Program } from "#base/program.ts";
-import { isClientName } from "#base/program.ts";
+import { isClientName, wordsOf } from "#base/program.ts";
 import { LXD_COMPAT_VERSION } from "#base/version.ts";
 import { DEFAULT_ALIASES, expandAlias } from "./aliases.ts";
 import { type Command, GLOBAL_FLAGS, SERVER_FLAGS, UsageError, WrongCount } from "./command.ts";
@@ -23,8 +23,8 @@ export interface Scope {
 /** Run the client. @returns the exit status: 0, 1, or that of the command in `exec`. */
 export async function main(program: Program, scope: Scope): Promise<number> {
   const name: ProgramName = isClientName(program.argv0) ? "lxc" : "lxd";
-  const args = program.args;
-  if (args.length === 1 && args[0] === "--version") {
+  const args = wordsOf(program);
+  if (program.args.length === 1 && program.args[0] === "--version") {
     processStreams(false).writeOut(new TextEncoder().encode(`${LXD_COMPAT_VERSION}\n`));
     return 0;
   }

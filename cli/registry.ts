@@ -14,6 +14,7 @@ import { CREATE_COMMANDS } from "./commands/create/create.ts";
 import { DELETE_COMMANDS } from "./commands/delete.ts";
 import { EXEC_COMMANDS } from "./commands/exec.ts";
 import { FILE_COMMANDS } from "./commands/file/file.ts";
+import { FUIDSHIFT_COMMANDS } from "./commands/fuidshift.ts";
 import { IMAGE_COMMANDS } from "./commands/image/image.ts";
 import { INFO_COMMANDS } from "./commands/info/info.ts";
 import { SERVER_INIT_COMMANDS } from "./commands/init/init.ts";
@@ -56,6 +57,7 @@ export const COMMANDS: readonly Command[] = [
   ...DELETE_COMMANDS,
   ...EXEC_COMMANDS,
   ...FILE_COMMANDS,
+  ...FUIDSHIFT_COMMANDS,
   ...IMAGE_COMMANDS,
   ...INFO_COMMANDS,
   ...LIST_COMMANDS,

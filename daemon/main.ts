@@ -65,6 +65,7 @@ export async function main(program: Program): Promise<number> {
 }
 
 export { imageServe, imageTree } from "./image_tools.ts";
+export { shiftIds } from "./shift_ids.ts";
 export { sshServe } from "./ssh_server.ts";
 
 /** The routes that are served, as an OpenAPI document. */

@@ -120,8 +120,10 @@ async function main(): Promise<void> {
   };
   const cache = await makeCache({ runtime, entry, payload });
   await write(`${dist}/lxd`, link({ runtime, entry, payload: { ...payload, cache } }));
-  await Deno.remove(`${dist}/lxc`).catch(() => undefined);
-  await Deno.symlink("lxd", `${dist}/lxc`);
+  for (const name of ["lxc", "fuidshift"]) {
+    await Deno.remove(`${dist}/${name}`).catch(() => undefined);
+    await Deno.symlink("lxd", `${dist}/${name}`);
+  }
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   const kilobytes = (bytes: Uint8Array) => `${Math.round(bytes.length / 1000)} kB`;
   console.log(
