@@ -53,10 +53,14 @@ function chosenSuites(call: Call): readonly Suite[] {
 }
 
 function chosenPrograms(call: Call): Programs {
-  const debian = { lxd: "/usr/bin/lxd", lxc: "/usr/bin/lxc" };
-  const base = call.reference ? debian : { lxd: `${root}/dist/lxd`, lxc: `${root}/dist/lxc` };
+  const debian = programsOf("/usr/bin");
+  const base = call.reference ? debian : programsOf(`${root}/dist`);
   const lxc = call["go-client"] ? debian.lxc : base.lxc;
-  return { lxd: call.lxd ?? base.lxd, lxc: call.lxc ?? lxc };
+  return { ...base, lxd: call.lxd ?? base.lxd, lxc: call.lxc ?? lxc };
+}
+
+function programsOf(folder: string): Programs {
+  return { lxd: `${folder}/lxd`, lxc: `${folder}/lxc`, fuidshift: `${folder}/fuidshift` };
 }
 
 function chosenBackend(call: Call): Backend {

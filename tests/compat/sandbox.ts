@@ -5,6 +5,7 @@ import type { Suite } from "./suites.ts";
 export interface Programs {
   readonly lxd: string;
   readonly lxc: string;
+  readonly fuidshift: string;
 }
 
 /** Storage drivers that suites can run with here. */
@@ -81,8 +82,9 @@ export async function runSuite(run: SuiteRun): Promise<SuiteResult> {
 async function prepare(work: string, { programs, source }: SuiteRun): Promise<void> {
   await Deno.chmod(work, PASSABLE);
   await Deno.mkdir(`${work}/bin`);
-  await Deno.symlink(programs.lxd, `${work}/bin/lxd`);
-  await Deno.symlink(programs.lxc, `${work}/bin/lxc`);
+  for (const [name, program] of Object.entries(programs)) {
+    await Deno.symlink(program, `${work}/bin/${name}`);
+  }
   await Deno.writeTextFile(`${work}/bin/go`, GO_STAND_IN, { mode: 0o755 });
   const { success, stderr } = await new Deno.Command("cp", {
     args: ["-a", "--", source, `${work}/test`],

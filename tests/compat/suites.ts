@@ -66,7 +66,7 @@ export const SUITES: readonly Suite[] = [
   { name: "fdleak", seconds: 15, required: true },
   { name: "filemanip", seconds: 9, required: true },
   { name: "filtering", seconds: 8, required: true },
-  { name: "fuidshift", seconds: 4 },
+  { name: "fuidshift", seconds: 4, required: true },
   { name: "idmap", seconds: 20, required: true },
   { name: "image_auto_update", seconds: 10, required: true },
   { name: "image_expiry", seconds: 10, required: true },
