@@ -24,7 +24,7 @@ def expect(what, wanted, got):
 expect("auth", "trusted", client.host_info["auth"])
 expect("images", [image], [one.fingerprint for one in client.images.all()])
 expect("alias", image, client.images.get_by_alias("tiny").fingerprint)
-expect("profiles", ["default"], [one.name for one in client.profiles.all()])
+expect("profiles", ["default", "docker"], [one.name for one in client.profiles.all()])
 
 instance = client.containers.create(
     {
