@@ -268,6 +268,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
   const status = await end.promise;
 
   phase = "stopping";
+  instances.leave();
   downloads.abort();
   await scheduler.close();
   events.close();

@@ -128,6 +128,7 @@ export function createInstances(deps: InstanceDeps): InstanceService {
       await recoverInstances(ctx);
       return { autostarted: autostart(ctx, wanted) };
     },
+    leave: () => ctx.runtime.leave(),
     async stopAll() {
       await stopAllInstances(ctx);
       ctx.networkStates[Symbol.dispose]();

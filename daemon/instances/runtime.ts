@@ -27,6 +27,8 @@ const NO_CGROUPS: CgroupPaths = new Map();
 export class Runtime {
   readonly #entries = new Map<number, Entry>();
 
+  #isLeft = false;
+
   /** @param onEnd A monitor ended: handle it, then call `stopped`. */
   constructor(readonly onEnd: (id: number, monitor: Pid) => void) {}
 
@@ -63,8 +65,14 @@ export class Runtime {
     const watch = processEnd(monitor);
     void watch.ended.then(() => {
       watch[Symbol.dispose]();
-      this.onEnd(id, monitor);
+      if (!this.#isLeft) this.onEnd(id, monitor);
     });
+  }
+
+  /** Look at nothing any more: whatever runs is the next daemon's. */
+  leave(): void {
+    this.#isLeft = true;
+    this.#entries.clear();
   }
 
   /** The stop hook: what the container asked for. */

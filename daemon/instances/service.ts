@@ -55,6 +55,8 @@ export interface Instances {
   readonly chores: readonly Chore[];
   /** Daemon start: adopt running ones, repair half-made ones, then autostart. */
   recover(): Promise<{ readonly autostarted: Promise<void> }>;
+  /** The daemon ends and instances go on: handle no end of theirs, the next daemon does. */
+  leave(): void;
   /** Stop all cleanly (boot.stop.priority, boot.host_shutdown_timeout), remembering their power state. */
   stopAll(): Promise<void>;
 }

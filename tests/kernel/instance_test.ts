@@ -185,6 +185,7 @@ Deno.test("a new daemon adopts what runs and undoes what is half made", async ()
   await world.db.write((tx) => tx.run("UPDATE instances SET half_made = 1 WHERE name = 'c3'"));
 
   // A second service on the same directory is what a daemon sees after a SIGKILL of the first.
+  world.instances.leave();
   const next = await openWorld(world.paths.root, world.helper);
   await next.instances.recover();
 

@@ -73,6 +73,7 @@ Deno.test("a node that is not required is followed, by the next daemon too", asy
   await until(() => hasNode(world, instance, "/dev/mine"), "it came");
   Deno.removeSync(source);
   await until(() => !hasNode(world, instance, "/dev/mine"), "it went");
+  world.instances.leave();
   const next = await openWorld(world.paths.root, world.helper);
   await mknod(source);
   await next.instances.recover();

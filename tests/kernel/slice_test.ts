@@ -243,9 +243,12 @@ Deno.test("slice: a nic names its network, and a wrong one changes nothing", asy
   assert.ok(status === 400 || status === 404, `${status}`);
   assert.match(error, /nowhere/);
   assert.deepEqual(await api.get(AT), before);
-  await api.do("PATCH", AT, {
+  const twice = await api.fails("PATCH", AT, {
     devices: { eth1: { type: "nic", network: "testbr0", name: "eth1" } },
   });
+  assert.equal(twice[0], 400);
+  assert.match(twice[1], /Instance DNS name ".*" already used on network/);
+  await api.do("PATCH", AT, { devices: { eth1: { type: "nic", nictype: "p2p", name: "eth1" } } });
   assert.ok((await api.get(`${AT}/state`)).network.eth1 !== undefined);
   await api.do("PATCH", AT, { devices: { eth1: { type: "none" } } });
 });

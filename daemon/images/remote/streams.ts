@@ -123,8 +123,10 @@ async function cachedJson(http: RemoteHttp, place: Place, path: string): Promise
     const text = await fetchText(http, url, place.signal);
     const value: unknown = JSON.parse(text);
     await Deno.mkdir(place.cache, { recursive: true, mode: 0o700 });
-    await Deno.writeTextFile(`${file}.new`, text);
-    await Deno.rename(`${file}.new`, file);
+    // A name of its own: several may fetch the same at once.
+    const fresh = `${file}.${crypto.randomUUID()}.new`;
+    await Deno.writeTextFile(fresh, text);
+    await Deno.rename(fresh, file);
     return value;
   } catch (error) {
     place.signal.throwIfAborted();
