@@ -127,7 +127,7 @@ else sed -i 's/^description: .*/description: [/' "$1"; fi
   const { status, stdout } = await shell(`(${enter}) | EDITOR=${editor} ${call}`);
 
   const second = await Deno.readTextFile(`${editor}.1`);
-  assert.equal(status, 0, stdout);
+  assert.ok(status === 0 || status === 141, stdout); // Of the writer of newlines.
   assert.match(second, /^##! Config parsing error: /);
   assert.match(second, new RegExp(`^name: ${NAME}$`, "m"));
   assert.equal(second.includes("expanded_config"), false);
