@@ -4,7 +4,7 @@
  */
 import { appArmorProfile, profileName } from "#daemon/security/apparmor.ts";
 import { loadProfile, type ProfileFiles, unloadProfile } from "#daemon/security/apparmor_load.ts";
-import { interceptedCalls, interceptionPolicy } from "#daemon/security/seccomp.ts";
+import { interceptedCalls, interceptionPolicy, seccompPolicy } from "#daemon/security/seccomp.ts";
 import type { HostPath } from "#base/brand.ts";
 import { createHash } from "node:crypto";
 import { type InstanceContext, lxcName } from "./context.ts";
@@ -33,6 +33,23 @@ export async function confine(
   const isPrivileged = isTrue(config["security.privileged"]);
   await loadProfile(filesOf(ctx, instance), appArmorProfile({ name, config, isPrivileged }));
   return name;
+}
+
+/**
+ * Which system calls it has: liblxc reads the file at the start, and whenever somebody attaches to it.
+ *
+ * @returns the file; undefined without a filter.
+ */
+export async function filterCalls(
+  ctx: InstanceContext,
+  instance: Named,
+  config: Config,
+): Promise<HostPath | undefined> {
+  const policy = seccompPolicy(config, ctx.facts.hasCompat);
+  if (policy === undefined) return undefined;
+  const file = ctx.paths.at("security", "seccomp", lxcName(instance));
+  await Deno.writeTextFile(file, policy, { mode: 0o600 });
+  return file;
 }
 
 /**

@@ -18,7 +18,6 @@ import type { Caller } from "#daemon/http/caller.ts";
 import { chooseIdmap, type TakenMap } from "#daemon/idmap/choose.ts";
 import { idmapJson, toHost } from "#daemon/idmap/format.ts";
 import type { IdMap } from "#daemon/idmap/idmap.ts";
-import { seccompPolicy } from "#daemon/security/seccomp.ts";
 import { Container } from "#ffi/liblxc/container.ts";
 import { saveBackupYaml } from "./backup_yaml.ts";
 import {
@@ -29,7 +28,7 @@ import {
   lxcPath,
   volumeOf,
 } from "./context.ts";
-import { confine, intercept, unconfine } from "./confinement.ts";
+import { confine, filterCalls, intercept, unconfine } from "./confinement.ts";
 import { cpusetAtStart, rebalance } from "./cpus.ts";
 import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
 import { diskLimitLines } from "./disk_limits.ts";
@@ -258,9 +257,7 @@ async function writeFiles(
   const logs = ctx.paths.instanceLogs(record.project, record.name);
   await Deno.mkdir(logs, { recursive: true, mode: 0o700 });
   await renameIfThere(`${logs}/lxc.log`, `${logs}/lxc.log.old`);
-  const policy = seccompPolicy(record.expandedConfig, ctx.facts.hasCompat);
-  const seccompProfile = ctx.paths.at("security", "seccomp", lxcName(record));
-  if (policy !== undefined) await Deno.writeTextFile(seccompProfile, policy, { mode: 0o600 });
+  const seccompProfile = await filterCalls(ctx, record, record.expandedConfig);
   const text = lxcConfig({
     name: record.name,
     architecture: record.architecture,
@@ -271,7 +268,7 @@ async function writeFiles(
     logs,
     appArmorProfile: options.appArmorProfile,
     interception: await intercept(ctx, record, record.expandedConfig),
-    seccompProfile: policy === undefined ? undefined : seccompProfile,
+    seccompProfile,
     devlxd: devlxdDirectory(ctx, record),
     stopHook: [ctx.helper, "hook", ctx.socket, `/internal/containers/${record.id}/onstop`],
     cpuset: await cpusetAtStart(ctx, record),
