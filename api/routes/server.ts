@@ -118,6 +118,28 @@ export const internalSqlPost = route({
   reply: "sync",
   body: object({ database: string(), query: string() }),
 });
+/** Pools as `POST /1.0/storage-pools` takes them; those that are known go by their names. */
+const recoverBody = object({
+  pools: array(object({
+    name: string(),
+    driver: string(),
+    description: optional(string()),
+    config: optional(configMap()),
+  })),
+});
+export const internalRecoverValidate = route({
+  method: "POST",
+  path: "/internal/recover/validate",
+  summary: "Find volumes on storage pools that are not in the database, and what they lack",
+  access: "local",
+  reply: "sync",
+  body: recoverBody,
+});
+export const internalRecoverImport = route({
+  ...internalRecoverValidate,
+  path: "/internal/recover/import",
+  summary: "Make the records of volumes that are not in the database",
+});
 
 export const CertificatesPost = object({
   name: optional(string()),

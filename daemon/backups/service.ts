@@ -19,6 +19,7 @@ import { createWriteStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { type ImportWish, planImport } from "./import_instance.ts";
 import { type InstanceBackups, instanceBackups, lockName } from "./instances.ts";
+import { type LostAndFound, lostAndFound } from "./lost/service.ts";
 import { type VolumeBackups, volumeBackups } from "./volumes.ts";
 import { readIndex } from "./tarball.ts";
 
@@ -30,6 +31,8 @@ export interface Received extends AsyncDisposable {
 export interface Backups {
   readonly instances: InstanceBackups;
   readonly volumes: VolumeBackups;
+  /** For `lxd recover`. */
+  readonly lost: LostAndFound;
   readonly chores: readonly Chore[];
   /** Take the body of a request as a file below backups/. */
   receive(request: IncomingMessage): Promise<Received>;
@@ -48,6 +51,7 @@ export function createBackups(ctx: InstanceContext, custom: CustomContext): Back
   return {
     instances,
     volumes,
+    lost: lostAndFound(ctx, custom),
     chores: [expiry(ctx, custom, instances, volumes)],
     async receive(request) {
       const file = ctx.paths.at("backups", `import-${crypto.randomUUID()}`);

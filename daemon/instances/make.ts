@@ -359,7 +359,11 @@ async function volumeSource(ctx: InstanceContext, plan: CreationPlan): Promise<V
 }
 
 /** Let each device allocate what it needs for good (MAC addresses, leases). */
-async function addDevices(ctx: InstanceContext, record: InstanceRecord, undo: Undo): Promise<void> {
+export async function addDevices(
+  ctx: InstanceContext,
+  record: InstanceRecord,
+  undo: Undo,
+): Promise<void> {
   const volatile = new VolatileChanges(record.config);
   const host = deviceHost(ctx, record, { volatile, idmap: null });
   for (const [name, config] of Object.entries(record.expandedDevices)) {

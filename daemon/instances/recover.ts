@@ -4,7 +4,8 @@
  */
 import type { Pid } from "#base/brand.ts";
 import { messageOf } from "#base/errors.ts";
-import { isFalse, isTrue } from "#base/units.ts";
+import { Undo } from "#base/undo.ts";
+import { isFalse, isTrue, parseBytes } from "#base/units.ts";
 import { deleteInstanceRow, listInstances, patchInstanceConfig } from "#daemon/db/instances.ts";
 import { repairVolumeSnapshots } from "#daemon/db/volume_snapshots.ts";
 import { isFrozen, thaw } from "#daemon/cgroup/freezer.ts";
@@ -18,11 +19,13 @@ import { type HostView, noteShortcomings } from "#daemon/host/shortcomings.ts";
 import { requireType, startOrder } from "#daemon/devices/registry.ts";
 import { parseIdmapJson } from "#daemon/idmap/format.ts";
 import { Container } from "#ffi/liblxc/container.ts";
-import { type InstanceContext, lxcName, lxcPath, volumeOf } from "./context.ts";
+import { saveBackupYaml } from "./backup_yaml.ts";
+import { type InstanceContext, lockInstance, lxcName, lxcPath, volumeOf } from "./context.ts";
 import { removeInstance, removeTraces } from "./delete.ts";
-import { intercept } from "./confinement.ts";
+import { filterCalls, intercept } from "./confinement.ts";
 import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
 import { findRootDisk } from "./expand.ts";
+import { addDevices } from "./make.ts";
 import type { InstanceRecord } from "./record.ts";
 import { RENAME_TO, undoRename } from "./rename.ts";
 import { findRunning, startInstance } from "./start.ts";
@@ -94,6 +97,54 @@ async function removeHalfMade(ctx: InstanceContext, record: InstanceRecord): Pro
   await removeInstance(ctx, record, {});
 }
 
+/** Asked of the kernel, for names on disk that may have no record. */
+export async function isRunningOnHost(
+  ctx: Pick<InstanceContext, "paths">,
+  nameOnDisk: string,
+): Promise<boolean> {
+  using container = new Container(nameOnDisk, ctx.paths.at("containers"));
+  return await container.initPid() !== undefined;
+}
+
+/**
+ * An instance whose record was made again for a tree that was there all the time, and may run. Its
+ * records are complete: what fails here is reported, as at the start of the daemon.
+ */
+export async function takeUpInstance(ctx: InstanceContext, record: InstanceRecord): Promise<void> {
+  using _held = await lockInstance(ctx, record);
+  const volume = volumeOf(record);
+  let isRunning = false;
+  await attempt(ctx, `adopt instance "${record.name}"`, async () => {
+    isRunning = await adopt(ctx, record);
+    // A shutdown of the daemon that did not know it took its filter away.
+    if (isRunning) await filterCalls(ctx, record, record.expandedConfig);
+  });
+  await attempt(
+    ctx,
+    `show instance "${record.name}"`,
+    () => ctx.storage.show(volume, isRunning),
+  );
+  if (!isRunning) {
+    await attempt(ctx, `settle instance "${record.name}"`, () => settleRecovered(ctx, record));
+  }
+  const size = findRootDisk(record.expandedDevices)?.config["size"] ?? "";
+  if (size !== "") {
+    await attempt(
+      ctx,
+      `limit the root of "${record.name}"`,
+      () => ctx.storage.instances.resize(volume, parseBytes(size)),
+    );
+  }
+  await attempt(ctx, `write backup.yaml`, () => saveBackupYaml(ctx, record.id));
+}
+
+async function settleRecovered(ctx: InstanceContext, record: InstanceRecord): Promise<void> {
+  if (hasTraces(ctx, record)) await cleanUp(ctx, record);
+  await using undo = new Undo();
+  await addDevices(ctx, record, undo);
+  undo.keep();
+}
+
 /** @returns false if it does not run. */
 async function adopt(ctx: InstanceContext, record: InstanceRecord): Promise<boolean> {
   using container = new Container(lxcName(record), lxcPath(ctx));
@@ -126,11 +177,14 @@ async function adoptDevices(ctx: InstanceContext, record: InstanceRecord, pid: P
 
 /** It ended while no daemon looked, or its start was interrupted: the same clean-up as for any end. */
 async function settleStopped(ctx: InstanceContext, record: InstanceRecord): Promise<void> {
-  const power = record.config["volatile.last_state.power"];
-  const hasTraces = power === "RUNNING" || power === "FROZEN" || hasDeviceDirectory(ctx, record);
-  if (!hasTraces) return;
+  if (!hasTraces(ctx, record)) return;
   await cleanUp(ctx, record);
   if (record.isEphemeral) await removeInstance(ctx, record, {});
+}
+
+function hasTraces(ctx: InstanceContext, record: InstanceRecord): boolean {
+  const power = record.config["volatile.last_state.power"];
+  return power === "RUNNING" || power === "FROZEN" || hasDeviceDirectory(ctx, record);
 }
 
 function hasDeviceDirectory(ctx: InstanceContext, record: InstanceRecord): boolean {

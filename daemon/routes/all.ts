@@ -83,6 +83,6 @@ export function allRoutes(deps: RouteDeps): readonly BoundRoute[] {
     ...storageVolumeBackupRoutes(deps.backups, deps.settings),
     ...warningRoutes,
     ...metricsRoutes(),
-    ...internalRoutes(deps.lifetime),
+    ...internalRoutes(deps.lifetime, deps.backups),
   ];
 }

@@ -34,7 +34,8 @@ import type { StorageService } from "#daemon/storage/create.ts";
 import { poolType } from "#daemon/storage/pool_types.ts";
 import { containerVolume } from "#daemon/storage/volume.ts";
 
-function checkName(name: string): void {
+/** @throws {Fault} bad_request */
+export function checkPoolName(name: string): void {
   if (name === "") throw new Fault("bad_request", "No name provided");
   if (name.includes("/") || name.startsWith(".") || name.startsWith("-") || /\s/.test(name)) {
     throw new Fault("bad_request", `Invalid storage pool name "${name}"`, {
@@ -106,7 +107,7 @@ export function storagePoolRoutes(storage: StorageService): BoundRoute[] {
       return list(call, all, ({ name }) => `/1.0/storage-pools/${name}`);
     }),
     handle(postPools, async (services, { body, caller }) => {
-      checkName(body.name);
+      checkPoolName(body.name);
       poolType(body.driver);
       const config: Record<string, string> = { ...body.config };
       checkPoolConfig(body.driver, config);

@@ -85,17 +85,13 @@ export function createStorage(deps: StorageDeps): StorageService {
       for (const { driver } of await pools.all()) void driver;
       for (const { volume, running } of instances) {
         try {
-          const driver = await pools.driver(volume.pool);
-          const tree = treeOf(volume);
-          await link(deps.paths, pools, volume);
-          if (running) driver.adopt(tree);
-          else await driver.settle(tree);
-          for (const one of await driver.listSnapshots(tree)) await driver.mount(tree, one);
+          await show(deps.paths, pools, volume, running);
         } catch (error) {
           deps.onError(`show volume "${volume.name}"`, error);
         }
       }
     },
+    show: (volume, running) => show(deps.paths, pools, volume, running),
     async close() {
       await pools.close();
       for (const folder of ["containers", "snapshots"]) await emptyLinks(deps.paths.at(folder));
@@ -255,6 +251,21 @@ async function fill({ deps, pools, driver, tree, source, signal, sizeBytes }: {
         ...(source.running !== undefined && { running: source.running }),
       });
   }
+}
+
+/** Link it and mount it with its snapshots, untouched if it runs. */
+async function show(
+  paths: Paths,
+  pools: Pools,
+  volume: InstanceVolume,
+  running: boolean,
+): Promise<void> {
+  const driver = await pools.driver(volume.pool);
+  const tree = treeOf(volume);
+  await link(paths, pools, volume);
+  if (running) driver.adopt(tree);
+  else await driver.settle(tree);
+  for (const one of await driver.listSnapshots(tree)) await driver.mount(tree, one);
 }
 
 const LINKS = { containers: "containers", snapshots: "containers-snapshots" } as const;

@@ -46,6 +46,11 @@ export interface PoolType {
   create(place: PoolPlace, undo: Undo): Promise<PoolConfig>;
   /** Mount or activate it and give its driver, not yet open. Idempotent: it may be mounted still. */
   start(place: PoolPlace, services: PoolServices): Promise<StorageDriver>;
+  /**
+   * A pool that was just started and is in no database: was it made as one? Without it all are.
+   * @throws {Fault} bad_request
+   */
+  recognize?(place: PoolPlace): Promise<void>;
   /** Unmount or deactivate; its data stays. Idempotent. */
   stop(place: PoolPlace): Promise<void>;
   /**

@@ -1,5 +1,6 @@
 /** Pools as living things: made, opened, changed and removed, each with its driver while it is open. */
 import type { HostPath } from "#base/brand.ts";
+import { Fault } from "#base/errors.ts";
 import { LockTable } from "#base/lock.ts";
 import { Undo } from "#base/undo.ts";
 import type { Database } from "#daemon/db/db.ts";
@@ -7,6 +8,7 @@ import { getPool, listPools, type Pool } from "#daemon/db/storage_pools.ts";
 import type { Paths } from "#daemon/paths.ts";
 import type { StorageDriver } from "./driver.ts";
 import type { PoolConfig, PoolPlace, PoolServices } from "./pool_type.ts";
+import { removeIfEmpty } from "./files.ts";
 import { poolType, usablePoolType } from "./pool_types.ts";
 
 export interface PoolDeps extends PoolServices {
@@ -82,6 +84,35 @@ export class Pools {
     await keep(config);
     this.#open.set(pool.name, opened);
     undo.keep();
+  }
+
+  /**
+   * The driver of a pool that may be missing in the database, as it is described: for recovery. `undo`
+   * stops what was started for it.
+   *
+   * @throws {Fault} bad_request, conflict, unavailable
+   */
+  async borrow(pool: NewPool, undo: Undo): Promise<StorageDriver> {
+    using _turn = await this.#locks.acquire(pool.name);
+    const known = await this.#deps.db.read((tx) => listPools(tx));
+    const isKnown = known.some(({ name }) => name === pool.name);
+    if (isKnown || this.#open.has(pool.name)) return await this.driver(pool.name);
+    const source = pool.config["source"] ?? "";
+    const same = known.find(({ config }) => source !== "" && config["source"] === source);
+    if (same !== undefined) {
+      throw new Fault("conflict", `"${source}" is the storage pool "${same.name}" already`);
+    }
+    const type = await usablePoolType(pool.driver);
+    const place = this.#place(pool);
+    undo.add("stop the pool", async () => {
+      await this.stop(pool);
+      await removeIfEmpty(place.root);
+    });
+    const driver = await type.start(place, this.#deps);
+    await type.recognize?.(place);
+    await driver.open();
+    this.#open.set(pool.name, Promise.resolve(driver));
+    return driver;
   }
 
   /** Do what a change of its keys means; the caller writes it down. @throws {Fault} bad_request */

@@ -124,6 +124,8 @@ export interface Storage {
   imageDeleted(fingerprint: string): Promise<void>;
   /** Daemon start: finish or undo what a crash left. `running` are the instances that run now. */
   recover(instances: readonly { volume: InstanceVolume; running: boolean }[]): Promise<void>;
+  /** An instance whose tree was there before its record. `running`: its mounts are taken over. */
+  show(volume: InstanceVolume, running: boolean): Promise<void>;
   /** `lxd shutdown`: unmount all. */
   close(): Promise<void>;
 }

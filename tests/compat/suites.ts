@@ -57,7 +57,7 @@ export const SUITES: readonly Suite[] = [
   { name: "container_devices_unix_char", seconds: 19, required: true },
   { name: "container_local_cross_pool_handling", seconds: 17, required: true },
   { name: "container_metadata", seconds: 5, required: true },
-  { name: "container_recover", seconds: 18 },
+  { name: "container_recover", seconds: 18, required: true },
   { name: "container_snapshot_config", seconds: 6, terminal: true, required: true },
   { name: "database_no_disk_space", seconds: 11 },
   { name: "database_restore", seconds: 8, required: true },

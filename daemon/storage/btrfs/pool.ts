@@ -7,7 +7,12 @@ import { ExecError, Fault } from "#base/errors.ts";
 import type { Undo } from "#base/undo.ts";
 import { missingTool, run } from "#daemon/host/run.ts";
 import { findByUuid, isBlockDevice, probeTag } from "#daemon/storage/block_device.ts";
-import { checkSource, forbidStateDirectory, isDirectory } from "#daemon/storage/dir/pool.ts";
+import {
+  checkSource,
+  forbidStateDirectory,
+  isDirectory,
+  requirePoolFolders,
+} from "#daemon/storage/dir/pool.ts";
 import { entries, removeIfEmpty } from "#daemon/storage/files.ts";
 import {
   attachLoop,
@@ -29,7 +34,16 @@ import { bindMount, detach } from "#ffi/libc/mount.ts";
 import { BtrfsDriver } from "./driver.ts";
 import { createSubvolume, deleteTree, isBtrfs, isSubvolume } from "./subvolume.ts";
 
-export const btrfsPool: PoolType = { name: "btrfs", probe, create, start, stop, update, destroy };
+export const btrfsPool: PoolType = {
+  name: "btrfs",
+  probe,
+  create,
+  start,
+  recognize: ({ root, config }) => requirePoolFolders(root, config["source"] ?? root),
+  stop,
+  update,
+  destroy,
+};
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 

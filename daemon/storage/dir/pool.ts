@@ -15,6 +15,11 @@ export const dirPool: PoolType = {
   probe: () => Promise.resolve({ version: "1" }),
   create,
   start,
+  async recognize(place) {
+    const source = place.config["source"] ?? place.root;
+    forbidStateDirectory(checkSource(source), place);
+    await requirePoolFolders(place.root, source);
+  },
   async stop({ root }) {
     while (detach(root));
     await Promise.resolve();
@@ -99,6 +104,14 @@ export function forbidStateDirectory(source: HostPath, place: PoolPlace): void {
     "bad_request",
     `Source path "${source}" is within the LXD directory, only "${place.root}" may be`,
   );
+}
+
+/** What every pool has, whoever made it. @throws {Fault} bad_request */
+export async function requirePoolFolders(root: HostPath, source: string): Promise<void> {
+  for (const folder of ["containers", "containers-snapshots", "custom", "custom-snapshots"]) {
+    if (await isDirectory(`${root}/${folder}`)) continue;
+    throw new Fault("bad_request", `"${source}" is no storage pool: it has no "${folder}"`);
+  }
 }
 
 export async function isDirectory(path: string): Promise<boolean> {
