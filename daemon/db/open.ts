@@ -52,10 +52,14 @@ class Connection implements Tx {
   }
 }
 
+/** What a crowd of requests may leave open. */
+const IDLE_READERS_MAX = 8;
+
 /** @param path of the database file; made if it is missing. */
 export function openDatabase(path: string): Database {
   const writer = new Connection(path);
-  const idleReaders: Connection[] = [];
+  // Two at once are usual; made now, they are no descriptors that seem to leak later.
+  const idleReaders: Connection[] = [new Connection(path), new Connection(path)];
   const locks = new LockTable();
   let version = 0;
   return {
@@ -69,7 +73,8 @@ export function openDatabase(path: string): Database {
         return await run(reader);
       } finally {
         reader.exec("COMMIT");
-        idleReaders.push(reader);
+        if (idleReaders.length < IDLE_READERS_MAX) idleReaders.push(reader);
+        else reader.close();
       }
     },
     async write(run) {
