@@ -4,7 +4,7 @@ import { runVmTests } from "#tests/vm/main.ts";
 import { filteredRun, type Step, wholeRun } from "./steps.ts";
 
 const USAGE = `usage: tools/test [--all] [WORD...] | vm [WORD...]
-Without words: build, format, lint, types, unit tests, kernel tests, real clients (root, < 5 min).
+Without words: build, format, lint, types, unit tests, kernel tests, real clients (root, about 7 min).
   --all   also LXD's own suites (tools/compat)
   WORD    only test files whose path contains it
   vm      tests/vm in a throw-away VM (User-Mode-Linux): LVM, project quotas, AppArmor, cgroup v2
