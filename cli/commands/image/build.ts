@@ -3,7 +3,6 @@ import { type Command, command } from "#cli/command.ts";
 
 export const IMAGE_BUILD: Command = command({
   name: "image build",
-  only: "lxd",
   usage: "<recipe> [<remote>:]",
   summary: "Build an image from a distribution's mirror",
   description: `Recipes are debian/12, debian/13, ubuntu/<release> and busybox. The server makes
