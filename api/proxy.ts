@@ -8,6 +8,8 @@ export interface ProxySettings {
   readonly ignoreHosts: string;
 }
 
+export const NO_PROXY: ProxySettings = { https: "", http: "", ignoreHosts: "" };
+
 export function proxyFromEnv(env: (name: string) => string | undefined): ProxySettings {
   const either = (name: string) => env(name) || env(name.toLowerCase()) || "";
   return {

@@ -3,12 +3,13 @@
  * (or, without a pin, be signed by an authority the system knows). node:tls is fetched when it is
  * needed: only it tells the peer's certificate. @see docs/platform.md about its backpressure
  */
-import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { fingerprintOf, fromPem } from "#base/x509.ts";
 import type { Duplex } from "./bytes.ts";
 import { proxyFor, proxyFromEnv, type ProxySettings } from "./proxy.ts";
+import { tunnel } from "./proxy_tunnel.ts";
 import { systemRoots } from "./system_roots.ts";
+import { lowestSource, secure } from "./tls_socket.ts";
 import type { Dialer } from "./transport.ts";
 
 export interface TlsOptions {
@@ -21,12 +22,10 @@ export interface TlsOptions {
   /** Another authority besides the system's, as PEM (client.ca). */
   readonly authorityPem?: string | undefined;
   /** Default: what the environment says. */
-  readonly proxy?: ProxySettings;
+  readonly proxy?: () => Promise<ProxySettings>;
   /** Where the URL names no port; default: LXD's. */
   readonly defaultPort?: number;
 }
-
-const HANDSHAKE_MS = 10_000;
 
 const LXD_PORT = 8443;
 
@@ -79,85 +78,22 @@ async function handshake(
   port: number,
   { options, verify }: { options: TlsOptions; verify: boolean },
 ): Promise<TLSSocket> {
-  const tls = process.getBuiltinModule("node:tls");
   const url = new URL(`https://${host.includes(":") ? `[${host}]` : host}:${port}`);
-  const proxy = proxyFor(url, options.proxy ?? proxyFromEnv((name) => Deno.env.get(name)));
-  const through = proxy === undefined ? undefined : await tunnel(proxy, url);
-  const below = through === undefined ? { host, port } : { socket: through };
+  const fromEnv = () => Promise.resolve(proxyFromEnv((name) => Deno.env.get(name)));
+  const proxy = proxyFor(url, await (options.proxy ?? fromEnv)());
+  const needsRoots = verify || proxy?.protocol === "https:";
+  const roots = needsRoots ? systemRoots() : undefined;
+  const through = proxy === undefined ? undefined : await tunnel(proxy, url, { roots });
   const { authorityPem } = options;
-  const roots = verify ? systemRoots() : undefined;
-  const ca = authorityPem === undefined ? roots : [...roots ?? [], authorityPem];
-  return await new Promise((resolve, reject) => {
-    const socket = tls.connect({
-      ...below,
-      servername: /^[\d.]+$|:/.test(host) ? "" : host,
-      cert: options.certificatePem,
-      key: options.keyPem,
-      ...(ca !== undefined && { ca }),
-      rejectUnauthorized: verify,
-      minVersion: options.allowOldTls ? "TLSv1.2" : "TLSv1.3",
-    });
-    // What TLS runs over isn't closed with it.
-    socket.once("close", () => through?.destroy());
-    const timer = setTimeout(
-      () => socket.destroy(new Error(`no answer from ${host}:${port} in 10 seconds`)),
-      HANDSHAKE_MS,
-    );
-    socket.once("secureConnect", () => {
-      clearTimeout(timer);
-      socket.off("error", reject);
-      resolve(socket);
-    });
-    socket.once("error", (error) => {
-      clearTimeout(timer);
-      reject(error);
-    });
+  const own = verify ? roots : undefined;
+  const ca = authorityPem === undefined ? own : [...own ?? [], authorityPem];
+  return await secure({ host, port, through }, {
+    cert: options.certificatePem,
+    key: options.keyPem,
+    ...(ca !== undefined && { ca }),
+    rejectUnauthorized: verify,
+    minVersion: options.allowOldTls ? "TLSv1.2" : "TLSv1.3",
   });
-}
-
-const REPLY_BYTES = 64 * 1024;
-
-/** A connection through a proxy. @throws if it refuses, or doesn't answer. */
-function tunnel(proxy: URL, to: URL): Promise<Socket> {
-  const target = `${to.hostname}:${to.port || 443}`;
-  const user = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
-  const lines = [`CONNECT ${target} HTTP/1.1`, `Host: ${target}`];
-  if (user !== ":") lines.push(`Proxy-Authorization: Basic ${btoa(user)}`);
-  if (proxy.protocol === "https:") {
-    return Promise.reject(new Error(`the proxy ${proxy.host} speaks TLS: want http://HOST:PORT`));
-  }
-  const net = process.getBuiltinModule("node:net");
-  const socket = net.connect(Number(proxy.port || 80), proxy.hostname.replace(/^\[|\]$/g, ""));
-  const { promise, resolve, reject } = Promise.withResolvers<Socket>();
-  const fail = (why: string) => {
-    socket.destroy();
-    reject(new Error(`cannot reach ${target} through the proxy ${proxy.host}: ${why}`));
-  };
-  const failed = (error: Error) => fail(error.message);
-  const ended = () => fail("it closed the connection");
-  const timer = setTimeout(() => fail("it does not answer"), HANDSHAKE_MS);
-  let head = "";
-  const read = (piece: Uint8Array) => {
-    head += new TextDecoder("latin1").decode(piece);
-    if (head.length > REPLY_BYTES) return fail("its answer is too long");
-    const end = head.indexOf("\r\n\r\n");
-    if (end < 0) return;
-    const status = /^HTTP\/1\.[01] (\d{3})/.exec(head)?.[1];
-    if (status !== "200") return fail(`it refuses with status ${status ?? "unknown"}`);
-    if (end + 4 < head.length) return fail("it sent more than an answer");
-    clearTimeout(timer);
-    socket.pause();
-    socket.off("data", read).off("error", failed).off("end", ended);
-    resolve(socket);
-  };
-  socket.on("data", read).on("error", failed).on("end", ended);
-  socket.once("connect", () => socket.write(lines.join("\r\n") + "\r\n\r\n"));
-  return promise.finally(() => clearTimeout(timer));
-}
-
-/** The parts of a TLSSocket below its public face that stop it from reading ahead. */
-interface Handle {
-  _handle?: { readStop?(): void; readStart?(): void };
 }
 
 function duplexOf(socket: TLSSocket): Duplex {
@@ -166,12 +102,11 @@ function duplexOf(socket: TLSSocket): Duplex {
   let failure: Error | undefined;
   let wake = () => {};
   let paused = false;
-  const handle = () => (socket as unknown as Handle & { _parent?: Handle })._parent?._handle;
   socket.on("data", (chunk: Uint8Array) => {
     queue.push(chunk);
     paused = true;
     socket.pause();
-    handle()?.readStop?.();
+    lowestSource(socket)?.readStop();
     wake();
   });
   socket.on("end", () => (ended = true, wake()));
@@ -193,7 +128,7 @@ function duplexOf(socket: TLSSocket): Duplex {
         const waiting = new Promise<void>((resolve) => wake = resolve);
         if (paused) {
           paused = false;
-          handle()?.readStart?.();
+          lowestSource(socket)?.readStart();
           socket.resume();
         }
         await waiting;

@@ -1,4 +1,5 @@
 /** The sockets: the unix socket for local clients, TLS for the network. */
+import { lowestSource } from "#api/tls_socket.ts";
 import { Fault, messageOf } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import { keepFromChildren, listenerPid } from "#ffi/libc/listener.ts";
@@ -110,17 +111,14 @@ export async function listenTls(options: TlsOptions, handlers: HttpHandlers): Pr
  * memory grow to the size of the whole transfer: stop the socket below it as well.
  */
 function applyBackpressure(socket: TLSSocket): void {
-  const below = (socket as unknown as {
-    _parent?: { _handle?: { readStop(): void; readStart(): void } | null };
-  })._parent;
   const pause = socket.pause.bind(socket);
   const resume = socket.resume.bind(socket);
   socket.pause = () => {
-    below?._handle?.readStop();
+    lowestSource(socket)?.readStop();
     return pause();
   };
   socket.resume = () => {
-    below?._handle?.readStart();
+    lowestSource(socket)?.readStart();
     return resume();
   };
 }

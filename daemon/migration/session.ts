@@ -81,7 +81,7 @@ export async function connectPeer(http: RemoteHttp, peer: Peer): Promise<Session
   if (server === undefined || path === undefined || control === undefined || fs === undefined) {
     throw new Fault("bad_request", "the migration names no operation with secrets to connect to");
   }
-  const client = http.client(server, { certificate: peer.certificate ?? "" });
+  const client = http.client(server, { certificate: peer.certificate ?? "", direct: true });
   const open = async (secret: string) => {
     const late = AbortSignal.timeout(LIMITS.websocketConnectMs * 2);
     const { promise, reject } = Promise.withResolvers<never>();

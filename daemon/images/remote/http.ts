@@ -1,6 +1,6 @@
 /** Requests to image servers: proxies, the system's authorities or a pinned certificate, redirects. */
 import { Client, userAgent } from "#api/client.ts";
-import { proxyFromEnv, type ProxySettings } from "#api/proxy.ts";
+import { NO_PROXY, proxyFromEnv, type ProxySettings } from "#api/proxy.ts";
 import { StreamTransport, type TransportReply } from "#api/transport.ts";
 import { tlsDialer } from "#api/transport_tls.ts";
 import { Fault, messageOf } from "#base/errors.ts";
@@ -8,8 +8,16 @@ import { Fault, messageOf } from "#base/errors.ts";
 export interface RemoteHttp {
   /** Follows redirects. @throws {Fault} unavailable, not_found, bad_request */
   request(url: string, options?: RemoteRequest): Promise<TransportReply>;
-  /** A client of another LXD server. `certificate`: the only one it may show, as PEM; "": verify. */
-  client(server: string, options: { certificate: string; project?: string | undefined }): Client;
+  /** A client of another LXD server. */
+  client(server: string, options: RemoteServer): Client;
+}
+
+export interface RemoteServer {
+  /** The only one that it may show, as PEM; "": it must be one that the system trusts. */
+  readonly certificate: string;
+  readonly project?: string | undefined;
+  /** Never through a proxy: servers move instances between them directly. */
+  readonly direct?: true;
 }
 
 export interface RemoteRequest {
@@ -32,8 +40,11 @@ export function createRemoteHttp({ setting }: RemoteHttpDeps): RemoteHttp {
     if (protocol !== "https:") {
       throw new Fault("bad_request", `cannot fetch "${url}": only https URLs are supported`);
     }
-    const proxy = await proxySettings(setting);
-    const dialer = tlsDialer(url, { proxy, allowOldTls: true, defaultPort: HTTPS_PORT });
+    const dialer = tlsDialer(url, {
+      proxy: () => proxySettings(setting),
+      allowOldTls: true,
+      defaultPort: HTTPS_PORT,
+    });
     const { method = "GET", headers, signal } = options;
     try {
       return await new StreamTransport(dialer, userAgent()).request({
@@ -60,12 +71,13 @@ export function createRemoteHttp({ setting }: RemoteHttpDeps): RemoteHttp {
       }
       throw new Fault("unavailable", `cannot fetch "${url}": too many redirects`);
     },
-    client(server, { certificate, project }) {
+    client(server, { certificate, project, direct }) {
       const { protocol } = parseUrl(server);
       if (protocol !== "https:") {
         throw new Fault("bad_request", `invalid server "${server}": want https://HOST:PORT`);
       }
       const dialer = tlsDialer(server, {
+        proxy: () => direct ? Promise.resolve(NO_PROXY) : proxySettings(setting),
         ...(certificate !== "" && { pinnedPem: certificate }),
         allowOldTls: Boolean(Deno.env.get("LXD_INSECURE_TLS")),
       });
