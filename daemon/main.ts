@@ -172,6 +172,9 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
       check: (next) => https.check(next["core.https_address"] ?? ""),
       apply: (next) => https.move(next["core.https_address"] ?? ""),
     }, {
+      keys: ["core.https_trusted_proxy"],
+      apply: (next) => Promise.resolve(https.trust(next["core.https_trusted_proxy"] ?? "")),
+    }, {
       keys: ["images.remote_cache_expiry", "images.auto_update_interval"],
       stored: () => scheduler.touch(),
     }, {
@@ -243,6 +246,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
   https.serve(handlers);
   metrics.serve(createHandlers({ ...handlerOptions, router: createRouter(metricsRoutes()) }));
 
+  https.trust(await settings.value("core.https_trusted_proxy"));
   const local = await listenLocal(paths.at("unix.socket"), options, log, handlers);
   for (
     const [endpoint, key] of [

@@ -1,5 +1,7 @@
 /** Configuration keys of the server. `effect: "later"`: accepted and kept, without an effect yet. */
 import { Fault } from "#base/errors.ts";
+import { parseAddress } from "#base/ip.ts";
+import { listOf } from "#base/list.ts";
 import { suggest } from "#base/suggest.ts";
 import { isFalse, isTrue } from "#base/units.ts";
 
@@ -23,6 +25,12 @@ function oneOf(...allowed: string[]) {
 
 function expiryRule(value: string): void {
   if (!/^(\d+[SMHdwmy]\s*)*$/.test(value)) throw new Error("Invalid expiry expression");
+}
+
+function addresses(value: string): void {
+  for (const one of listOf(value)) {
+    if (parseAddress(one) === undefined) throw new Error(`Not a valid network address "${one}"`);
+  }
 }
 
 const text = (summary: string, more: Partial<ServerKey> = {}): ServerKey => ({
@@ -70,7 +78,9 @@ export const SERVER_KEYS: Readonly<Record<string, ServerKey>> = {
   "core.https_allowed_headers": text("Access-Control-Allow-Headers"),
   "core.https_allowed_methods": text("Access-Control-Allow-Methods"),
   "core.https_allowed_origin": text("Access-Control-Allow-Origin"),
-  "core.https_trusted_proxy": text("Proxies whose word for the client's address counts", LATER),
+  "core.https_trusted_proxy": text("Addresses of proxies whose PROXY header counts", {
+    check: addresses,
+  }),
   "core.metrics_address": text("Address of the metrics server"),
   "core.metrics_authentication": bool("Metrics need a certificate", { default: "true" }),
   "core.proxy_http": text("HTTP proxy for downloads"),

@@ -11,6 +11,7 @@ import type { TLSSocket } from "node:tls";
 import type { ServerSettings } from "#daemon/server_settings.ts";
 import type { Authority } from "./authority.ts";
 import type { Caller } from "./caller.ts";
+import { clientAddress } from "./proxy_header.ts";
 
 export interface IdentifyDeps {
   readonly db: Database;
@@ -70,9 +71,7 @@ async function tlsCaller(
   socket: TLSSocket,
 ): Promise<Caller> {
   const peer = socket.getPeerCertificate(false) as PeerCertificate | undefined;
-  // A listener of both families shows IPv4 clients as mapped.
-  const host = (socket.remoteAddress ?? "").replace(/^::ffff:(?=\d+\.)/, "");
-  const address = `${host.includes(":") ? `[${host}]` : host}:${socket.remotePort}`;
+  const address = clientAddress(socket);
   const isOpen = isFalse(await settings.value("core.metrics_authentication"));
   const nobody = { ...untrusted(address), ...(isOpen && { mayReadMetrics: true as const }) };
   if (peer?.raw === undefined) return nobody;

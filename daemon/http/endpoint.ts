@@ -1,4 +1,6 @@
 /** A TLS listener whose address follows a configuration key. */
+import { parseAddress as parseIp } from "#base/ip.ts";
+import { listOf } from "#base/list.ts";
 import { type ListenAddress, parseAddress, reachableAddresses } from "./address.ts";
 import { type Listener, listenTls, type ServerCertificate } from "./listeners.ts";
 import type { HttpHandlers } from "./server.ts";
@@ -13,6 +15,7 @@ export class Endpoint {
   #handlers: HttpHandlers | undefined;
   #address: ListenAddress | undefined;
   #listener: Listener | undefined;
+  #proxies: ReadonlySet<string> = new Set();
 
   constructor(options: EndpointOptions) {
     this.#options = options;
@@ -51,8 +54,14 @@ export class Endpoint {
   async #listen(address: ListenAddress | undefined): Promise<void> {
     if (address === undefined || this.#handlers === undefined) return;
     const certificate = this.#options.certificate();
-    this.#listener = await listenTls({ ...address, certificate }, this.#handlers);
+    const isTrustedProxy = (host: string) => this.#proxies.has(canonical(host));
+    this.#listener = await listenTls({ ...address, certificate, isTrustedProxy }, this.#handlers);
     this.#address = address;
+  }
+
+  /** @param proxies Addresses, comma separated: their PROXY headers count from now on. */
+  trust(proxies: string): void {
+    this.#proxies = new Set(listOf(proxies).map(canonical));
   }
 
   /** With which addresses clients reach it. */
@@ -63,4 +72,10 @@ export class Endpoint {
   async close(): Promise<void> {
     await this.#listener?.close();
   }
+}
+
+/** "::1" and "0:0:0:0:0:0:0:1" are one. */
+function canonical(address: string): string {
+  const parsed = parseIp(address);
+  return parsed === undefined ? address : `${parsed.family}/${parsed.value}`;
 }

@@ -9,6 +9,7 @@ import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { formatAddress, listenOptions } from "./address.ts";
+import { acceptBehindProxies } from "./proxy_header.ts";
 import type { HttpHandlers } from "./server.ts";
 
 export interface Listener {
@@ -59,6 +60,8 @@ export interface TlsOptions {
   readonly port: number;
   readonly certificate: ServerCertificate;
   readonly limits?: NetworkLimits;
+  /** Proxies in front of us whose word for the client's address counts. Default: none. */
+  readonly isTrustedProxy?: (host: string) => boolean;
 }
 
 /** How long strangers may hold a socket. */
@@ -91,6 +94,8 @@ export async function listenTls(options: TlsOptions, handlers: HttpHandlers): Pr
   // A peer that vanished without a word is found out.
   server.on("connection", (socket: Socket) => socket.setKeepAlive(true, LIMITS.keepAliveMs));
   server.on("tlsClientError", (_error, socket) => socket.destroy());
+  const isTrusted = options.isTrustedProxy ?? (() => false);
+  acceptBehindProxies(server, { isTrusted, limitMs: handshakeMs });
   server.maxConnections = LIMITS.networkConnections;
   configure(server, handlers);
   server.headersTimeout = headersMs;

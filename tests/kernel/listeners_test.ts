@@ -7,6 +7,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { connect as connectTls } from "node:tls";
 import { listenTls } from "#daemon/http/listeners.ts";
+import { clientAddress } from "#daemon/http/proxy_header.ts";
 
 const MEGABYTE = 1024 * 1024;
 const QUICK = { handshakeMs: 300, headersMs: 400 };
@@ -19,13 +20,15 @@ interface World extends AsyncDisposable {
 
 async function open(
   handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
+  isTrustedProxy = (_host: string) => false,
 ): Promise<World> {
   const pair = await selfSigned({ kind: "server", commonName: "test", dnsNames: ["localhost"] });
   const certificate = { ...pair, fingerprint: await fingerprintOf(fromPem(pair.certificatePem)) };
   const probe = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = probe.addr;
   probe.close();
-  const listener = await listenTls({ host: "127.0.0.1", port, certificate, limits: QUICK }, {
+  const where = { host: "127.0.0.1", port, certificate, limits: QUICK, isTrustedProxy };
+  const listener = await listenTls(where, {
     request: handle,
     upgrade: () => Promise.resolve(),
   });
@@ -149,4 +152,43 @@ Deno.test("listenTls() sends no faster than a slow client reads", async () => {
 
   assert.ok(used < GROWTH_MAX, `grew by ${Math.round(used / MEGABYTE)} MiB`);
   assert.ok(sent < GROWTH_MAX, `sent ${Math.round(sent / MEGABYTE)} MiB`);
+});
+
+/** What the server answers to a request that a proxy with this header hands on. */
+async function askBehind(port: number, header: string): Promise<string> {
+  const below = connect(port, "127.0.0.1");
+  below.write(header);
+  const socket = connectTls({ socket: below, rejectUnauthorized: false });
+  socket.write("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  let text = "";
+  socket.on("data", (piece: Uint8Array) => text += new TextDecoder().decode(piece));
+  const { promise, resolve } = Promise.withResolvers<void>();
+  socket.on("error", () => resolve()).on("close", () => resolve()).on("end", () => resolve());
+  await promise;
+  below.destroy();
+  return text.split("\r\n\r\n")[1] ?? "";
+}
+
+const answerAddress = (request: IncomingMessage, response: ServerResponse) => {
+  response.end(clientAddress(request.socket));
+  return Promise.resolve();
+};
+const HEADER = "PROXY TCP4 192.0.2.7 198.51.100.2 1234 8443\r\n";
+
+Deno.test("listenTls() takes the client's address from the header of a trusted proxy, which may leave it out", async () => {
+  await using server = await open(answerAddress, (host) => host === "127.0.0.1");
+
+  assert.equal(await askBehind(server.port, HEADER), "192.0.2.7:1234");
+  assert.match(await askBehind(server.port, ""), /^127\.0\.0\.1:\d+$/);
+  assert.match(await askBehind(server.port, "PROXY UNKNOWN\r\n"), /^127\.0\.0\.1:\d+$/);
+  assert.equal(await askBehind(server.port, "PROXY TCP4 nonsense\r\n"), "");
+  await closed(connect(server.port, "127.0.0.1"));
+  assert.equal(await ask(server.port), 200);
+});
+
+Deno.test("listenTls() does not listen to the header of anybody else", async () => {
+  await using server = await open(answerAddress, (host) => host === "192.0.2.1");
+
+  assert.equal(await askBehind(server.port, HEADER), "");
+  assert.match(await askBehind(server.port, ""), /^127\.0\.0\.1:\d+$/);
 });

@@ -3,12 +3,12 @@ import { addressBytes } from "#base/ip.ts";
 import { selfSigned } from "#base/x509.ts";
 import { OURS, type TestDaemon } from "./daemon.ts";
 
-/** A certificate for 127.0.0.1, as files. */
+/** A certificate for 127.0.0.1 and a name that no name server knows, as files. */
 export async function serverCertificate(folder: string) {
   const pair = await selfSigned({
     kind: "server",
     commonName: "images",
-    dnsNames: ["localhost"],
+    dnsNames: ["localhost", "images.invalid"],
     addresses: [addressBytes("127.0.0.1") ?? new Uint8Array()],
   });
   const [certificate, key] = [`${folder}/images.crt`, `${folder}/images.key`];
@@ -41,9 +41,9 @@ export async function serveTree(
     stderr: "piped",
   }).spawn();
   const requests: string[] = [];
-  const reading = readLines(child.stderr, (line) => requests.push(line));
+  const reading = linesOf(child.stderr, (line) => requests.push(line));
   const started = Promise.withResolvers<void>();
-  const talking = readLines(child.stdout, (line) => {
+  const talking = linesOf(child.stdout, (line) => {
     if (line.startsWith("Serving ")) started.resolve();
   }).then(() => started.reject(new Error(`the server ended\n${requests.join("\n")}`)));
   await started.promise;
@@ -58,7 +58,8 @@ export async function serveTree(
   };
 }
 
-async function readLines(
+/** Calls `each` for each line, until the stream ends. */
+export async function linesOf(
   stream: ReadableStream<Uint8Array>,
   each: (line: string) => void,
 ): Promise<void> {
