@@ -8,7 +8,7 @@ import {
   type ResponseHead,
   sendRequest,
 } from "./http1.ts";
-import { handshakeKey, WebSocketConnection, WebSocketError } from "./websocket.ts";
+import { HANDSHAKE, WebSocketConnection, WebSocketError } from "./websocket.ts";
 
 export interface TransportRequest {
   readonly method: string;
@@ -105,14 +105,13 @@ export class StreamTransport implements Transport {
   }
 
   async websocket(target: string, headers: Headers1 = {}): Promise<WebSocketConnection> {
-    const { key, accept } = await handshakeKey();
     const { duplex, reader, head } = await this.#upgraded(target, {
       ...headers,
       "Upgrade": "websocket",
       "Sec-WebSocket-Version": "13",
-      "Sec-WebSocket-Key": key,
+      "Sec-WebSocket-Key": HANDSHAKE.key,
     });
-    if (head.headers["sec-websocket-accept"] !== accept) {
+    if (head.headers["sec-websocket-accept"] !== HANDSHAKE.accept) {
       duplex.close();
       throw new WebSocketError("the handshake's answer does not belong to the question");
     }
@@ -232,7 +231,21 @@ function isConnectionError(error: unknown): boolean {
     error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted;
 }
 
-/** Dial a unix socket. */
+/** Nobody answers at the unix socket; the cause is the system's error. */
+export class SocketUnreachable extends Error {
+  constructor(path: string, cause: Error) {
+    super(`${path}: ${cause.message}`, { cause });
+    this.name = "SocketUnreachable";
+  }
+}
+
+/** Dial a unix socket. Dialing throws {SocketUnreachable}. */
 export function unixDialer(path: string): Dialer {
-  return { host: "unix.socket", dial: () => Deno.connect({ transport: "unix", path }) };
+  const unreachable = (cause: Error) => {
+    throw new SocketUnreachable(path, cause);
+  };
+  return {
+    host: "unix.socket",
+    dial: () => Deno.connect({ transport: "unix", path }).catch(unreachable),
+  };
 }

@@ -1,5 +1,6 @@
 /** One call of the client: words -> command -> exit status. */
 import { ClientError } from "#api/client.ts";
+import { SocketUnreachable } from "#api/transport.ts";
 import type { Program } from "#base/program.ts";
 import { isClientName, wordsOf } from "#base/program.ts";
 import { LXD_COMPAT_VERSION } from "#base/version.ts";
@@ -137,17 +138,21 @@ function withAliases(
 
 function messageOf(error: unknown): string {
   if (error instanceof ClientError || error instanceof UsageError) return error.message;
-  if (error instanceof Deno.errors.NotFound && /os error/.test(error.message) && isConnect(error)) {
-    return "cannot reach the daemon: its socket does not exist; is it running? " +
-      "(LXD_DIR says where it lives)";
-  }
-  if (error instanceof Deno.errors.ConnectionRefused) {
-    return "cannot reach the daemon: nobody listens on its socket; is it running?";
-  }
-  if (error instanceof Deno.errors.PermissionDenied && isConnect(error)) {
-    return "cannot reach the daemon: you may not use its socket; are you in its group (lxd)?";
-  }
+  if (error instanceof SocketUnreachable) return `cannot reach the daemon: ${unreachable(error)}`;
   return error instanceof Error ? networkError(error) ?? fileError(error.message) : String(error);
+}
+
+function unreachable({ message, cause }: SocketUnreachable): string {
+  if (cause instanceof Deno.errors.NotFound) {
+    return "its socket does not exist; is it running? (LXD_DIR says where it lives)";
+  }
+  if (cause instanceof Deno.errors.ConnectionRefused) {
+    return "nobody listens on its socket; is it running?";
+  }
+  if (cause instanceof Deno.errors.PermissionDenied) {
+    return "you may not use its socket; are you in its group (lxd)?";
+  }
+  return message;
 }
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -171,5 +176,3 @@ function fileError(message: string): string {
   const [, reason, call, path] = /^(.+) \(os error \d+\): (\w+) '(.*)'$/s.exec(message) ?? [];
   return reason === undefined ? message : `${call} ${path}: ${reason.toLowerCase()}`;
 }
-
-const isConnect = (error: Error) => /connect/.test(error.stack ?? "");

@@ -29,7 +29,6 @@ async function bundle(root: string, entry: string, options: esbuild.BuildOptions
     write: false,
     metafile: true,
     minify: true,
-    keepNames: true,
     target: "esnext",
     legalComments: "none",
     logLevel: "error",
@@ -90,6 +89,7 @@ export async function bundleDaemon(root: string): Promise<Bundle> {
   const { code, meta } = await bundle(root, `export * from "#daemon/main.ts";`, {
     format: "cjs",
     platform: "node",
+    keepNames: true,
     define: { "import.meta.url": '"file:///lxd-daemon.js"' },
     alias: { bufferutil: `${root}/daemon/http/bufferutil.ts` },
     external: ["node:*", "utf-8-validate", "cpu-features", "*.node"],
