@@ -1,6 +1,6 @@
 /** One exec over websockets: a program, its streams, its control. */
 import { Fault } from "#base/errors.ts";
-import { fdStream, type OwnedFd, pipe } from "#ffi/libc/fd.ts";
+import { fdStream, OwnedFd, pipe } from "#ffi/libc/fd.ts";
 import { changeOwner } from "#ffi/libc/in_root.ts";
 import { growPipe } from "#ffi/libc/pipe_size.ts";
 import { openPty, setWindowSize } from "#ffi/libc/pty.ts";
@@ -29,50 +29,82 @@ export const EXEC_SOCKETS = {
   pipes: { all: ["0", "1", "2", "control"], needed: ["0", "1", "2"] },
 } as const;
 
+/** A program that waits for its peers, with this side of its streams. */
+interface Prepared extends Disposable {
+  readonly program: Program;
+  /** @returns the exit status when all has been passed on. */
+  pass(): Promise<number>;
+}
+
 /** Run it to its end. @returns the exit status. @throws {Fault} if it can't be run. */
 export async function runSession(options: ExecOptions): Promise<number> {
   const { sockets, signal, interactive } = options;
   const { needed } = EXEC_SOCKETS[interactive ? "interactive" : "pipes"];
   try {
-    await sockets.require(needed, signal);
-    return interactive ? await runOnTerminal(options) : await runOnPipes(options);
+    await afterReply();
+    using prepared = interactive ? await prepareTerminal(options) : preparePipes(options);
+    try {
+      await sockets.require(needed, signal);
+    } catch (error) {
+      prepared.program.drop();
+      throw error;
+    }
+    prepared.program.run();
+    return await prepared.pass();
   } finally {
     sockets.close();
   }
+}
+
+/** The client hears of the operation first: it connects while the program is prepared. */
+function afterReply(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
 }
 
 const NO_GROUP_CHANGE = 0xffffffff;
 /** After the end of a program on a terminal that somebody still holds: how long nothing must come. */
 const QUIET_MS = 50;
 
-async function runOnTerminal(options: ExecOptions): Promise<number> {
-  const { place, wish, sockets, width, height } = options;
+async function prepareTerminal(options: ExecOptions): Promise<Prepared> {
+  const { place, wish, width, height } = options;
   const { master, slave } = await openTerminal(place);
-  let program: Program;
-  {
-    using held = slave;
-    if (width > 0 && height > 0) setWindowSize(master.fd, width, height);
-    changeOwner(held.fd, options.terminalUid, NO_GROUP_CHANGE);
-    program = new Program({ place, wish, terminal: true, fds: [held.fd, held.fd, held.fd] });
-  }
-  const masterFd = master.fd;
-  const stream = fdStream(master);
-  const peer = await sockets.peer("0");
-  using _control = followControl(options, program, (columns, rows) => {
+  using held = slave;
+  using ours = master;
+  if (width > 0 && height > 0) setWindowSize(ours.fd, width, height);
+  changeOwner(held.fd, options.terminalUid, NO_GROUP_CHANGE);
+  const program = new Program({ place, wish, terminal: true, fds: [held.fd, held.fd, held.fd] });
+  const masterFd = ours.fd;
+  const stream = fdStream(new OwnedFd(ours.take()));
+  const resize = (columns: number, rows: number) => {
     if (!stream.destroyed) setWindowSize(masterFd, columns, rows);
-  });
+  };
+  return {
+    program,
+    pass: () => passTerminal(options, program, { stream, resize }),
+    [Symbol.dispose]: () => void stream.destroy(),
+  };
+}
+
+interface Terminal {
+  readonly stream: Socket;
+  resize(columns: number, rows: number): void;
+}
+
+async function passTerminal(
+  options: ExecOptions,
+  program: Program,
+  { stream, resize }: Terminal,
+): Promise<number> {
+  const peer = await options.sockets.peer("0");
+  using _control = followControl(options, program, resize);
   const sent = sendAll(stream, peer);
   void receiveAll(peer, stream).then(() => {
     // The input has ended: the terminal's own way to say so.
     if (!stream.destroyed) stream.write("\x04");
   });
-  try {
-    const status = await program.ended;
-    await Promise.race([sent, untilQuiet(stream, peer)]);
-    return status;
-  } finally {
-    stream.destroy();
-  }
+  const status = await program.ended;
+  await Promise.race([sent, untilQuiet(stream, peer)]);
+  return status;
 }
 
 async function openTerminal({ lxcName, lxcPath }: Place) {
@@ -104,8 +136,8 @@ async function untilQuiet(stream: Socket, { websocket, socket }: Peer): Promise<
   await promise;
 }
 
-async function runOnPipes(options: ExecOptions): Promise<number> {
-  const { place, wish, sockets } = options;
+function preparePipes(options: ExecOptions): Prepared {
+  const { place, wish } = options;
   const [input, output, error] = [pipe(), pipe(), pipe()];
   const theirs: readonly OwnedFd[] = [input.reader, output.writer, error.writer];
   const mine: readonly OwnedFd[] = [input.writer, output.reader, error.reader];
@@ -120,8 +152,26 @@ async function runOnPipes(options: ExecOptions): Promise<number> {
   } finally {
     for (const end of theirs) end[Symbol.dispose]();
   }
-  const stdin = fdStream(input.writer, "write");
-  const [stdout, stderr] = [fdStream(output.reader, "read"), fdStream(error.reader, "read")];
+  const streams = {
+    stdin: fdStream(input.writer, "write"),
+    stdout: fdStream(output.reader, "read"),
+    stderr: fdStream(error.reader, "read"),
+  };
+  return {
+    program,
+    pass: () => passPipes(options, program, streams),
+    [Symbol.dispose]() {
+      for (const stream of Object.values(streams)) stream.destroy();
+    },
+  };
+}
+
+async function passPipes(
+  options: ExecOptions,
+  program: Program,
+  { stdin, stdout, stderr }: Readonly<Record<"stdin" | "stdout" | "stderr", Socket>>,
+): Promise<number> {
+  const { sockets } = options;
   using _control = followControl(options, program, () => {});
   const peers = await Promise.all(["0", "1", "2"].map((name) => sockets.peer(name)));
   const [in0, out1, err2] = peers as [Peer, Peer, Peer];
@@ -130,14 +180,10 @@ async function runOnPipes(options: ExecOptions): Promise<number> {
     // Nobody else could end it.
     if (!sockets.isConnected("control")) program.kill();
   });
-  try {
-    const sent = Promise.all([sendAll(stdout, out1), sendAll(stderr, err2)]);
-    const status = await program.ended;
-    await sent;
-    return status;
-  } finally {
-    for (const stream of [stdin, stdout, stderr]) stream.destroy();
-  }
+  const sent = Promise.all([sendAll(stdout, out1), sendAll(stderr, err2)]);
+  const status = await program.ended;
+  await sent;
+  return status;
 }
 
 /** Resize and signal as the client says; kill the program when it goes, or at a cancel. */

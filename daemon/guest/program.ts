@@ -1,8 +1,9 @@
-/** A program in an instance: started by the helper, watched over a pipe. */
+/** A program in an instance: prepared by the helper, which is told when to run it, and tells its end. */
 import { type Fd, type HostPath, type Pid, pid as brandPid } from "#base/brand.ts";
 import { ERRNO, Fault, isErrno } from "#base/errors.ts";
-import { fdStream, OwnedFd, pipe } from "#ffi/libc/fd.ts";
+import { fdStream, OwnedFd, socketPair } from "#ffi/libc/fd.ts";
 import { openPidfd, reap, signalPidfd, spawn } from "#ffi/libc/process.ts";
+import type { Socket } from "node:net";
 import type { Wish } from "./exec_plan.ts";
 
 /** Where an instance is for liblxc. */
@@ -26,26 +27,42 @@ const SIGNAL_BASE = 128;
 export class Program {
   /** Exit status as shells count: 128 + n for signal n. @throws {Fault} if it could not be started. */
   readonly ended: Promise<number>;
+  readonly #helper: Socket;
   #pidfd: OwnedFd | undefined;
   /** Signals that came before the program was there. */
   #early: number[] = [];
   #isOver = false;
 
-  /** @throws {Fault} bad_request if the call is too long for the kernel. */
+  /**
+   * It does not run before `run()`. Whoever makes one calls that, or `drop()`.
+   *
+   * @throws {Fault} bad_request if the call is too long for the kernel.
+   */
   constructor(options: ProgramOptions) {
     const { place, wish, terminal, fds } = options;
-    const lines = pipe();
-    using writer = lines.writer;
-    using reader = lines.reader;
+    const [ours, theirs] = socketPair();
+    using mine = ours;
+    using its = theirs;
     const env = Object.entries(wish.environment).map(([key, value]) => `${key}=${value}`);
     const argv = [
       ...[place.helper, "exec", place.lxcPath, place.lxcName, "3"],
       ...[`${wish.user}`, `${wish.group}`, wish.cwd, terminal ? "tty" : "pipe"],
       ...[`${env.length}`, ...env, ...wish.command],
     ];
-    const helper = start(argv, [...fds, writer.fd]);
-    this.ended = this.#watch(new OwnedFd(reader.take()), helper);
+    const helper = start(argv, [...fds, its.fd]);
+    this.#helper = fdStream(new OwnedFd(mine.take()));
+    this.#helper.on("error", () => {}); // Ignored: the helper has gone, `ended` tells.
+    this.ended = this.#watch(helper);
     this.ended.catch(() => {}); // Ignored: whoever awaits `ended` gets it.
+  }
+
+  run(): void {
+    this.#helper.write("\n");
+  }
+
+  /** It shall not run. */
+  drop(): void {
+    this.#helper.end();
   }
 
   /** @returns false if it is over. */
@@ -59,8 +76,8 @@ export class Program {
     this.signal(SIGKILL);
   }
 
-  async #watch(reader: OwnedFd, helper: Pid): Promise<number> {
-    const stream = fdStream(reader, "read");
+  async #watch(helper: Pid): Promise<number> {
+    const stream = this.#helper;
     let text = "";
     try {
       for await (const chunk of stream) {

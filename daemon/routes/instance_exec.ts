@@ -148,6 +148,7 @@ function alone(exec: Exec) {
         terminal: false,
         fds: [null, stdout?.fd ?? null, stderr?.fd ?? null],
       });
+      program.run();
       const kill = () => program.kill();
       context.signal.addEventListener("abort", kill, { once: true });
       const status = await program.ended;

@@ -72,6 +72,16 @@ export function pipe(): { readonly reader: OwnedFd; readonly writer: OwnedFd } {
   return { reader: new OwnedFd(fds[0] ?? -1), writer: new OwnedFd(fds[1] ?? -1) };
 }
 
+const AF_UNIX = 1;
+const SOCK_STREAM = 1;
+
+/** Two connected unix sockets, close-on-exec. @see socketpair(2) */
+export function socketPair(): readonly [OwnedFd, OwnedFd] {
+  const fds = new Int32Array(2);
+  check(libc().socketpair(AF_UNIX, SOCK_STREAM | O.CLOEXEC, 0, fds), "socketpair");
+  return [new OwnedFd(fds[0] ?? -1), new OwnedFd(fds[1] ?? -1)];
+}
+
 /** A file without a name, which ends with its last descriptor. @see memfd_create(2) */
 export function memoryFile(label: string, content: Uint8Array): OwnedFd {
   const MFD_CLOEXEC = 1;

@@ -19,6 +19,8 @@ export const LIBC = {
   free: { parameters: ["pointer"], result: "void" },
   // int pipe2(int fds[2], int flags)
   pipe2: { parameters: ["buffer", "i32"], result: "i32" },
+  // int socketpair(int domain, int type, int protocol, int fds[2])
+  socketpair: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
   // int memfd_create(const char *name, unsigned int flags)
   memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
   // int fcntl(int fd, int cmd, long arg)

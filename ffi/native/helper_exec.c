@@ -2,7 +2,8 @@
  * exec <lxcpath> <name> <status fd> <uid> <gid> <cwd> pipe|tty <count> <KEY=value>... <program>...
  *
  * Run a program in a container with this process's standard streams; `tty` makes standard input its
- * controlling terminal (whoever made it has given it to the user). Lines on the status fd:
+ * controlling terminal (whoever made it has given it to the user). The status fd is a socket: the
+ * program runs when a byte comes there (its end: it does not run), and lines go out:
  *   pid <n>      the program's pid on the host
  *   exit <n> | signal <n>
  * A program whose status nobody can read any more (the daemon was killed) is killed.
@@ -74,6 +75,17 @@ static int wait_for(pid_t pid, int status_fd, int listened)
 	return status;
 }
 
+/* All that can be done before is done: the caller says when. */
+static int may_run(int status_fd)
+{
+	char byte;
+	ssize_t got;
+	do
+		got = read(status_fd, &byte, 1);
+	while (got < 0 && errno == EINTR);
+	return got == 1;
+}
+
 /* Environments hold secrets and any user may read a command line: take them out of ours. */
 static char **take_environment(char **words, int count)
 {
@@ -118,6 +130,8 @@ int verb_exec(int argc, char **argv)
 	options.stdin_fd = STDIN_FILENO;
 	options.stdout_fd = STDOUT_FILENO;
 	options.stderr_fd = STDERR_FILENO;
+	if (!may_run(status_fd))
+		return 1;
 	pid_t pid;
 	if (container->attach(container, run_program, &program, &options, &pid) != 0) {
 		report(status_fd, "failed", 1);

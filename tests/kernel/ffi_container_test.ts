@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { type HostPath, hostPath, pid as brandPid } from "#base/brand.ts";
 import { processEnd } from "#ffi/libc/exit_watch.ts";
-import { OwnedFd, pipe } from "#ffi/libc/fd.ts";
+import { OwnedFd, pipe, socketPair } from "#ffi/libc/fd.ts";
 import { changeOwner } from "#ffi/libc/in_root.ts";
 import { openPidfd, reap, signalPidfd, spawn } from "#ffi/libc/process.ts";
 import { openPty, setWindowSize } from "#ffi/libc/pty.ts";
@@ -15,6 +15,7 @@ import {
   readAll,
   runHelper,
   startBusybox,
+  startExec,
   temporaryDirectory,
   type TestContainer,
 } from "./ffi_support.ts";
@@ -70,6 +71,7 @@ Deno.test("helper on a running container", async (t) => {
     await step("exec: stays confined as the container is", () => testConfinement(container));
     await step("exec: a signal by pidfd", () => testSignal(container));
     await step("exec: ends when nobody listens any more", () => testDeafCaller(container));
+    await step("exec: does not run what nobody wants any more", () => testDropped(container));
     await step("exec: shows its environment to nobody", () => testSecret(container));
     await step("exec: a pty of the container's own devpts", () => testPty(container));
     await step("exec: a container that does not run", () => testNotRunning(container));
@@ -125,11 +127,9 @@ function testConfinement(container: TestContainer): void {
 }
 
 async function testSignal(container: TestContainer): Promise<void> {
-  const lines = pipe();
-  using reader = lines.reader;
   const argv = execArgv(container, ["sleep", "60"], { streams: "pipe" });
-  const helper = spawn(argv, { fds: [null, null, null, lines.writer.fd] });
-  lines.writer[Symbol.dispose]();
+  const { helper, status } = startExec(argv);
+  using reader = status;
   const pid = await firstPid(reader);
   using target = openPidfd(brandPid(pid));
 
@@ -140,25 +140,21 @@ async function testSignal(container: TestContainer): Promise<void> {
 }
 
 async function testDeafCaller(container: TestContainer): Promise<void> {
-  const lines = pipe();
   const argv = execArgv(container, ["sleep", "60"], { streams: "pipe" });
-  const helper = spawn(argv, { fds: [null, null, null, lines.writer.fd] });
-  lines.writer[Symbol.dispose]();
-  using end = processEnd(brandPid(await firstPid(lines.reader)));
+  const { helper, status } = startExec(argv);
+  using end = processEnd(brandPid(await firstPid(status)));
 
-  lines.reader[Symbol.dispose]();
+  status[Symbol.dispose]();
   await end.ended;
 
   assert.equal(reap(helper).kind, "exit");
 }
 
 async function testSecret(container: TestContainer): Promise<void> {
-  const lines = pipe();
-  using reader = lines.reader;
   const env = ["PATH=/bin", "TOKEN=secret"];
   const argv = execArgv(container, ["sleep", "60"], { env, streams: "pipe" });
-  const helper = spawn(argv, { fds: [null, null, null, lines.writer.fd] });
-  lines.writer[Symbol.dispose]();
+  const { helper, status } = startExec(argv);
+  using reader = status;
   using program = openPidfd(brandPid(await firstPid(reader)));
 
   const commandLine = Deno.readTextFileSync(`/proc/${helper}/cmdline`);
@@ -166,6 +162,19 @@ async function testSecret(container: TestContainer): Promise<void> {
   signalPidfd(program.fd, SIGKILL);
   reap(helper);
   assert.doesNotMatch(commandLine, /secret/);
+}
+
+function testDropped(container: TestContainer): void {
+  const [status, its] = socketPair();
+  const file = `${container.lxcPath}/${container.name}/rootfs/tmp/ran`;
+  const argv = execArgv(container, ["touch", "/tmp/ran"], { streams: "pipe" });
+  const helper = spawn(argv, { fds: [null, null, null, its.fd] });
+  its[Symbol.dispose]();
+
+  status[Symbol.dispose]();
+
+  assert.deepEqual(reap(helper), { kind: "exit", code: 1 });
+  assert.throws(() => Deno.lstatSync(file), Deno.errors.NotFound);
 }
 
 /** "pid 123\n" is the first thing that comes. */
@@ -182,15 +191,14 @@ async function testPty(container: TestContainer): Promise<void> {
   using devpts = await handle.devpts() ?? new OwnedFd(-1);
   const { master, slave } = openPty(devpts.fd);
   using held = master;
-  const lines = pipe();
-  using reader = lines.reader;
   changeOwner(slave.fd, BASE_ID + 1000, NO_GROUP_CHANGE);
   setWindowSize(held.fd, 81, 25);
   const script = "tty; stat -c %u $(tty); stty size; echo controlling > /dev/tty";
   const argv = execArgv(container, ["sh", "-c", script], { uid: 1000, streams: "tty" });
 
-  const helper = spawn(argv, { fds: [slave.fd, slave.fd, slave.fd, lines.writer.fd] });
-  for (const end of [slave, lines.writer]) end[Symbol.dispose]();
+  const { helper, status } = startExec(argv, [slave.fd, slave.fd, slave.fd]);
+  using reader = status;
+  slave[Symbol.dispose]();
   const text = readAll(held.fd);
 
   assert.match(text, /^\/dev\/pts\/\d+\r\n1000\r\n25 81\r\ncontrolling\r\n$/);

@@ -2,7 +2,7 @@
 import { type Fd, type HostPath, hostPath, type Pid, pid } from "#base/brand.ts";
 import { ERRNO, isErrno } from "#base/errors.ts";
 import { processEnd } from "#ffi/libc/exit_watch.ts";
-import { AT_FDCWD, OwnedFd, pipe } from "#ffi/libc/fd.ts";
+import { AT_FDCWD, OwnedFd, pipe, socketPair } from "#ffi/libc/fd.ts";
 import { changeOwnerAt } from "#ffi/libc/in_root.ts";
 import { libc } from "#ffi/libc/open.ts";
 import { openPidfd, reap, signalPidfd, spawn } from "#ffi/libc/process.ts";
@@ -182,6 +182,18 @@ export interface ExecResult {
   readonly status: string;
 }
 
+/** Start the helper's `exec` and tell it to run the program. `status` is ours to close. */
+export function startExec(
+  argv: readonly string[],
+  streams: readonly (Fd | null)[] = [null, null, null],
+): { readonly helper: Pid; readonly status: OwnedFd } {
+  const [status, its] = socketPair();
+  using theirs = its;
+  const helper = spawn(argv, { fds: [...streams, theirs.fd] });
+  if (libc().write(status.fd, new Uint8Array([10]), 1n) !== 1n) throw new Error("no helper");
+  return { helper, status };
+}
+
 /** Run a program in the container to its end. */
 export function execIn(
   container: TestContainer,
@@ -189,16 +201,18 @@ export function execIn(
   options: ExecOptions = {},
 ): ExecResult {
   using stack = new DisposableStack();
-  const [out, err, status] = [pipe(), pipe(), pipe()];
-  for (const { reader } of [out, err, status]) stack.use(reader);
-  const writers: OwnedFd[] = [out, err, status].map(({ writer }) => stack.use(writer));
-  const child = spawn(execArgv(container, argv, { ...options, streams: "pipe" }), {
-    fds: [null, ...writers.map(({ fd }) => fd)],
-  });
+  const [out, err] = [pipe(), pipe()];
+  for (const { reader } of [out, err]) stack.use(reader);
+  const writers: OwnedFd[] = [out, err].map(({ writer }) => stack.use(writer));
+  const { helper: child, status } = startExec(
+    execArgv(container, argv, { ...options, streams: "pipe" }),
+    [null, ...writers.map(({ fd }) => fd)],
+  );
+  stack.use(status);
   for (const writer of writers) writer[Symbol.dispose]();
   const stdout = readAll(out.reader.fd);
   const stderr = readAll(err.reader.fd);
-  const lines = readAll(status.reader.fd).trim().split("\n");
+  const lines = readAll(status.fd).trim().split("\n");
   reap(child);
   return { stdout, stderr, status: lines.at(-1) ?? "" };
 }
