@@ -101,6 +101,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
     helper,
     onError,
     runningUsers: (volume) => instances.runningUsers(volume),
+    volumeUsers: (volume) => instances.volumeUsers(volume),
   });
   const networks = createNetworks({ paths, db, onError });
   const instances = createInstances({

@@ -24,7 +24,16 @@ export const VOLATILE_KEYS: Readonly<Record<string, VolatileKey>> = {
     summary: "Id map of the next start, as JSON",
     isFixed: true,
   },
-  "volatile.last_state.idmap": { check: anyValue, summary: "Id map of the files on disk" },
+  "volatile.idmap.shifting": {
+    check: anyValue,
+    summary: "Id map that files on disk are being shifted to",
+    isFixed: true,
+  },
+  "volatile.last_state.idmap": {
+    check: anyValue,
+    summary: "Id map of the files on disk",
+    isFixed: true,
+  },
   "volatile.last_state.power": {
     check: anyValue,
     summary: "RUNNING or STOPPED when the daemon saw it last",

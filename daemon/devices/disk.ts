@@ -7,6 +7,7 @@ import { type HostPath, hostPath } from "#base/brand.ts";
 import { ExecError, Fault } from "#base/errors.ts";
 import { isFalse, isTrue } from "#base/units.ts";
 import { runHelper } from "#daemon/host/helper.ts";
+import { areIdMountsOff } from "#daemon/host/id_mounts.ts";
 import { detach } from "#ffi/libc/mount.ts";
 import { checkDeviceKeys, invalidDevice } from "./check_keys.ts";
 import { bindFromFolder } from "./disk_folder.ts";
@@ -111,13 +112,12 @@ interface Source {
 async function resolve(device: Device): Promise<Source | undefined> {
   const { config, host, services, name } = device;
   const isVolume = (config["pool"] ?? "") !== "";
-  const path = isVolume
-    ? await services.storage.mountCustom(
-      config["pool"] ?? "",
-      host.project,
-      config["source"] ?? "",
+  const { path, idmap } = isVolume
+    ? await services.storage.useCustom(
+      { pool: config["pool"] ?? "", name: config["source"] ?? "" },
+      { id: host.id, name: host.instance, project: host.project, idmap: host.idmap },
     )
-    : hostPath(config["source"] ?? "/");
+    : { path: hostPath(config["source"] ?? "/"), idmap: isShifted(device) };
   const stat = await statOrUndefined(path);
   if (stat === undefined) {
     if (isFalse(config["required"])) return undefined;
@@ -125,7 +125,6 @@ async function resolve(device: Device): Promise<Source | undefined> {
       hint: "Make it, or set required=false.",
     });
   }
-  const idmap = host.idmap !== null && (isVolume || isTrue(config["shift"]));
   const folders = isVolume ? [] : await host.diskFolders();
   if (folders.length > 0) {
     const bound = blockPath(device);
@@ -135,6 +134,15 @@ async function resolve(device: Device): Promise<Source | undefined> {
   }
   if (!stat.isBlockDevice) return { path, isDirectory: stat.isDirectory, idmap };
   return { path: await mountBlock(device, path), isDirectory: true, idmap };
+}
+
+/** @throws {Fault} bad_request where the kernel can't */
+function isShifted({ config, host, name }: Device): boolean {
+  if (host.idmap === null || !isTrue(config["shift"])) return false;
+  if (!areIdMountsOff()) return true;
+  throw new Fault("bad_request", `cannot shift disk "${name}": idmapped mounts are switched off`, {
+    hint: "LXD_IDMAPPED_MOUNTS_DISABLE is set for the daemon: unset it, or set shift=false.",
+  });
 }
 
 /** Mount a block device below devices/<instance>/. @see mount(8) for the detection of its type */

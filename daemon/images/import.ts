@@ -209,7 +209,10 @@ export async function publishInstance(
     cancellable: true,
     run: async ({ signal, progress }) => {
       await using workspace = await images.workspace();
-      await using root = await services.storage.instances.openStopped(source.volume, snapshot);
+      await using root = await services.storage.instances.openPlain(source.volume, {
+        snapshot,
+        diskMap: source.diskMap,
+      });
       const { file, fingerprint: hash, size } = await packInstance({
         root: root.path,
         directory: services.storage.instances.directory(source.volume, snapshot),

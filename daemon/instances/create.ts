@@ -5,7 +5,7 @@ import { LockTable } from "#base/lock.ts";
 import type { Database } from "#daemon/db/db.ts";
 import { findInstanceById, getInstance, listInstances } from "#daemon/db/instances.ts";
 import { getSnapshot, listSnapshots } from "#daemon/db/instances_snapshots.ts";
-import { holdersOf } from "#daemon/db/volume_uses.ts";
+import { holdersOf, type VolumeName } from "#daemon/db/volume_uses.ts";
 import { DEVICE_TYPES, deviceTypes } from "#daemon/devices/registry.ts";
 import type { DeviceType } from "#daemon/devices/device.ts";
 import { PathWatches } from "#daemon/host/path_watch.ts";
@@ -19,6 +19,7 @@ import { Interception } from "#daemon/security/interception.ts";
 import { type InstanceContext, volumeOf } from "./context.ts";
 import { assertDeletable, deleteInstance } from "./delete.ts";
 import { readFacts } from "./facts.ts";
+import { currentMap, diskMapOf } from "./id_maps.ts";
 import { freezeInstance, unfreezeInstance } from "./freeze.ts";
 import { isRunning, pidOf } from "./machine.ts";
 import { createInstance, planCreation } from "./make.ts";
@@ -95,12 +96,13 @@ export function createInstances(deps: InstanceDeps): InstanceService {
     applyProfileChange: (project, profile, before) =>
       applyProfileChange(ctx, project, profile, before),
     async sourceOf(project, name, snapshot) {
-      const record = await ctx.db.read(async (tx) => {
+      const { record, saved } = await ctx.db.read(async (tx) => {
         const found = await getInstance(tx, project, name);
-        if (snapshot !== undefined) await getSnapshot(tx, found, snapshot);
-        return found;
+        const row = snapshot === undefined ? undefined : await getSnapshot(tx, found, snapshot);
+        return { record: found, saved: row };
       });
       return {
+        diskMap: diskMapOf((saved ?? record).config),
         volume: volumeOf(record),
         architecture: architectureName(record.architecture),
         isRunning: isRunning(ctx.runtime.state(record.id)),
@@ -111,16 +113,14 @@ export function createInstances(deps: InstanceDeps): InstanceService {
     actions: actions(ctx),
     context: ctx,
     async runningUsers(volume) {
-      const { all, holders } = await ctx.db.read(async (tx) => ({
-        all: await listInstances(tx),
-        holders: await holdersOf(tx, volume.project),
+      const users = await usersOf(ctx, volume);
+      return users.filter(({ id }) => isRunning(ctx.runtime.state(id))).map(({ name }) => name);
+    },
+    async volumeUsers(volume) {
+      return (await usersOf(ctx, volume)).map((record) => ({
+        ...record,
+        idmap: currentMap(ctx, record),
       }));
-      return all.filter((record) =>
-        holders.has(record.project) && isRunning(ctx.runtime.state(record.id)) &&
-        Object.values(record.expandedDevices).some((one) =>
-          one["type"] === "disk" && one["pool"] === volume.pool && one["source"] === volume.name
-        )
-      ).map((record) => record.name);
     },
     chores: snapshotChores(ctx),
     async recover() {
@@ -191,6 +191,19 @@ function actions(ctx: InstanceContext): InstanceActions {
       changeSnapshotExpiry(ctx, instance, change, asked),
     noteTarget: (id, target) => ctx.runtime.noteTarget(id, target),
   };
+}
+
+async function usersOf(ctx: InstanceContext, volume: VolumeName): Promise<InstanceRecord[]> {
+  const { all, holders } = await ctx.db.read(async (tx) => ({
+    all: await listInstances(tx),
+    holders: await holdersOf(tx, volume.project),
+  }));
+  return all.filter((record) =>
+    holders.has(record.project) &&
+    Object.values(record.expandedDevices).some((one) =>
+      one["type"] === "disk" && one["pool"] === volume.pool && one["source"] === volume.name
+    )
+  );
 }
 
 /** The list is read once per version of the database. */

@@ -5,7 +5,7 @@ import type { InstanceContext } from "./context.ts";
 import { checkHostRules } from "./host_rules.ts";
 import { checkRawLxcLoads } from "./raw_lxc.ts";
 import type { Config } from "./record.ts";
-import { takenMaps } from "./start.ts";
+import { takenMaps } from "./id_maps.ts";
 
 /** @throws {Fault} bad_request */
 export async function checkNewOnHost(ctx: InstanceContext, config: Config): Promise<void> {

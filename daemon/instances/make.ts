@@ -26,6 +26,7 @@ import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
 import { expandConfig, expandDevices, findRootDisk } from "./expand.ts";
 import { requireOneRootDisk } from "./root_disk.ts";
 import { whileFrozen } from "./freeze.ts";
+import { ON_DISK } from "./id_maps.ts";
 import { isRunning } from "./machine.ts";
 import { checkInstanceName, randomName } from "./name.ts";
 import {
@@ -249,7 +250,7 @@ async function resolveImage(
 }
 
 /** Volatile keys that a copy keeps. */
-const COPIED_VOLATILE = ["volatile.base_image"];
+const COPIED_VOLATILE = ["volatile.base_image", ON_DISK];
 
 async function resolveCopy(
   ctx: InstanceContext,

@@ -1,7 +1,7 @@
 /** Bring a copy of an instance up to date: files and snapshots. What it is configured with stays. */
 import { Fault } from "#base/errors.ts";
 import type { Tx } from "#daemon/db/db.ts";
-import { findInstanceById } from "#daemon/db/instances.ts";
+import { findInstanceById, patchInstanceConfig } from "#daemon/db/instances.ts";
 import {
   deleteSnapshotRow,
   insertSnapshot,
@@ -16,6 +16,7 @@ import {
 } from "#daemon/db/volume_snapshots.ts";
 import { saveBackupYaml } from "./backup_yaml.ts";
 import { announce, type InstanceContext, lockInstance, volumeOf } from "./context.ts";
+import { ON_DISK } from "./id_maps.ts";
 import { whileFrozen } from "./freeze.ts";
 import { isRunning } from "./machine.ts";
 import type { InstanceRecord, SnapshotRecord } from "./record.ts";
@@ -80,6 +81,7 @@ export async function refreshInstance(
       ...(options.signal !== undefined && { signal: options.signal }),
     });
     await ctx.db.write(async (tx) => {
+      await patchInstanceConfig(tx, record.id, { [ON_DISK]: from.config[ON_DISK] });
       const rows = await listVolumeSnapshots(tx, await rootVolumeId(tx, from));
       await replaceRows(tx, record, {
         extra,

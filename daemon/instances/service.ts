@@ -4,7 +4,8 @@ import type { Pid } from "#base/brand.ts";
 import type { VolumeName } from "#daemon/db/volume_uses.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import type { Chore } from "#daemon/operations/scheduler.ts";
-import type { InstanceVolume } from "#daemon/storage/service.ts";
+import type { DiskMap } from "#daemon/storage/shift.ts";
+import type { InstanceVolume, VolumeUser } from "#daemon/storage/service.ts";
 import type { InstanceContext } from "./context.ts";
 import type { MoveWish } from "./move.ts";
 import type { RunState } from "./machine.ts";
@@ -41,6 +42,8 @@ export interface Instances {
   ): Promise<void>;
   /** For publishing: the volume of an instance or snapshot. @throws {Fault} not_found */
   sourceOf(project: string, name: string, snapshot: string | undefined): Promise<{
+    /** By which its files are shifted on disk. */
+    readonly diskMap: DiskMap;
     readonly volume: InstanceVolume;
     readonly architecture: string;
     readonly isRunning: boolean;
@@ -65,6 +68,8 @@ export interface Instances {
 export interface InstanceService extends Instances {
   /** Names of running instances that have a custom volume among their disks. */
   runningUsers(volume: VolumeName): Promise<readonly string[]>;
+  /** All that have it, with the maps that they run with, or would. */
+  volumeUsers(volume: VolumeName): Promise<readonly VolumeUser[]>;
   readonly context: InstanceContext;
 }
 

@@ -25,6 +25,7 @@ import {
 } from "#daemon/db/volume_snapshots.ts";
 import { saveBackupYaml } from "./backup_yaml.ts";
 import { announce, type InstanceContext, lockInstance, volumeOf } from "./context.ts";
+import { ON_DISK } from "./id_maps.ts";
 import { isRunning } from "./machine.ts";
 import { checkSnapshotName } from "./name.ts";
 import { setEphemeral } from "./restart.ts";
@@ -96,13 +97,14 @@ async function followDevices(ctx: InstanceContext, before: InstanceRecord): Prom
 /** What tells an instance from others: it stays, also where the snapshot came from another one. */
 const IDENTITY = /^volatile\.(.+\.hwaddr|uuid)$/;
 
-/** The configuration of the snapshot with the identity, power state and id map of now. */
+/** The configuration of the snapshot with the identity, power state and id map of now; its files are back. */
 function keepIdentity(
   now: Readonly<Record<string, string>>,
   snapshot: Readonly<Record<string, string>>,
 ): Record<string, string> {
   const result = { ...snapshot };
   for (const key of Object.keys({ ...now, ...snapshot })) {
+    if (key === ON_DISK) continue;
     const value = now[key];
     if (IDENTITY.test(key) && value !== undefined) result[key] = value;
     if (!key.startsWith("volatile.idmap.") && !key.startsWith("volatile.last_state.")) continue;

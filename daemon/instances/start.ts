@@ -4,19 +4,13 @@ import { ExecError, Fault, messageOf } from "#base/errors.ts";
 import { Undo } from "#base/undo.ts";
 import { isTrue } from "#base/units.ts";
 import { containerPaths } from "#daemon/cgroup/layout.ts";
-import {
-  findInstanceById,
-  listInstances,
-  patchInstanceConfig,
-  setLastUsed,
-} from "#daemon/db/instances.ts";
+import { findInstanceById, patchInstanceConfig, setLastUsed } from "#daemon/db/instances.ts";
 import type { DeviceStart } from "#daemon/devices/device.ts";
 import { requireType, startOrder } from "#daemon/devices/registry.ts";
 import { missingVolumeSnapshots } from "#daemon/db/volume_snapshots.ts";
 import { runHelper } from "#daemon/host/helper.ts";
 import type { Caller } from "#daemon/http/caller.ts";
-import { chooseIdmap, type TakenMap } from "#daemon/idmap/choose.ts";
-import { idmapJson, toHost } from "#daemon/idmap/format.ts";
+import { toHost } from "#daemon/idmap/format.ts";
 import type { IdMap } from "#daemon/idmap/idmap.ts";
 import { Container } from "#ffi/liblxc/container.ts";
 import { saveBackupYaml } from "./backup_yaml.ts";
@@ -32,6 +26,7 @@ import { confine, filterCalls, intercept, unconfine } from "./confinement.ts";
 import { cpusetAtStart, rebalance } from "./cpus.ts";
 import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
 import { diskLimitLines } from "./disk_limits.ts";
+import { chooseMap, shiftForStart } from "./id_maps.ts";
 import { lastErrors } from "./lxc_log.ts";
 import { assertAllowed } from "./machine.ts";
 import { applyNetworkPriority } from "./network_priority.ts";
@@ -84,7 +79,8 @@ export async function startLocked(
       ctx.db.write((tx) => patchInstanceConfig(tx, id, { "volatile.last_state.power": "STOPPED" })),
   );
   const idmap = await chooseMap(ctx, record, volatile);
-  await applyTemplates(ctx, record, triggersOf(record));
+  const diskMap = await shiftForStart(ctx, record, { idmap, signal: options.signal });
+  await applyTemplates(ctx, record, { triggers: triggersOf(record), diskMap });
   await loadModules(record);
   const volume = volumeOf(record);
   const root = await ctx.storage.instances.present(volume, {
@@ -148,48 +144,6 @@ function triggersOf(record: InstanceRecord): Trigger[] {
   const applied = record.config["volatile.apply_template"] ?? "";
   const isKnown = applied === "create" || applied === "copy" || applied === "rename";
   return isKnown ? [applied, "start"] : ["start"];
-}
-
-async function chooseMap(
-  ctx: InstanceContext,
-  record: InstanceRecord,
-  volatile: VolatileChanges,
-): Promise<IdMap | null> {
-  const config = record.expandedConfig;
-  const base = Number(record.config["volatile.idmap.base"] ?? 0);
-  const isIsolated = isTrue(config["security.idmap.isolated"]);
-  // An isolated instance keeps its range as long as the keys allow it.
-  const taken = isIsolated ? await takenMaps(ctx, record) : [];
-  const fixed = isIsolated && base > 0 && (config["security.idmap.base"] ?? "") === "" &&
-      taken.every((other) => other.base >= base + 65536 || other.base + other.size <= base)
-    ? { ...config, "security.idmap.base": String(base) }
-    : config;
-  const chosen = chooseIdmap(fixed, ctx.facts.idRange, taken);
-  const json = idmapJson(chosen.idmap);
-  volatile.set({
-    "volatile.idmap.base": String(chosen.base),
-    "volatile.idmap.next": json,
-    "volatile.idmap.current": json,
-    // Ids on disk are never shifted where mounts can map them.
-    "volatile.last_state.idmap": "[]",
-  });
-  return chosen.idmap;
-}
-
-/** Isolated ranges that others hold. */
-export async function takenMaps(
-  ctx: InstanceContext,
-  record: { readonly id: number },
-): Promise<TakenMap[]> {
-  const all = await ctx.db.read((tx) => listInstances(tx));
-  const maps: TakenMap[] = [];
-  for (const other of all) {
-    const base = Number(other.config["volatile.idmap.base"] ?? 0);
-    if (other.id === record.id || base === 0) continue;
-    const size = Number(other.expandedConfig["security.idmap.size"] ?? "") || 65536;
-    maps.push({ base, size });
-  }
-  return maps;
 }
 
 /** linux.kernel_modules. @throws {Fault} bad_request naming the module. */

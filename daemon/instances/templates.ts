@@ -2,10 +2,18 @@
 import { guestPath } from "#base/brand.ts";
 import { ERRNO, Fault, isErrno } from "#base/errors.ts";
 import { isTrue } from "#base/units.ts";
+import { toHost } from "#daemon/idmap/format.ts";
+import type { DiskMap } from "#daemon/storage/shift.ts";
 import { renderTemplate, type TemplateContext } from "#daemon/guest/template.ts";
 import { type ImageMetadata, type ImageTemplate, parseMetadata } from "#daemon/images/metadata.ts";
 import { O, openPath } from "#ffi/libc/fd.ts";
-import { makeDirectoryAt, openInRoot, openParent } from "#ffi/libc/in_root.ts";
+import {
+  changeOwner,
+  changeOwnerAt,
+  makeDirectoryAt,
+  openInRoot,
+  openParent,
+} from "#ffi/libc/in_root.ts";
 import { libc } from "#ffi/libc/open.ts";
 import { type InstanceContext, volumeOf } from "./context.ts";
 import { architectureName, type InstanceRecord } from "./record.ts";
@@ -34,7 +42,7 @@ export async function readMetadata(
 export async function applyTemplates(
   ctx: InstanceContext,
   instance: InstanceRecord,
-  triggers: readonly Trigger[],
+  { triggers, diskMap }: { readonly triggers: readonly Trigger[]; readonly diskMap: DiskMap },
 ): Promise<void> {
   const metadata = await readMetadata(ctx, instance);
   const wanted = Object.entries(metadata?.templates ?? {}).filter(([, template]) =>
@@ -44,6 +52,7 @@ export async function applyTemplates(
   const volume = volumeOf(instance);
   const directory = ctx.storage.instances.directory(volume);
   await using root = await ctx.storage.instances.openStopped(volume);
+  const owner = [toHost(diskMap, "uid", 0), toHost(diskMap, "gid", 0)] as const;
   using rootFd = openPath(root.path, O.PATH | O.DIRECTORY);
   for (const [path, template] of wanted) {
     const source = await readTemplate(`${directory}/templates/${template.template}`);
@@ -57,7 +66,7 @@ export async function applyTemplates(
         template,
       }),
     );
-    writeInside(rootFd, path, text, template.createOnly);
+    writeInside({ fd: rootFd.fd, owner }, path, text, template.createOnly);
   }
 }
 
@@ -107,9 +116,15 @@ function templateContext(
   };
 }
 
+interface OwnedRoot {
+  readonly fd: Parameters<typeof openInRoot>[0];
+  /** The container's root, on disk. */
+  readonly owner: readonly [uid: number, gid: number];
+}
+
 /** Write a file below the root, following links only inside of it; owner is the container's root. */
 function writeInside(
-  root: { readonly fd: Parameters<typeof openInRoot>[0] },
+  root: OwnedRoot,
   path: string,
   text: string,
   createOnly: boolean,
@@ -126,19 +141,21 @@ function writeInside(
       if (written <= 0) throw new Fault("no_space", `cannot write "${path}" in the instance`);
       offset += written;
     }
+    if (root.owner[0] !== 0) changeOwner(file.fd, ...root.owner);
   } catch (error) {
     if (createOnly && isErrno(error, ERRNO.EEXIST)) return;
     throw error;
   }
 }
 
-function makeParents(root: { readonly fd: Parameters<typeof openInRoot>[0] }, path: string): void {
+function makeParents(root: OwnedRoot, path: string): void {
   const parts = path.split("/").filter((part) => part !== "").slice(0, -1);
   for (let count = 1; count <= parts.length; count++) {
     const { directory, name } = openParent(root.fd, guestPath(parts.slice(0, count).join("/")));
     using held = directory;
     try {
       makeDirectoryAt(held.fd, name, 0o755);
+      changeOwnerAt(held.fd, name, ...root.owner);
     } catch (error) {
       if (!isErrno(error, ERRNO.EEXIST)) throw error;
     }

@@ -4,8 +4,9 @@ import { Fault, messageOf } from "#base/errors.ts";
 import { describeInstance } from "#daemon/instances/backup_yaml.ts";
 import { type InstanceContext, volumeOf } from "#daemon/instances/context.ts";
 import { whileFrozen } from "#daemon/instances/freeze.ts";
+import { diskMapOf } from "#daemon/instances/id_maps.ts";
 import { isRunning } from "#daemon/instances/machine.ts";
-import { listSnapshots } from "#daemon/db/instances_snapshots.ts";
+import { getSnapshot, listSnapshots } from "#daemon/db/instances_snapshots.ts";
 import { copyMetadata } from "#daemon/storage/files.ts";
 import type { InstanceRecord, SnapshotRecord } from "#daemon/instances/record.ts";
 import { readText, receiveMessage, writeText } from "./channel.ts";
@@ -116,7 +117,13 @@ async function sendOne(
   const volume = volumeOf(instance);
   await using still = await standStill(ctx, instance, name);
 
-  const view = await ctx.storage.instances.openStopped(volume, still.snapshot);
+  const saved = name === undefined
+    ? instance
+    : await ctx.db.read((tx) => getSnapshot(tx, instance, name));
+  const view = await ctx.storage.instances.openPlain(volume, {
+    snapshot: still.snapshot,
+    diskMap: diskMapOf(saved.config),
+  });
   try {
     const directory = hostPath(view.path.replace(/\/rootfs$/, ""));
     const own = ctx.storage.instances.directory(volume, still.snapshot);

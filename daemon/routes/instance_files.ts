@@ -28,6 +28,7 @@ import type { Caller } from "#daemon/http/caller.ts";
 import { type BoundRoute, handle, type Reply, sync } from "#daemon/http/handle.ts";
 import { projectSuffix } from "#daemon/http/list.ts";
 import { sendReply } from "#daemon/http/render.ts";
+import { diskMapOf } from "#daemon/instances/id_maps.ts";
 import type { FoundInstance } from "#daemon/instances/running.ts";
 import type { Services } from "#daemon/services.ts";
 import type { ServerResponse } from "node:http";
@@ -120,11 +121,25 @@ async function withFiles<T>(wish: FilesWish, work: (files: FilesSession) => Prom
       const key = `${found.record.id} ${pid}`;
       return await pool.use({ key, root: { pid }, signal }, work);
     }
-    await using root = await services.storage.instances.openStopped(found.volume);
-    return await pool.once({ root: { directory: root.path }, signal }, work);
+    await using stopped = await openStopped(services, found);
+    return await pool.once({ root: stopped.root, signal }, work);
   } catch (error) {
     throw fileFault(error, action, path);
   }
+}
+
+/** Its root on the host, and whose ids the files have there. */
+async function openStopped(
+  { storage }: Services,
+  { volume, record }: FoundInstance,
+): Promise<{ readonly root: FilesRoot } & AsyncDisposable> {
+  const diskMap = diskMapOf(record.config);
+  const users = diskMap === null ? undefined : await storage.instances.users(diskMap);
+  const view = await storage.instances.openStopped(volume);
+  return {
+    root: { directory: view.path, ...(users !== undefined && { users }) },
+    [Symbol.asyncDispose]: () => view[Symbol.asyncDispose](),
+  };
 }
 
 interface Download {
@@ -205,12 +220,10 @@ async function drained(response: ServerResponse): Promise<void> {
 /** The protocol itself, until one of both sides ends it. */
 async function raw(services: Services, found: FoundInstance): Promise<Reply> {
   const { pid } = found;
-  const stopped = pid === undefined
-    ? await services.storage.instances.openStopped(found.volume)
-    : undefined;
-  const root: FilesRoot = pid !== undefined
-    ? { pid }
-    : { directory: (stopped as NonNullable<typeof stopped>).path };
+  const stopped = pid === undefined ? await openStopped(services, found) : undefined;
+  const root: FilesRoot = stopped !== undefined
+    ? stopped.root
+    : { pid: pid as NonNullable<typeof pid> };
   return {
     kind: "upgrade",
     accept: async (socket, head) => {

@@ -12,6 +12,7 @@ import { EXTENSIONS } from "#api/extensions.ts";
 import { LXD_COMPAT_VERSION } from "#base/version.ts";
 import { text } from "#daemon/db/db.ts";
 import { type BoundRoute, type Call, handle, sync } from "#daemon/http/handle.ts";
+import { areIdMountsOff } from "#daemon/host/id_mounts.ts";
 import type { HostFacts } from "#daemon/host/facts.ts";
 import { readResources } from "#daemon/host/resources.ts";
 import type { ServerSettings } from "#daemon/server_settings.ts";
@@ -51,7 +52,7 @@ async function environment(services: Services, identity: ServerIdentity, project
     kernel: "Linux",
     kernel_architecture: facts.architecture,
     kernel_features: {
-      idmapped_mounts: "true",
+      idmapped_mounts: String(!areIdMountsOff()),
       netnsid_getifaddrs: "true",
       seccomp_listener: "true",
       seccomp_listener_continue: "true",

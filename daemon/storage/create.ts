@@ -1,29 +1,37 @@
 /** The storage service: instance volumes of all pools, by the contract of service.ts. */
 import { type HostPath, hostPath } from "#base/brand.ts";
-import { Fault } from "#base/errors.ts";
 import { LockTable } from "#base/lock.ts";
 import type { Database } from "#daemon/db/db.ts";
 import {
   deleteVolumeRow,
   getPool,
   insertVolume,
-  listVolumes,
   renameVolumeRow,
 } from "#daemon/db/storage_pools.ts";
-import { effectiveProject } from "#daemon/db/projects.ts";
 import type { VolumeName } from "#daemon/db/volume_uses.ts";
 import type { Images } from "#daemon/images/service.ts";
 import type { Chore } from "#daemon/operations/scheduler.ts";
 import { inProject, type Paths } from "#daemon/paths.ts";
+import type { IdMap } from "#daemon/idmap/idmap.ts";
+import { copyTree, requireSpace, treeBytes } from "./copy_tree.ts";
 import type { StorageDriver } from "./driver.ts";
+import { removeTree } from "./files.ts";
 import { createSupport, type SupportedDriver } from "./pool_types.ts";
 import { volumeChores } from "./custom/chores.ts";
+import { useCustomVolume } from "./custom/use.ts";
 import type { CustomContext } from "./custom/service.ts";
 import { Pools } from "./pools.ts";
-import type { InstanceStorage, InstanceVolume, Storage, VolumeSource } from "./service.ts";
+import type {
+  InstanceStorage,
+  InstanceVolume,
+  Storage,
+  VolumeSource,
+  VolumeUser,
+} from "./service.ts";
 import { copyVolume, refreshVolume } from "./transfer.ts";
+import { shiftTree } from "./shift.ts";
 import { UserNamespaces } from "./user_namespaces.ts";
-import { containerVolume, customVolume, FOLDERS, type Volume } from "./volume.ts";
+import { containerVolume, FOLDERS, type Volume } from "./volume.ts";
 
 export interface StorageDeps {
   readonly paths: Paths;
@@ -33,6 +41,8 @@ export interface StorageDeps {
   readonly onError: (what: string, error: unknown) => void;
   /** Running instances that have a custom volume among their disks. */
   readonly runningUsers?: (volume: VolumeName) => Promise<readonly string[]>;
+  /** All instances that have it, with the maps that they run with, or would. */
+  readonly volumeUsers?: (volume: VolumeName) => Promise<readonly VolumeUser[]>;
 }
 
 export interface StorageService extends Storage {
@@ -58,26 +68,16 @@ export function createStorage(deps: StorageDeps): StorageService {
     pools,
     locks: new LockTable(),
     runningUsers: deps.runningUsers ?? (() => Promise.resolve([])),
+    volumeUsers: deps.volumeUsers ?? (() => Promise.resolve([])),
   };
   return {
     pools,
     supported: createSupport(),
     custom,
     chores: volumeChores(custom),
-    instances: instanceStorage(deps, pools),
+    instances: instanceStorage({ ...deps, namespaces }, pools),
     requirePool: (name) => deps.db.read((tx) => getPool(tx, name)),
-    async mountCustom(pool, project, name) {
-      const { holder, found } = await deps.db.read(async (tx) => {
-        const { name: holder } = await effectiveProject(tx, project, "storage.volumes");
-        const [found] = await listVolumes(tx, { pool, project: holder, name, type: "custom" });
-        return { holder, found };
-      });
-      if (found === undefined) {
-        throw new Fault("not_found", `Storage volume "${name}" not found on pool "${pool}"`);
-      }
-      const driver = await pools.driver(pool);
-      return await driver.mount(customVolume(holder, name, { content: found.contentType }));
-    },
+    useCustom: (volume, user) => useCustomVolume(custom, volume, user),
     async imageDeleted(fingerprint) {
       for (const { driver } of await pools.all()) await driver.dropImage(fingerprint);
     },
@@ -103,7 +103,10 @@ export function createStorage(deps: StorageDeps): StorageService {
 const diskName = ({ project, name }: InstanceVolume) => inProject(project, name);
 const treeOf = ({ project, name }: InstanceVolume) => containerVolume(project, name);
 
-function instanceStorage(deps: StorageDeps, pools: Pools): InstanceStorage {
+function instanceStorage(
+  deps: StorageDeps & { readonly namespaces: UserNamespaces },
+  pools: Pools,
+): InstanceStorage {
   const on = async (volume: InstanceVolume): Promise<[StorageDriver, Volume]> => [
     await pools.driver(volume.pool),
     treeOf(volume),
@@ -150,8 +153,26 @@ function instanceStorage(deps: StorageDeps, pools: Pools): InstanceStorage {
     },
     async present(volume, options) {
       const [driver, tree] = await on(volume);
-      return await driver.present(tree, options);
+      // A tree that is shifted on disk is one of its own already, and not to be mapped again.
+      const shifted = { ...options, idmap: null, plainRoot: true };
+      return await driver.present(tree, driver.can.idMounts ? options : shifted);
     },
+    async mapsIds(volume) {
+      return (await pools.driver(volume.pool)).can.idMounts;
+    },
+    async shift(volume, change) {
+      const [driver, tree] = await on(volume);
+      await driver.flatten(tree);
+      const directory = await driver.mount(tree);
+      await shiftTree(deps.helper, hostPath(`${directory}/rootfs`), change);
+    },
+    async openPlain(volume, { snapshot, diskMap }) {
+      const view = await this.openStopped(volume, snapshot);
+      if (diskMap === null) return view;
+      await using _view = view;
+      return await plainCopy(deps, view.path, diskMap);
+    },
+    users: (map) => deps.namespaces.lower(map),
     async presentStopped(volume) {
       const [driver, tree] = await on(volume);
       await driver.settle(tree);
@@ -215,6 +236,28 @@ function instanceStorage(deps: StorageDeps, pools: Pools): InstanceStorage {
       await Deno.rename(`${path}.new`, path);
     },
   };
+}
+
+/** A copy that lives until it is disposed. */
+async function plainCopy(
+  { paths, helper }: StorageDeps,
+  source: HostPath,
+  map: IdMap,
+): Promise<{ readonly path: HostPath } & AsyncDisposable> {
+  const folder = paths.at("backups", `import-${crypto.randomUUID()}`);
+  const path = hostPath(`${folder}/rootfs`);
+  const remove = () => removeTree(folder);
+  try {
+    await Deno.mkdir(path, { recursive: true, mode: 0o700 });
+    await requireSpace(path, await treeBytes(source), "copy the files with plain ids");
+    await copyTree(source, path);
+    const note = () => Promise.resolve();
+    await shiftTree(helper, path, { state: { now: map }, target: null, note });
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+  return { path, [Symbol.asyncDispose]: remove };
 }
 
 async function fill({ deps, pools, driver, tree, source, signal, sizeBytes }: {

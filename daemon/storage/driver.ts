@@ -27,6 +27,8 @@ export interface Capabilities {
   readonly restoreOlder: boolean;
   /** Custom volumes that are disks (content "block"). */
   readonly block: boolean;
+  /** Can its mounts map ids? If not, trees are shifted on disk, and `present` is asked for no map. */
+  readonly idMounts: boolean;
 }
 
 /** Freezes an instance around a copy. */

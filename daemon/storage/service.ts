@@ -1,9 +1,10 @@
 /**
- * Storage: the contract between pools and the rest of the daemon. Ids on disk are never shifted where
- * the kernel can map them, so every path that a caller gets says whose ids it shows.
+ * Storage: the contract between pools and the rest of the daemon. Ids of instances on disk are not
+ * shifted where mounts can map them; where they are, volatile.last_state.idmap says by which map.
  */
-import type { HostPath } from "#base/brand.ts";
+import type { Fd, HostPath } from "#base/brand.ts";
 import type { IdMap } from "#daemon/idmap/idmap.ts";
+import type { DiskMap, ShiftState } from "./shift.ts";
 
 /** The root volume of an instance. */
 export interface InstanceVolume {
@@ -48,6 +49,22 @@ export interface VolumeUsage {
   readonly totalBytes: number;
 }
 
+export interface ShiftWish {
+  readonly state: ShiftState;
+  readonly target: DiskMap;
+  readonly note: (state: ShiftState) => Promise<void>;
+  readonly signal?: AbortSignal;
+}
+
+/** An instance that is about to have a custom volume among its mounts. */
+export interface VolumeUser {
+  readonly id: number;
+  readonly name: string;
+  /** The project of the instance. */
+  readonly project: string;
+  readonly idmap: IdMap | null;
+}
+
 /** Storage of instances. Every method takes the instance's lock for granted (its caller holds it). */
 export interface InstanceStorage {
   /**
@@ -67,6 +84,21 @@ export interface InstanceStorage {
   /** Change the quota now (0: none), where the pool can enforce one. */
   resize(volume: InstanceVolume, sizeBytes: number): Promise<void>;
 
+  /** Can mounts of this pool map ids? If not, `shift` the tree before `present`. */
+  mapsIds(volume: InstanceVolume): Promise<boolean>;
+  /** Owners of the root on disk, of a stopped instance. `note` writes down each step. @see shift.ts */
+  shift(volume: InstanceVolume, change: ShiftWish): Promise<void>;
+  /**
+   * The root of a stopped instance, or of a snapshot, with plain ids: a copy if they are shifted on
+   * disk.
+   */
+  openPlain(
+    volume: InstanceVolume,
+    options: { readonly snapshot?: string | undefined; readonly diskMap: DiskMap },
+  ): Promise<{ readonly path: HostPath } & AsyncDisposable>;
+  /** A user namespace in which files that are shifted on disk have plain ids. */
+  users(map: IdMap): Promise<Fd>;
+
   /** Mount for a start; idempotent. The path shows the container's ids from the host. */
   present(volume: InstanceVolume, options: RunOptions): Promise<RunningRoot>;
   /** After a stop, and at daemon start for stopped instances: show the tree with unshifted ids. */
@@ -77,7 +109,7 @@ export interface InstanceStorage {
   withdraw(volume: InstanceVolume): Promise<void>;
 
   /**
-   * Root of a stopped instance, ids unshifted, writable: file API, templates, publish, export.
+   * Root of a stopped instance, ids as they are on disk, writable: file API, templates, export.
    * The result is released by disposing it.
    */
   openStopped(
@@ -118,8 +150,17 @@ export interface Storage {
   readonly instances: InstanceStorage;
   /** @throws {Fault} not_found */
   requirePool(name: string): Promise<{ readonly name: string; readonly driver: string }>;
-  /** Mount a custom volume on the host for a disk device; path with unshifted ids. */
-  mountCustom(pool: string, project: string, name: string): Promise<HostPath>;
+  /**
+   * Mount a custom volume on the host for an instance. With `security.shifted` the instance's mount is
+   * to map ids, else its files get the ids of the instance, unless `security.unmapped`.
+   *
+   * @returns `idmap`: map the ids by the mount.
+   * @throws {Fault} not_found, bad_request if an instance with other ids has it
+   */
+  useCustom(
+    volume: { readonly pool: string; readonly name: string },
+    user: VolumeUser,
+  ): Promise<{ readonly path: HostPath; readonly idmap: boolean }>;
   /** Forget the unpacked copies of an image once nobody uses them. */
   imageDeleted(fingerprint: string): Promise<void>;
   /** Daemon start: finish or undo what a crash left. `running` are the instances that run now. */

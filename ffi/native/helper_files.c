@@ -39,16 +39,24 @@ static int set_namespace(int pid, const char *name)
 	return result;
 }
 
-/* root <directory> | pid <init's pid> */
+/* Be root of the user namespace that `users` is. */
+static int become_root_of(int users)
+{
+	if (users >= 0 && setns(users, CLONE_NEWUSER) != 0)
+		return -1;
+	return setgroups(0, NULL) != 0 || setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0 ? -1 : 0;
+}
+
+/* root <directory> [<descriptor of the user namespace whose ids the files have>] | pid <init's pid> */
 int files_enter(int argc, char **argv)
 {
 	umask(0);
 	descriptors = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (descriptors < 0 || argc != 2)
+	if (descriptors < 0)
 		return -1;
 	if (strcmp(argv[0], "root") == 0) {
 		root = open(argv[1], O_PATH | O_DIRECTORY | O_CLOEXEC);
-		return root;
+		return argc == 3 && become_root_of(parse_number(argv[2])) != 0 ? -1 : root;
 	}
 	int pid = parse_number(argv[1]);
 	if (strcmp(argv[0], "pid") != 0 || pid <= 0)
@@ -59,7 +67,7 @@ int files_enter(int argc, char **argv)
 	if (mounts < 0 || set_namespace(pid, "user") != 0 || setns(mounts, CLONE_NEWNS) != 0)
 		return -1;
 	close(mounts);
-	if (setgroups(0, NULL) != 0 || setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0)
+	if (become_root_of(-1) != 0)
 		return -1;
 	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return root;

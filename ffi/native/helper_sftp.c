@@ -378,8 +378,8 @@ static void answer(unsigned char type, struct input *in, struct output *out)
 
 int verb_sftp(int argc, char **argv)
 {
-	if (argc != 2) {
-		fprintf(stderr, "usage: sftp root <directory> | sftp pid <pid>\n");
+	if (argc != 2 && (argc != 3 || strcmp(argv[0], "root") != 0 || parse_number(argv[2]) < 0)) {
+		fprintf(stderr, "usage: sftp root <directory> [<user namespace fd>] | sftp pid <pid>\n");
 		return USAGE;
 	}
 	if (files_enter(argc, argv) < 0) {

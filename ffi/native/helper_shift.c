@@ -1,14 +1,15 @@
 /*
- * shift <directory> into|out test|change (u|g|b <first id inside> <first id on the host> <count>)...
+ * shift <directory> into|out test|change|finish (u|g|b <first id inside> <first id on the host> <count>)...
  *
  * Move the owners of a tree, and what else is an id in it (ACLs, the root of file capabilities), into
  * a map or out of it. The first range that fits counts; what no range has is left as it is. `test`
- * says what would become of each file instead.
+ * says what would become of each file instead. `finish` goes on with an `into` that was interrupted: it
+ * takes ids that are on the host's side of a range for done.
  *
  * The tree may be a container's: each file is held by a descriptor before it is looked at, no link
  * is followed, and what is mounted below the directory is left alone, with a word on stderr.
- * A file is finished before a signal, or the end of its caller, ends the program. A second run finds what the first has done
- * only by its ids: it is safe where no id is both inside and on the host, as in LXD.
+ * A file is finished before a signal, or the end of its caller, ends the program. A second run finds
+ * what the first has done only by its ids: it is safe where no id is both inside and on the host.
  * Exit status: 0, 1 (reason on stderr), 64 for a wrong call.
  */
 #include <dirent.h>
@@ -40,7 +41,7 @@ struct range {
 
 static struct range *ranges;
 static size_t range_count;
-static int is_test;
+static int is_test, is_finish;
 
 /* What is open of the tree: one directory, and for those above it what they are and have left. */
 struct level {
@@ -54,6 +55,12 @@ struct level {
 /* -1: no range has it, which chown(2) takes for "leave it". */
 static int64_t shifted(int is_gid, uint32_t id)
 {
+	for (size_t i = 0; is_finish && i < range_count; i++) {
+		const struct range *range = &ranges[i];
+		if ((is_gid ? range->is_gid : range->is_uid) && id >= range->to &&
+		    id - range->to < range->count)
+			return -1;
+	}
 	for (size_t i = 0; i < range_count; i++) {
 		const struct range *range = &ranges[i];
 		if ((is_gid ? range->is_gid : range->is_uid) && id >= range->from &&
@@ -375,8 +382,9 @@ int verb_shift(int argc, char **argv)
 		return USAGE;
 	int is_out = strcmp(argv[1], "out") == 0;
 	is_test = strcmp(argv[2], "test") == 0;
-	if ((!is_out && strcmp(argv[1], "into") != 0) ||
-	    (!is_test && strcmp(argv[2], "change") != 0) ||
+	is_finish = strcmp(argv[2], "finish") == 0;
+	if ((!is_out && strcmp(argv[1], "into") != 0) || (is_out && is_finish) ||
+	    (!is_test && !is_finish && strcmp(argv[2], "change") != 0) ||
 	    parse_ranges(argc - 3, argv + 3, is_out) != 0)
 		return USAGE;
 	prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);

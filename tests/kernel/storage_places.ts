@@ -16,6 +16,7 @@ export interface StartDeps {
   readonly base: HostPath;
   readonly root: HostPath;
   readonly namespaces: UserNamespaces;
+  readonly idMounts: boolean;
   readonly imageExists: (fingerprint: string) => Promise<boolean>;
   readonly onError: (what: string, error: unknown) => void;
 }
@@ -33,6 +34,7 @@ export async function openPlace(
       base,
       root: hostPath(`${base}/pool`),
       namespaces,
+      idMounts: true,
       imageExists: () => Promise.resolve(false),
       onError: (what, error) => {
         throw new Error(what, { cause: error });

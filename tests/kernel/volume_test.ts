@@ -134,7 +134,7 @@ Deno.test("volume: disks have a size, copies keep their bytes, and they can't sh
 
 Deno.test("volume: shared by two containers; not restored, renamed or deleted while in use", async () => {
   const { api, daemon } = world;
-  await make("shared");
+  await make("shared", { config: { "security.shifted": "true" } });
   await api.do("POST", `${AT}/shared/snapshots`, { name: "s" });
   const disk = { type: "disk", pool: "default", source: "shared", path: "/mnt" };
   for (const name of [`${NAME}a`, `${NAME}b`]) {

@@ -21,40 +21,49 @@ export interface DaemonOptions {
 }
 
 export class TestDaemon implements AsyncDisposable {
-  readonly #child: Deno.ChildProcess;
+  #child: Deno.ChildProcess;
   #ended = false;
 
-  private constructor(
-    readonly folder: string,
-    readonly options: DaemonOptions,
-    child: Deno.ChildProcess,
-  ) {
-    this.#child = child;
-    child.status.then(() => this.#ended = true);
+  private constructor(readonly folder: string, readonly options: DaemonOptions) {
+    this.#child = this.#spawn(options.env ?? {});
   }
 
   static async start(options: DaemonOptions): Promise<TestDaemon> {
     const folder = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "lxd-test." });
     await Deno.chmod(folder, 0o711);
     for (const name of ["lxd", "conf"]) await Deno.mkdir(`${folder}/${name}`, { mode: 0o711 });
-    const network = options.beside === undefined
+    const daemon = new TestDaemon(folder, options);
+    await daemon.#untilReady();
+    return daemon;
+  }
+
+  #spawn(env: Readonly<Record<string, string>>): Deno.ChildProcess {
+    const { beside, lxd } = this.options;
+    const network = beside === undefined
       ? ["unshare", "--net"]
-      : ["nsenter", "-t", `${options.beside.pid}`, "-n", "--", "unshare"];
+      : ["nsenter", "-t", `${beside.pid}`, "-n", "--", "unshare"];
     const [program = "", ...args] = network;
     const child = new Deno.Command(program, {
       args: [
         ...args,
-        ...["--mount", OWN_NET, options.lxd],
-        ...["--group", "root", "--logfile", `${folder}/log`],
+        ...["--mount", OWN_NET, lxd],
+        ...["--group", "root", "--logfile", `${this.folder}/log`],
       ],
-      env: { LXD_DIR: `${folder}/lxd`, ...options.env },
+      env: { LXD_DIR: this.directory, ...env },
       stdin: "null",
       stdout: "null",
       stderr: "null",
     }).spawn();
-    const daemon = new TestDaemon(folder, options, child);
-    await daemon.#untilReady();
-    return daemon;
+    this.#ended = false;
+    child.status.then(() => this.#ended = true);
+    return child;
+  }
+
+  /** Shut it down and start it again, in another environment. */
+  async restart(env: Readonly<Record<string, string>>): Promise<void> {
+    await this.stop();
+    this.#child = this.#spawn(env);
+    await this.#untilReady();
   }
 
   /** Of the daemon itself: unshare(1) and the script replaced themselves by it. */

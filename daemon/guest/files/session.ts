@@ -1,5 +1,5 @@
 /** A file server for one container: the helper's `sftp`, and requests to it. */
-import { type HostPath, type Pid } from "#base/brand.ts";
+import type { Fd, HostPath, Pid } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
 import { processEnd } from "#ffi/libc/exit_watch.ts";
 import { fdStream, pipe } from "#ffi/libc/fd.ts";
@@ -11,8 +11,8 @@ import { encode, type Field, Fields, FXP } from "./packet.ts";
 export type FilesRoot =
   /** Seen from inside a running container, with its ids. */
   | { readonly pid: Pid }
-  /** Of a stopped one. */
-  | { readonly directory: HostPath };
+  /** Of a stopped one; `users` is a user namespace in which its files have plain ids. */
+  | { readonly directory: HostPath; readonly users?: Fd };
 
 /** The file system said no. `text` is the kernel's word, e.g. "Is a directory". */
 export class FileError extends Error {
@@ -46,8 +46,10 @@ export class FilesProcess implements Disposable {
     using writer = theirOutput.writer;
     growPipe(reader.fd);
     growPipe(writer.fd);
-    const [kind, where] = "pid" in root ? ["pid", `${root.pid}`] : ["root", root.directory];
-    this.#child = spawn([helper, "sftp", kind, where], { fds: [reader.fd, writer.fd, null] });
+    const fds: (Fd | null)[] = [reader.fd, writer.fd, null];
+    const where = "pid" in root ? ["pid", `${root.pid}`] : ["root", root.directory];
+    if ("users" in root && root.users !== undefined) where.push(String(fds.push(root.users) - 1));
+    this.#child = spawn([helper, "sftp", ...where], { fds });
     this.#pidfd = openPidfd(this.#child);
     this.input = fdStream(theirInput.writer, "write");
     this.output = fdStream(theirOutput.reader, "read");

@@ -5,7 +5,7 @@
  *     custom/<project>_<name>  custom-snapshots/<project>_<name>/<snapshot>
  *     trash/   made or removed, emptied at start
  *
- * Ids are unshifted on disk; liblxc maps them by the mount.
+ * Ids are unshifted on disk; liblxc maps them by the mount, where the kernel can.
  */
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
@@ -33,19 +33,15 @@ import { btrfs, createSubvolume, deleteTree, isSubvolume, snapshotTree } from ".
 
 export interface BtrfsDeps {
   readonly root: HostPath;
+  /** Can mounts of its subvolumes map ids? */
+  readonly idMounts: boolean;
   readonly imageExists: (fingerprint: string) => Promise<boolean>;
   /** What failed in the background; nothing waits for it. */
   readonly onError: (what: string, error: unknown) => void;
 }
 
 export class BtrfsDriver implements StorageDriver {
-  readonly can = {
-    clone: "instant",
-    snapshot: "instant",
-    quota: true,
-    restoreOlder: true,
-    block: true,
-  } as const;
+  readonly can;
   readonly streams: Streams = {
     format: "btrfs",
     sender: () => this.#sender(),
@@ -57,6 +53,14 @@ export class BtrfsDriver implements StorageDriver {
   readonly #locks = new LockTable();
 
   constructor(deps: BtrfsDeps) {
+    this.can = {
+      clone: "instant",
+      snapshot: "instant",
+      quota: true,
+      restoreOlder: true,
+      block: true,
+      idMounts: deps.idMounts,
+    } as const;
     this.#deps = deps;
     this.#trash = new Trash(deps.root, { ...deps, remove: deleteTree });
     this.#quotas = new Quotas(deps.root);

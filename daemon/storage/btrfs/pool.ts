@@ -14,6 +14,7 @@ import {
   requirePoolFolders,
 } from "#daemon/storage/dir/pool.ts";
 import { entries, removeIfEmpty } from "#daemon/storage/files.ts";
+import { probeIdMounts } from "#daemon/storage/id_mounts.ts";
 import {
   attachLoop,
   defaultLoopSize,
@@ -125,7 +126,8 @@ async function start(place: PoolPlace, services: PoolServices): Promise<BtrfsDri
   const { root } = place;
   await Deno.mkdir(root, { recursive: true, mode: 0o711 });
   if (!await isMounted(root)) await mount(place);
-  return new BtrfsDriver({ ...services, root });
+  const idMounts = await probeIdMounts(root, services.namespaces) === undefined;
+  return new BtrfsDriver({ ...services, root, idMounts });
 }
 
 async function mount({ root, config, loopFile }: PoolPlace): Promise<void> {

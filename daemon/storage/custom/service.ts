@@ -27,6 +27,7 @@ import { copyVolume, type Located, refreshVolume } from "#daemon/storage/transfe
 import { removeIfEmpty, removeTree } from "#daemon/storage/files.ts";
 import type { Pools } from "#daemon/storage/pools.ts";
 import type { StorageDriver } from "#daemon/storage/driver.ts";
+import type { VolumeUser } from "#daemon/storage/service.ts";
 import { customVolume, type Volume, type VolumeContent } from "#daemon/storage/volume.ts";
 
 export interface CustomDeps {
@@ -36,6 +37,9 @@ export interface CustomDeps {
   readonly onError: (what: string, error: unknown) => void;
   /** Names of running instances that have the volume among their disks. */
   readonly runningUsers: (volume: VolumeName) => Promise<readonly string[]>;
+  /** All instances that have it, with the maps that they run with, or would. */
+  readonly volumeUsers: (volume: VolumeName) => Promise<readonly VolumeUser[]>;
+  readonly helper: HostPath;
 }
 
 /** What the functions of this folder work with. */

@@ -34,6 +34,8 @@ export interface DirDeps {
   readonly namespaces: UserNamespaces;
   /** Can this file system carry idmapped overlays (probe.ts), and does the pool want them? */
   readonly clone: "overlay" | "copy" | "reflink";
+  /** Can mounts of its directories map ids? */
+  readonly idMounts: boolean;
   readonly imageExists: (fingerprint: string) => Promise<boolean>;
   /** What failed in the background; nothing waits for it. */
   readonly onError: (what: string, error: unknown) => void;
@@ -54,6 +56,7 @@ export class DirDriver implements StorageDriver {
       quota: false,
       restoreOlder: true,
       block: true,
+      idMounts: deps.idMounts,
     } as const;
     this.#root = deps.root;
     this.#trash = new Trash(deps.root, deps);

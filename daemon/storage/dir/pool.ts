@@ -8,7 +8,7 @@ import type { PoolConfig, PoolPlace, PoolServices, PoolType } from "#daemon/stor
 import { POOL_FOLDERS } from "#daemon/storage/volume.ts";
 import { bindMount, detach } from "#ffi/libc/mount.ts";
 import { DirDriver } from "./driver.ts";
-import { probePool } from "./probe.ts";
+import { type PoolAbilities, probePool } from "./probe.ts";
 
 export const dirPool: PoolType = {
   name: "dir",
@@ -60,17 +60,13 @@ async function start(place: PoolPlace, services: PoolServices): Promise<DirDrive
     }
     bindMount(source, root);
   }
-  const wanted = config["dir.clone"] ?? "";
-  return new DirDriver({ ...services, root, clone: await cloneMethod(root, wanted, services) });
+  const abilities = await probePool(root, services.namespaces);
+  const clone = cloneMethod(config["dir.clone"] ?? "", abilities);
+  return new DirDriver({ ...services, root, clone, idMounts: abilities.idmap });
 }
 
-async function cloneMethod(
-  root: HostPath,
-  wanted: string,
-  services: PoolServices,
-): Promise<"overlay" | "copy" | "reflink"> {
+function cloneMethod(wanted: string, abilities: PoolAbilities): "overlay" | "copy" | "reflink" {
   if (wanted === "copy" || wanted === "reflink") return wanted;
-  const abilities = await probePool(root, services.namespaces);
   if (abilities.overlay) return "overlay";
   if (wanted === "overlay") {
     throw new Fault("bad_request", `this pool can't clone by overlay: ${abilities.reason}`, {

@@ -1,7 +1,9 @@
 /** What the file system of a pool can do, found out by doing it once. */
 import { type HostPath, hostPath } from "#base/brand.ts";
-import { attachTree, cloneTree, detach, idmapTree, mountOverlay } from "#ffi/libc/mount.ts";
+import { messageOf } from "#base/errors.ts";
+import { PROBE_MAP, probeIdMounts } from "#daemon/storage/id_mounts.ts";
 import type { UserNamespaces } from "#daemon/storage/user_namespaces.ts";
+import { detach, mountOverlay } from "#ffi/libc/mount.ts";
 
 export interface PoolAbilities {
   /** Idmapped mounts of plain directories. */
@@ -12,47 +14,30 @@ export interface PoolAbilities {
   readonly reason: string;
 }
 
-const MAP = [{ isUid: true, isGid: true, nsId: 0, hostId: 1_000_000, size: 65_536 }];
-
 export async function probePool(
   root: HostPath,
   namespaces: UserNamespaces,
 ): Promise<PoolAbilities> {
+  const refused = await probeIdMounts(root, namespaces);
+  if (refused !== undefined) return { idmap: false, overlay: false, reason: refused };
   const base = hostPath(`${root}/.probe-${crypto.randomUUID()}`);
   const target = hostPath(`${base}/rootfs`);
   for (const part of ["lower", "top/upper", "top/work", "rootfs"]) {
     await Deno.mkdir(`${base}/${part}`, { recursive: true });
   }
-  let reason = "";
-  const attempt = async (run: () => Promise<void> | void): Promise<boolean> => {
-    try {
-      await run();
-      return true;
-    } catch (error) {
-      reason = error instanceof Error ? error.message : String(error);
-      return false;
-    } finally {
-      while (detach(target));
-    }
-  };
   try {
-    const isDisabled = Deno.env.get("LXD_IDMAPPED_MOUNTS_DISABLE") !== undefined;
-    const idmap = !isDisabled && await attempt(async () => {
-      using tree = cloneTree(`${base}/lower`);
-      idmapTree(tree, await namespaces.lower(MAP));
-      attachTree(tree, target);
+    mountOverlay({
+      lowers: [`${base}/lower`],
+      lowerNamespace: await namespaces.lower(PROBE_MAP),
+      upperParent: `${base}/top`,
+      upperNamespace: await namespaces.upper(PROBE_MAP),
+      target,
     });
-    const overlay = idmap && await attempt(async () =>
-      mountOverlay({
-        lowers: [`${base}/lower`],
-        lowerNamespace: await namespaces.lower(MAP),
-        upperParent: `${base}/top`,
-        upperNamespace: await namespaces.upper(MAP),
-        target,
-      })
-    );
-    return { idmap, overlay, reason };
+    return { idmap: true, overlay: true, reason: "" };
+  } catch (error) {
+    return { idmap: true, overlay: false, reason: messageOf(error) };
   } finally {
+    while (detach(target));
     await Deno.remove(base, { recursive: true });
   }
 }

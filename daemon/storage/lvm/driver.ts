@@ -11,6 +11,7 @@ import { Fault } from "#base/errors.ts";
 import { LockTable } from "#base/lock.ts";
 import { renewIdentity } from "#daemon/storage/block_filesystem.ts";
 import type { CopyOptions, CreateOptions, StorageDriver, Usage } from "#daemon/storage/driver.ts";
+import { areIdMountsOff } from "#daemon/host/id_mounts.ts";
 import { fileSystemSpace } from "#daemon/storage/space.ts";
 import type { RunningRoot, RunOptions } from "#daemon/storage/service.ts";
 import { copyDisk, syncTrees } from "#daemon/storage/sync.ts";
@@ -45,6 +46,7 @@ export class LvmDriver implements StorageDriver {
       quota: true,
       restoreOlder: true,
       block: true,
+      idMounts: !areIdMountsOff(),
     } as const;
     this.#deps = deps;
     this.#group = deps.group;
