@@ -33,11 +33,17 @@ const FOLDERS: readonly (readonly [path: string, mode: number])[] = [
 
 export async function makeFolders(paths: Paths): Promise<void> {
   for (const [path, mode] of FOLDERS) {
+    // On a volume: storage.images_volume and storage.backups_volume.
+    if (await isLink(paths.at(path.split("/")[0] ?? ""))) continue;
     const target = path === "" ? paths.root : paths.at(path);
     await Deno.mkdir(target, { recursive: true, mode });
     await Deno.chmod(target, mode);
   }
   await Deno.mkdir(paths.logs, { recursive: true, mode: 0o700 });
+}
+
+async function isLink(path: HostPath): Promise<boolean> {
+  return await Deno.lstat(path).then((info) => info.isSymlink, () => false);
 }
 
 export interface Databases {

@@ -45,6 +45,7 @@ import { metricsRoutes } from "./routes/metrics.ts";
 import { createSettings } from "./server_settings.ts";
 import type { Services } from "./services.ts";
 import { createStorage } from "./storage/create.ts";
+import { createServerVolumes } from "./storage/server_volumes.ts";
 
 /** Run the daemon until it is told to end. @returns the exit status. */
 export async function main(program: Program): Promise<number> {
@@ -102,7 +103,9 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
     onError,
     runningUsers: (volume) => instances.runningUsers(volume),
     volumeUsers: (volume) => instances.volumeUsers(volume),
+    isServers: (volume) => serverVolumes.has(volume),
   });
+  const serverVolumes = createServerVolumes({ paths, storage, setting, onError });
   const networks = createNetworks({ paths, db, onError });
   const instances = createInstances({
     paths,
@@ -168,25 +171,32 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
   const authority = await loadAuthority(paths);
   const settings = createSettings({
     store: serverConfigStore(databases.global, databases.local),
-    effects: [{
-      keys: ["core.https_address"],
-      check: (next) => https.check(next["core.https_address"] ?? ""),
-      apply: (next) => https.move(next["core.https_address"] ?? ""),
-    }, {
-      keys: ["core.https_trusted_proxy"],
-      apply: (next) => Promise.resolve(https.trust(next["core.https_trusted_proxy"] ?? "")),
-    }, {
-      keys: ["images.remote_cache_expiry", "images.auto_update_interval"],
-      stored: () => scheduler.touch(),
-    }, {
-      keys: ["core.dns_address"],
-      check: (next) => dns.check(next["core.dns_address"] ?? ""),
-      apply: (next) => dns.move(next["core.dns_address"] ?? ""),
-    }, {
-      keys: ["core.metrics_address"],
-      check: (next) => metrics.check(next["core.metrics_address"] ?? ""),
-      apply: (next) => metrics.move(next["core.metrics_address"] ?? ""),
-    }],
+    effects: [
+      {
+        keys: ["core.https_address"],
+        check: (next) => https.check(next["core.https_address"] ?? ""),
+        apply: (next) => https.move(next["core.https_address"] ?? ""),
+      },
+      ...serverVolumes.effects,
+      {
+        keys: ["core.https_trusted_proxy"],
+        apply: (next) => Promise.resolve(https.trust(next["core.https_trusted_proxy"] ?? "")),
+      },
+      {
+        keys: ["images.remote_cache_expiry", "images.auto_update_interval"],
+        stored: () => scheduler.touch(),
+      },
+      {
+        keys: ["core.dns_address"],
+        check: (next) => dns.check(next["core.dns_address"] ?? ""),
+        apply: (next) => dns.move(next["core.dns_address"] ?? ""),
+      },
+      {
+        keys: ["core.metrics_address"],
+        check: (next) => metrics.check(next["core.metrics_address"] ?? ""),
+        apply: (next) => metrics.move(next["core.metrics_address"] ?? ""),
+      },
+    ],
   });
 
   const stopInstancesToo = async (force: boolean) => {
@@ -259,6 +269,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
     const address = await settings.value(key);
     await endpoint.move(address).catch((error) => onError(`listen on "${address}"`, error));
   }
+  await serverVolumes.open();
   await networks.startAll();
   const { autostarted } = await instances.recover();
   await backups.recover();

@@ -52,7 +52,7 @@ const int = (summary: string, more: Partial<ServerKey> = {}): ServerKey => ({
 export const SERVER_KEYS: Readonly<Record<string, ServerKey>> = {
   "backups.compression_algorithm": text("Compression of backups", { default: "gzip", ...LATER }),
   "candid.api.key": text("Public key of the Candid server", LATER),
-  "candid.api.url": text("URL of the Candid server", LATER),
+  "candid.api.url": text("URL of the Candid server: told to clients"),
   "candid.domains": text("Allowed Candid domains", LATER),
   "candid.expiry": int("Seconds a Candid macaroon lives", { default: "3600", ...LATER }),
   "cluster.healing_threshold": int("Seconds until a silent member is evacuated", LATER),
@@ -114,8 +114,8 @@ export const SERVER_KEYS: Readonly<Record<string, ServerKey>> = {
   "rbac.api.expiry": int("RBAC macaroon expiry", LATER),
   "rbac.api.key": text("RBAC public key", LATER),
   "rbac.api.url": text("RBAC URL", LATER),
-  "storage.backups_volume": text("Volume for backups", LATER),
-  "storage.images_volume": text("Volume for images", LATER),
+  "storage.backups_volume": text("Custom volume that keeps backups: POOL/VOLUME"),
+  "storage.images_volume": text("Custom volume that keeps images: POOL/VOLUME"),
 };
 
 /** @throws {Fault} bad_request */

@@ -137,7 +137,19 @@ function authorize(route: BoundRoute, caller: Caller, request: IncomingMessage):
     : access === "metrics"
     ? caller.trusted ? caller.projects === "all" : caller.mayReadMetrics === true
     : caller.trusted;
-  if (!isAllowed) throw new Fault("not_authorized", "not authorized");
+  if (isAllowed) return;
+  if (!caller.trusted && hasMacaroon(request)) {
+    throw new Fault("not_authorized", "not authorized: macaroons are not accepted here", {
+      hint: "Use a client certificate: lxc remote add NAME ADDRESS --auth-type tls",
+    });
+  }
+  throw new Fault("not_authorized", "not authorized");
+}
+
+/** Clients of Candid say so in one of these. */
+function hasMacaroon({ headers }: IncomingMessage): boolean {
+  return headers["macaroons"] !== undefined || headers["bakery-protocol-version"] !== undefined ||
+    /(^|;\s*)macaroon-/.test(headers.cookie ?? "");
 }
 
 function projectOf(url: URL): string {

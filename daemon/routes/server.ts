@@ -111,7 +111,7 @@ export function serverRoutes(identity: ServerIdentity, settings: ServerSettings)
         api_version: "1.0",
         auth: caller.trusted ? "trusted" : "untrusted",
         public: false,
-        auth_methods: ["tls"],
+        auth_methods: await authMethods(settings),
       };
       if (!caller.trusted) return sync(open);
       const config = await settings.shown();
@@ -126,4 +126,9 @@ export function serverRoutes(identity: ServerIdentity, settings: ServerSettings)
     handle(getResources, async () => sync(await readResources())),
     handle(getCluster, () => sync({ server_name: "", enabled: false, member_config: [] })),
   ];
+}
+
+/** Candid is announced where it is configured; who comes with a macaroon is told to use TLS. */
+async function authMethods(settings: ServerSettings): Promise<string[]> {
+  return await settings.value("candid.api.url") === "" ? ["tls"] : ["tls", "candid"];
 }

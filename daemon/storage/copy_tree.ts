@@ -3,6 +3,13 @@ import type { HostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
 import { statfs } from "node:fs/promises";
 
+export interface CopyTreeOptions {
+  readonly reflink: "auto" | "always";
+  /** Leave files that the target has already, not older. */
+  readonly onlyNewer?: true;
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Copy the content of `source` into the existing directory `target`; shares blocks where the file
  * system can. cp(1) measured faster than tar and rsync for this.
@@ -12,10 +19,11 @@ import { statfs } from "node:fs/promises";
 export async function copyTree(
   source: HostPath,
   target: HostPath,
-  options: { reflink: "auto" | "always"; signal?: AbortSignal } = { reflink: "auto" },
+  options: CopyTreeOptions = { reflink: "auto" },
 ): Promise<void> {
+  const update = options.onlyNewer ? ["--update"] : [];
   const { success, stderr } = await new Deno.Command("cp", {
-    args: ["-a", `--reflink=${options.reflink}`, "--", `${source}/.`, `${target}/`],
+    args: ["-a", ...update, `--reflink=${options.reflink}`, "--", `${source}/.`, `${target}/`],
     stdin: "null",
     stdout: "null",
     stderr: "piped",

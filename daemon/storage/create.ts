@@ -43,6 +43,8 @@ export interface StorageDeps {
   readonly runningUsers?: (volume: VolumeName) => Promise<readonly string[]>;
   /** All instances that have it, with the maps that they run with, or would. */
   readonly volumeUsers?: (volume: VolumeName) => Promise<readonly VolumeUser[]>;
+  /** Does the server keep its images or backups on a custom volume? */
+  readonly isServers?: (volume: VolumeName) => Promise<boolean>;
 }
 
 export interface StorageService extends Storage {
@@ -69,6 +71,7 @@ export function createStorage(deps: StorageDeps): StorageService {
     locks: new LockTable(),
     runningUsers: deps.runningUsers ?? (() => Promise.resolve([])),
     volumeUsers: deps.volumeUsers ?? (() => Promise.resolve([])),
+    isServers: deps.isServers ?? (() => Promise.resolve(false)),
   };
   return {
     pools,

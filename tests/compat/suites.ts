@@ -116,7 +116,7 @@ export const SUITES: readonly Suite[] = [
   { name: "resources", seconds: 4, required: true },
   { name: "security", seconds: 17, required: true },
   { name: "security_protection", seconds: 13, required: true },
-  { name: "server_config", seconds: 11 },
+  { name: "server_config", seconds: 11, required: true },
   { name: "snap_expiry", seconds: 8, required: true },
   { name: "snap_restore", seconds: 13, required: true },
   { name: "snap_schedule", seconds: 12, required: true },

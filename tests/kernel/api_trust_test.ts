@@ -195,3 +195,21 @@ Deno.test("trust: the listener moves with its key, and stays where a move fails"
   assert.equal((await stranger.get("/1.0")).auth, "untrusted");
   assert.deepEqual((await api.get("/1.0")).environment.addresses, ["127.0.0.1:8443"]);
 });
+
+Deno.test("trust: candid is announced where it is configured, and macaroons are refused with a reason", async () => {
+  const client = (await newClient()).api;
+  const methods = async () => (await client.get("/1.0")).auth_methods;
+  assert.deepEqual(await methods(), ["tls"]);
+
+  await api.do("PATCH", "/1.0", { config: { "candid.api.url": "https://localhost:8081" } });
+
+  assert.deepEqual(await methods(), ["tls", "candid"]);
+  const headers = { "bakery-protocol-version": "3" };
+  const answer = await client.ask("GET", "/1.0/instances", undefined, { headers });
+  assert.equal(answer.status, 403);
+  assert.match(answer.body.error, /macaroons are not accepted here .*--auth-type tls/);
+  await using known = await trusted();
+  assert.equal((await known.api.ask("GET", "/1.0/instances", undefined, { headers })).status, 200);
+  await api.do("PATCH", "/1.0", { config: { "candid.api.url": "" } });
+  assert.deepEqual(await methods(), ["tls"]);
+});

@@ -21,6 +21,7 @@ import {
   removeVolume,
   requireFreeName,
   requireNotRunning,
+  requireNotServers,
   snapshotsOf,
 } from "./service.ts";
 
@@ -35,6 +36,7 @@ export async function renameVolume(
   const next = { ...row, name: newName };
   await requireFreeName(ctx, next);
   await requireNotRunning(ctx, row, "rename");
+  await requireNotServers(ctx, row, "renamed");
   await using undo = new Undo((step, error) => ctx.onError(`undo of rename: ${step}`, error));
   const { driver, volume: made } = await placeOf(ctx, row);
   const { volume: renamed } = await placeOf(ctx, next);
@@ -67,6 +69,7 @@ export async function moveVolume(
 ): Promise<void> {
   const source = await getVolume(ctx, volume);
   await requireNotRunning(ctx, source, "move");
+  await requireNotServers(ctx, source, "moved");
   await copyCustom(ctx, target, {
     source,
     snapshot: undefined,
@@ -94,6 +97,7 @@ export async function takeVolumeSnapshot(
 ): Promise<void> {
   using _held = await lockVolume(ctx, volume);
   const row = await getVolume(ctx, volume);
+  await requireNotServers(ctx, row, "snapshotted");
   await using undo = new Undo((step, error) => ctx.onError(`undo of snapshot: ${step}`, error));
   const id = await ctx.db.write((tx) =>
     insertVolumeSnapshot(tx, row.id, { ...wish, config: row.config })
@@ -113,6 +117,7 @@ export async function restoreVolume(
   const row = await getVolume(ctx, volume);
   const saved = await getSnapshot(ctx, row, snapshot);
   await requireNotRunning(ctx, row, "restore");
+  await requireNotServers(ctx, row, "restored");
   const { driver, volume: made } = await placeOf(ctx, row);
   const later = (await snapshotsOf(ctx, row)).filter((one) => one.id > saved.id);
   if (!driver.can.restoreOlder && later.length > 0) await removeLater(ctx, row, later);

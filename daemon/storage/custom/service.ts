@@ -40,6 +40,8 @@ export interface CustomDeps {
   /** All instances that have it, with the maps that they run with, or would. */
   readonly volumeUsers: (volume: VolumeName) => Promise<readonly VolumeUser[]>;
   readonly helper: HostPath;
+  /** Does the server keep its images or backups on it? */
+  readonly isServers: (volume: VolumeName) => Promise<boolean>;
 }
 
 /** What the functions of this folder work with. */
@@ -252,6 +254,21 @@ export async function requireNotRunning(
   });
 }
 
+/** @throws {Fault} bad_request if the server keeps its images or backups on it. */
+export async function requireNotServers(
+  ctx: CustomContext,
+  volume: VolumeName,
+  action: "attached" | "deleted" | "moved" | "renamed" | "restored" | "snapshotted",
+): Promise<void> {
+  if (!await ctx.isServers(volume)) return;
+  const text = action === "snapshotted"
+    ? "Volumes used by LXD itself cannot have snapshots"
+    : `Volume is used by LXD itself and cannot be ${action}`;
+  throw new Fault("bad_request", text, {
+    hint: "Unset storage.images_volume or storage.backups_volume first.",
+  });
+}
+
 /** @throws {Fault} bad_request if an instance or profile has it. */
 export async function removeVolume(
   ctx: CustomContext,
@@ -260,6 +277,7 @@ export async function removeVolume(
 ): Promise<void> {
   using _held = await lockVolume(ctx, volume);
   const row = await getVolume(ctx, volume);
+  await requireNotServers(ctx, row, "deleted");
   if (users.length > 0) {
     throw new Fault("bad_request", "The storage volume is still in use", {
       hint: `Used by ${users.slice(0, 5).join(", ")}`,

@@ -10,7 +10,7 @@ import { listVolumes, type VolumeRow } from "#daemon/db/storage_pools.ts";
 import { idmapJson, parseIdmapJson } from "#daemon/idmap/format.ts";
 import type { Storage, VolumeUser } from "#daemon/storage/service.ts";
 import { isSameMap, type ShiftState, shiftTree } from "#daemon/storage/shift.ts";
-import { type CustomContext, lockVolume, placeOf } from "./service.ts";
+import { type CustomContext, lockVolume, placeOf, requireNotServers } from "./service.ts";
 
 const LAST = "volatile.idmap.last";
 /** Differs from the other one while the files are being shifted. */
@@ -29,6 +29,7 @@ export async function useCustomVolume(
     throw new Fault("not_found", `Storage volume "${name}" not found on pool "${pool}"`);
   }
   using _held = await lockVolume(ctx, row);
+  await requireNotServers(ctx, row, "attached");
   const { driver, volume } = await placeOf(ctx, row);
   const path = await driver.mount(volume);
   const { "security.shifted": shifted, "security.unmapped": unmapped } = row.config;
