@@ -1,9 +1,15 @@
 /** Run a verb of the C helper and wait for its end. @see ffi/native/README.md */
-import type { HostPath } from "#base/brand.ts";
+import type { HostPath, Pid } from "#base/brand.ts";
 import { ExecError, Fault } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
+import { processEnd } from "#ffi/libc/exit_watch.ts";
+import { fdStream, OwnedFd, pipe } from "#ffi/libc/fd.ts";
+import { type ExitStatus, openPidfd, reap, signalPidfd, spawn } from "#ffi/libc/process.ts";
 
 const STDERR_TAIL = 4096;
+const SIGTERM = 15;
+const SIGNAL_BASE = 128;
+const ENVIRONMENT = { LC_ALL: "C", PATH: "/usr/sbin:/usr/bin:/sbin:/bin" };
 
 /**
  * @throws {ExecError} with the helper's own words if its exit status is not 0.
@@ -18,29 +24,52 @@ export async function runHelper(
   const signal = options.signal === undefined
     ? timeout
     : AbortSignal.any([options.signal, timeout]);
-  const child = new Deno.Command(helper, {
-    args: [...args],
-    clearEnv: true,
-    env: { LC_ALL: "C", PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
-    stdin: "null",
-    stdout: "null",
-    // A monitor that outlives the helper would keep a pipe open for ever: then its log is the place.
-    stderr: options.discardOutput === true ? "null" : "piped",
-    signal,
-  }).spawn();
-  const text = options.discardOutput === true ? "" : await readTail(child.stderr);
-  const status = await child.status;
-  if (status.success) return;
+  signal.throwIfAborted();
+  const argv = [helper, ...args];
+  // A monitor that outlives the helper would keep a pipe open for ever: then its log is the place.
+  const { child, said } = options.discardOutput === true ? startSilent(argv) : startPiped(argv);
+  using pidfd = openPidfd(child);
+  const kill = () => void signalPidfd(pidfd.fd, SIGTERM);
+  signal.addEventListener("abort", kill, { once: true });
+  let status: ExitStatus;
+  let text: string;
+  try {
+    text = await said;
+  } finally {
+    signal.removeEventListener("abort", kill);
+    status = reap(child);
+  }
+  const code = status.kind === "exit" ? status.code : SIGNAL_BASE + status.signal;
+  if (code === 0) return;
   if (timeout.aborted) {
     throw new Fault("unavailable", `the helper did not end: ${args[0]}`, { cause: signal.reason });
   }
-  throw new ExecError([helper, ...args], status.code, text);
+  throw new ExecError(argv, code, text);
 }
 
-async function readTail(stream: ReadableStream<Uint8Array>): Promise<string> {
+interface Started {
+  readonly child: Pid;
+  /** The end of what it said, once it ends. */
+  readonly said: Promise<string>;
+}
+
+function startSilent(argv: readonly string[]): Started {
+  const child = spawn(argv, { fds: [null, null, null], env: ENVIRONMENT });
+  return { child, said: processEnd(child).ended.then(() => "") };
+}
+
+function startPiped(argv: readonly string[]): Started {
+  const { reader, writer } = pipe();
+  using mine = reader;
+  using its = writer;
+  const child = spawn(argv, { fds: [null, null, its.fd], env: ENVIRONMENT });
+  return { child, said: readTail(new OwnedFd(mine.take())) };
+}
+
+async function readTail(reader: OwnedFd): Promise<string> {
+  const stream = fdStream(reader, "read");
+  stream.setEncoding("utf8");
   let text = "";
-  for await (const chunk of stream.pipeThrough(new TextDecoderStream() as never)) {
-    text = (text + chunk).slice(-STDERR_TAIL);
-  }
+  for await (const chunk of stream) text = (text + chunk).slice(-STDERR_TAIL);
   return text;
 }

@@ -20,10 +20,17 @@ export async function cpusetAtStart(
   return set === undefined ? undefined : formatCpuList(set);
 }
 
+/** Cheap where no instance has limits.cpu: then none runs that counts. */
 async function runningUsers(ctx: InstanceContext): Promise<CpuUser[]> {
   const running = new Set(ctx.runtime.running());
   if (running.size === 0) return [];
-  const all = await ctx.db.read((tx) => listInstances(tx));
+  const all = await ctx.db.read(async (tx) => {
+    const any = await tx.get(
+      `SELECT 1 FROM instances_config WHERE key = 'limits.cpu'
+         UNION SELECT 1 FROM profiles_config WHERE key = 'limits.cpu'`,
+    );
+    return any === undefined ? [] : await listInstances(tx);
+  });
   return all.filter((record) => running.has(record.id))
     .map((record) => ({ id: record.id, wish: wishOf(record) }));
 }

@@ -140,6 +140,15 @@ export function detach(target: HostPath): boolean {
   throw new SysError("umount", errno, `"${target}"`);
 }
 
+/**
+ * detach() off the event loop: the end of a writable overlay writes out the file system below it,
+ * which takes milliseconds to seconds.
+ */
+export async function detachAside(target: HostPath): Promise<boolean> {
+  if (await libc().umount2_aside(cstring(target), MNT_DETACH) === 0) return true;
+  return detach(target); // Asked again: the error of another thread is lost.
+}
+
 export interface OverlayMount {
   /** Topmost first, each with the namespace that maps its ids (none: unmapped). */
   readonly lowers: readonly string[];

@@ -18,7 +18,7 @@ import {
 } from "#daemon/storage/files.ts";
 import type { RunningRoot, RunOptions } from "#daemon/storage/service.ts";
 import type { UserNamespaces } from "#daemon/storage/user_namespaces.ts";
-import { bindMount, detach, MOUNT_ATTR, mountOverlay } from "#ffi/libc/mount.ts";
+import { bindMount, detachAside, MOUNT_ATTR, mountOverlay } from "#ffi/libc/mount.ts";
 import { Layers, type LayersDeps, newUpper } from "./layers.ts";
 import type { Manifest } from "./manifest.ts";
 
@@ -199,7 +199,7 @@ export class Clones {
       await this.flatten(name);
       manifest = await this.#layers.load(directory);
     }
-    this.#hide(name);
+    await this.#hide(name);
     this.#shown.set(name, "running");
     if (manifest.kind === "plain") return { path, lxcIdmap: options.idmap !== null };
     await freshWork(directory);
@@ -227,7 +227,7 @@ export class Clones {
     if (this.#shown.has(name)) return;
     const directory = this.directory(name);
     const manifest = await this.#layers.load(directory);
-    this.#hide(name);
+    await this.#hide(name);
     this.#shown.set(name, "plain");
     if (manifest.kind !== "overlay") return;
     await freshWork(directory);
@@ -235,17 +235,18 @@ export class Clones {
       lowers: this.#layers.paths(manifest),
       upperParent: `${directory}/overlay`,
       target: this.#rootfs(name),
+      isVolatile: true, // Nobody syncs through it, and its end need not wait for the disk.
     });
   }
 
-  #hide(name: string): void {
-    while (detach(this.#rootfs(name)));
+  async #hide(name: string): Promise<void> {
+    while (await detachAside(this.#rootfs(name)));
     this.#shown.delete(name);
   }
 
   /** It runs no more. */
   async settle(name: string) {
-    this.#hide(name);
+    await this.#hide(name);
     await this.mount(name);
   }
 
@@ -256,7 +257,7 @@ export class Clones {
   async mountSnapshot(name: string, snapshot: string): Promise<void> {
     const manifest = await this.#layers.load(this.directory(name, snapshot));
     if (manifest.kind !== "overlay") return;
-    detach(this.#rootfs(name, snapshot));
+    await detachAside(this.#rootfs(name, snapshot));
     showReadOnly(this.#layers.paths(manifest), this.#rootfs(name, snapshot));
   }
 
@@ -271,9 +272,9 @@ export class Clones {
   }
 
   async unmount(name: string) {
-    this.#hide(name);
+    await this.#hide(name);
     for (const snapshot of await this.listSnapshots(name)) {
-      while (detach(this.#rootfs(name, snapshot)));
+      while (await detachAside(this.#rootfs(name, snapshot)));
     }
   }
 
@@ -320,7 +321,7 @@ export class Clones {
       });
       return lowers;
     }
-    this.#hide(name);
+    await this.#hide(name);
     const pending = { step: "seal", layer } as const;
     await this.#layers.write(directory, { kind: "overlay", lowers, pending });
     await this.#layers.load(directory); // Finishes the step.
@@ -332,7 +333,7 @@ export class Clones {
     const directory = this.directory(name);
     const saved = await this.#layers.load(this.directory(name, snapshot));
     const before = (await this.#layers.load(directory)).lowers;
-    this.#hide(name);
+    await this.#hide(name);
     if (saved.kind === "overlay") {
       await Deno.mkdir(`${directory}/overlay/upper`, { recursive: true });
       const pending = { step: "reset" } as const;
@@ -348,7 +349,7 @@ export class Clones {
   }
 
   async removeSnapshot(name: string, snapshot: string) {
-    while (detach(this.#rootfs(name, snapshot)));
+    while (await detachAside(this.#rootfs(name, snapshot)));
     await this.#forget(this.directory(name, snapshot));
     await removeIfEmpty(this.#layers.at("containers-snapshots", name));
   }
@@ -366,7 +367,7 @@ export class Clones {
     if (await exists(to)) {
       throw new Fault("conflict", `a snapshot "${newName}" of "${name}" exists already`);
     }
-    while (detach(this.#rootfs(name, snapshot)));
+    while (await detachAside(this.#rootfs(name, snapshot)));
     await Deno.rename(from, to);
     this.#layers.users.rename(from, to);
     await this.mountSnapshot(name, newName);
@@ -410,7 +411,7 @@ export class Clones {
       await removeTree(fresh);
       throw error;
     }
-    this.#hide(name);
+    await this.#hide(name);
     const pending = { step: "swap" } as const;
     await this.#layers.write(directory, { kind: "plain", lowers: [], pending });
     await this.#layers.load(directory); // Finishes the step.
