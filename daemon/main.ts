@@ -42,6 +42,7 @@ import { type DaemonOptions, parseOptions } from "./options.ts";
 import { paths as pathsOf } from "./paths.ts";
 import { allRoutes } from "./routes/all.ts";
 import { metricsRoutes } from "./routes/metrics.ts";
+import { legacyStorage } from "./legacy_storage.ts";
 import { createSettings } from "./server_settings.ts";
 import type { Services } from "./services.ts";
 import { createStorage } from "./storage/create.ts";
@@ -196,6 +197,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
         check: (next) => metrics.check(next["core.metrics_address"] ?? ""),
         apply: (next) => metrics.move(next["core.metrics_address"] ?? ""),
       },
+      legacyStorage({ services, pools: storage.pools, onError }),
     ],
   });
 

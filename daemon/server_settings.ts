@@ -15,7 +15,7 @@ export interface SettingEffect {
    * Called when one of the keys changes, before it is stored. If it throws, what it did must be
    * undone; if a later step fails, it is called again with the configuration of before.
    */
-  readonly apply?: (next: ServerConfig) => Promise<void>;
+  readonly apply?: (next: ServerConfig, before: ServerConfig) => Promise<void>;
   /** Called once the change is stored. */
   readonly stored?: () => void;
 }
@@ -61,8 +61,8 @@ export function createSettings({ store, effects }: SettingsDeps): ServerSettings
       await using undo = new Undo();
       for (const { keys, apply } of changed) {
         if (apply === undefined) continue;
-        await apply(next);
-        undo.add(`put ${keys.join(", ")} back`, () => apply(before));
+        await apply(next, before);
+        undo.add(`put ${keys.join(", ")} back`, () => apply(before, next));
       }
       await store.write(next);
       undo.keep();

@@ -3,6 +3,7 @@ import { Fault } from "#base/errors.ts";
 import { parseAddress } from "#base/ip.ts";
 import { listOf } from "#base/list.ts";
 import { suggest } from "#base/suggest.ts";
+import { LEGACY_STORAGE_KEYS } from "./legacy_storage_keys.ts";
 import { isFalse, isTrue } from "#base/units.ts";
 
 export interface ServerKey {
@@ -116,6 +117,7 @@ export const SERVER_KEYS: Readonly<Record<string, ServerKey>> = {
   "rbac.api.url": text("RBAC URL", LATER),
   "storage.backups_volume": text("Custom volume that keeps backups: POOL/VOLUME"),
   "storage.images_volume": text("Custom volume that keeps images: POOL/VOLUME"),
+  ...Object.fromEntries(Object.entries(LEGACY_STORAGE_KEYS).map(([key, { row }]) => [key, row])),
 };
 
 /** @throws {Fault} bad_request */

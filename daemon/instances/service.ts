@@ -38,7 +38,7 @@ export interface Instances {
     project: string,
     profile: string,
     before: ProfileConfig,
-    caller: Caller,
+    caller?: Caller,
   ): Promise<void>;
   /** For publishing: the volume of an instance or snapshot. @throws {Fault} not_found */
   sourceOf(project: string, name: string, snapshot: string | undefined): Promise<{

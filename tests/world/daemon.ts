@@ -16,6 +16,8 @@ export interface DaemonOptions {
   /** The client that `lxc()` calls. */
   readonly lxc: string;
   readonly env?: Record<string, string>;
+  /** Make something of the empty state directory before the daemon starts. */
+  readonly prepare?: (directory: string) => Promise<void>;
   /** Live in the network of this one. */
   readonly beside?: TestDaemon;
 }
@@ -32,6 +34,7 @@ export class TestDaemon implements AsyncDisposable {
     const folder = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "lxd-test." });
     await Deno.chmod(folder, 0o711);
     for (const name of ["lxd", "conf"]) await Deno.mkdir(`${folder}/${name}`, { mode: 0o711 });
+    await options.prepare?.(`${folder}/lxd`);
     const daemon = new TestDaemon(folder, options);
     await daemon.#untilReady();
     return daemon;

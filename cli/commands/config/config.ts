@@ -1,7 +1,8 @@
 /** config: keys of instances and of the server. */
 import type { Client } from "#api/client.ts";
 import { type Command, command, group, TARGET_FLAG, UsageError } from "#cli/command.ts";
-import { path } from "#cli/context.ts";
+import { modernWay } from "#api/config/legacy_storage_keys.ts";
+import { type Context, path } from "#cli/context.ts";
 import { type Configured, parseKeyValues, setKeys, unsetKey } from "#cli/keys.ts";
 import { shape } from "#cli/output/shape.ts";
 import { toYaml } from "#cli/output/yaml.ts";
@@ -59,7 +60,10 @@ export const CONFIG_COMMANDS: readonly Command[] = [
       const { label, pairs } = splitTarget(args);
       const { client, name } = context.resource(label);
       const values = parseKeyValues(pairs);
-      if (name === "") return await setServerKeys(client.onTarget(target), values);
+      if (name === "") {
+        await setServerKeys(client.onTarget(target), values);
+        return sayModernWays(context, values);
+      }
       refuseTarget(target);
       await setKeys(client, instanceUrl(name), values);
     },
@@ -133,6 +137,14 @@ async function setServerKeys(
   values: Readonly<Record<string, string>>,
 ): Promise<void> {
   await client.send("PATCH", "/1.0", { json: { config: values } });
+}
+
+/** Keys of old are followed, and their users told of the new ones. */
+function sayModernWays(context: Context, values: Readonly<Record<string, string>>): void {
+  for (const [key, value] of Object.entries(values)) {
+    const way = modernWay(key, value);
+    if (way !== undefined) context.out.error(`${key} is a key of LXD 2.0. Today: ${way}`);
+  }
 }
 
 export async function serverYaml(client: Client): Promise<string> {

@@ -31,6 +31,7 @@ export interface ServerFacts {
   readonly defaultHasNic: boolean;
   /** Is there an interface of that name on this host? */
   readonly hasInterface: (name: string) => boolean;
+  readonly stateDirectory: string;
   /** The file system of the state directory. */
   readonly isOnBtrfs: boolean;
   /** Size and free bytes of the file system that would hold loop files. */
@@ -42,7 +43,7 @@ const BACKENDS = ["btrfs", "ceph", "cephobject", "dir", "lvm", "zfs"];
 /** @throws about flags that contradict each other. */
 export function autoPreseed(flags: AutoFlags, facts: ServerFacts): Preseed {
   checkFlags(flags, facts);
-  const pools = facts.pools.length > 0 ? [] : [poolOf(flags)];
+  const pools = facts.pools.length > 0 ? [] : [poolOf(flags, facts)];
   const networks: PreseedNetwork[] = [];
   if (facts.networks.length === 0 && !facts.defaultHasNic) {
     let number = 0;
@@ -95,7 +96,16 @@ function checkFlags(flags: AutoFlags, facts: ServerFacts): void {
   }
 }
 
-function poolOf(flags: AutoFlags): PreseedPool {
+/** A subvolume there, where the state directory is on btrfs. */
+export function poolFolder({ stateDirectory }: ServerFacts, pool: string): string {
+  return `${stateDirectory}/storage-pools/${pool}`;
+}
+
+function poolOf(flags: AutoFlags, facts: ServerFacts): PreseedPool {
+  if (flags["storage-backend"] === "" && facts.isOnBtrfs && facts.drivers.includes("btrfs")) {
+    const config = { source: poolFolder(facts, "default") };
+    return { config, description: "", name: "default", driver: "btrfs" };
+  }
   const config: Record<string, string> = {};
   if (flags["storage-create-loop"] !== -1) config.size = `${flags["storage-create-loop"]}GB`;
   const device = flags["storage-create-device"];

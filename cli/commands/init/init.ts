@@ -16,7 +16,7 @@ const AUTO_FLAGS = {
   "network-port": { kind: "int", default: -1, summary: "Port to bind LXD to (default: 8443)" },
   "storage-backend": {
     kind: "string",
-    summary: "Storage backend to use (btrfs, dir, lvm or zfs, default: dir)",
+    summary: "Storage backend to use (btrfs, dir, lvm or zfs, default: dir, or btrfs on a btrfs)",
   },
   "storage-create-device": { kind: "string", summary: "Setup device based storage using DEVICE" },
   "storage-create-loop": {
@@ -134,6 +134,7 @@ async function readFacts(client: Client): Promise<ServerFacts> {
     networks: networks.filter(({ managed }) => managed).map(({ name }) => name),
     defaultHasNic: Object.values(devices ?? {}).some(({ type }) => type === "nic"),
     hasInterface,
+    stateDirectory: state,
     ...fileSystemOf(state),
   };
 }

@@ -1,7 +1,7 @@
 /** The interview of `lxd init`, in LXD's order: answers -> preseed. Pure but for the asker. */
 import { parseAddress, parseSubnet } from "#base/ip.ts";
 import type { Asker } from "./asker.ts";
-import type { ServerFacts } from "./auto.ts";
+import { poolFolder, type ServerFacts } from "./auto.ts";
 import {
   defaultProfile,
   type Keys,
@@ -60,7 +60,7 @@ function askPool(ask: Asker, facts: ServerFacts): PreseedPool | undefined {
     what: "storage pool",
   });
   const driver = askDriver(ask, facts);
-  return { config: askSource(ask, driver, facts), description: "", name, driver };
+  return { config: askSource(ask, { name, driver }, facts), description: "", name, driver };
 }
 
 function askDriver(ask: Asker, facts: ServerFacts): string {
@@ -76,12 +76,16 @@ function askDriver(ask: Asker, facts: ServerFacts): string {
 
 const GIB = 1024 ** 3;
 
-function askSource(ask: Asker, driver: string, facts: ServerFacts): Keys {
+function askSource(
+  ask: Asker,
+  { name, driver }: { readonly name: string; readonly driver: string },
+  facts: ServerFacts,
+): Keys {
   if (driver === "dir") return {};
   if (driver === "btrfs" && facts.isOnBtrfs) {
     const subvolume = "Would you like to create a new btrfs subvolume under the state directory? " +
       "(yes/no) [default=yes]: ";
-    if (ask.bool(subvolume, "yes")) return {};
+    if (ask.bool(subvolume, "yes")) return { source: poolFolder(facts, name) };
   }
   const label = driver.toUpperCase();
   if (!ask.bool(`Create a new ${label} pool? (yes/no) [default=yes]: `, "yes")) {

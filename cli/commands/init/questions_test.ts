@@ -9,6 +9,7 @@ const FACTS: ServerFacts = {
   networks: [],
   defaultHasNic: false,
   hasInterface: () => false,
+  stateDirectory: "/lxd",
   isOnBtrfs: false,
   diskBytes: 100 * 1024 ** 3,
 };
@@ -127,6 +128,22 @@ Deno.test("autoPreseed() leaves alone what is there", () => {
     profiles: [],
     projects: [],
   });
+});
+
+Deno.test("init finds a btrfs under the state directory and makes a subvolume in it", () => {
+  const facts = { ...FACTS, drivers: ["dir", "btrfs"], isOnBtrfs: true };
+  const answers = ["", "", "", "", "", "", "no", "no", "", "", ""];
+  const pool = {
+    config: { source: "/lxd/storage-pools/default" },
+    description: "",
+    name: "default",
+    driver: "btrfs",
+  };
+
+  assert.deepEqual(autoPreseed(FLAGS, facts).storage_pools, [pool]);
+  assert.deepEqual(interview(scripted(answers), facts).preseed.storage_pools, [pool]);
+  const dir = { ...FLAGS, "storage-backend": "dir" };
+  assert.equal(autoPreseed(dir, facts).storage_pools[0]?.driver, "dir");
 });
 
 Deno.test("autoPreseed() makes no bridge beside an interface of the default profile", () => {

@@ -73,7 +73,7 @@ async function create(place: PoolPlace, undo: Undo): Promise<PoolConfig> {
     throw new Fault("bad_request", `"size" is only for loop files, not for a source`);
   }
   if (await isBlockDevice(source)) {
-    await format(source, place.name);
+    await format(source, place);
     return { ...config, source: await probeTag(source, "UUID") || source };
   }
   forbidStateDirectory(source, place);
@@ -85,13 +85,17 @@ async function createLoop(place: PoolPlace, undo: Undo): Promise<PoolConfig> {
   const size = place.config["size"] || await defaultLoopSize(place.stateDirectory);
   await makeLoopFile(place.loopFile, size);
   undo.add("remove the loop file", () => Deno.remove(place.loopFile));
-  await format(place.loopFile, place.name);
+  await format(place.loopFile, place);
   return { ...place.config, size, source: place.loopFile };
 }
 
-async function format(target: HostPath, label: string): Promise<void> {
+async function format(target: HostPath, { name, config }: PoolPlace): Promise<void> {
+  // With a free space tree the kernel refuses to mount without one.
+  const options = (config["btrfs.mount_options"] ?? "").split(",");
+  const features = options.includes("nospace_cache") ? ["-R", "^free-space-tree"] : [];
+  const label = name.slice(0, 255);
   try {
-    await run(["mkfs.btrfs", "--quiet", "--label", label.slice(0, 255), "--", target]);
+    await run(["mkfs.btrfs", "--quiet", ...features, "--label", label, "--", target]);
   } catch (error) {
     if (!(error instanceof ExecError)) throw error;
     throw new Fault("bad_request", `cannot make a btrfs on "${target}": ${error.stderrTail}`, {
