@@ -22,7 +22,20 @@ interface Node {
 
 /** @throws {Fault} bad_request naming the path of the first wrong field. */
 export function validate(schema: Schema, value: unknown): unknown {
-  return check(schema as Node, value ?? {}, "");
+  return check(schema as Node, isReply(value) ? withoutEnvelope(value) : value ?? {}, "");
+}
+
+/** Ansible sends a reply back as it came, with the fields to change put beside the envelope's. */
+function isReply(value: unknown): value is Record<string, unknown> {
+  return isRecord(value) && value["type"] === "sync" && value["status_code"] === 200;
+}
+
+const ENVELOPE = [
+  ...["type", "status", "status_code", "operation", "error_code", "error", "metadata"],
+];
+
+function withoutEnvelope(reply: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(reply).filter(([key]) => !ENVELOPE.includes(key)));
 }
 
 function check(node: Node, value: unknown, path: string): unknown {

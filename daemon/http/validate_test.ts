@@ -32,6 +32,13 @@ Deno.test("validate() passes what fits, and drops read-only fields", () => {
   assert.deepEqual(validate(Schema, { ...body, created_at: "now" }), body);
 });
 
+Deno.test("validate() drops the envelope of a reply that is sent back", () => {
+  const reply = { type: "sync", status: "Success", status_code: 200, metadata: { name: "old" } };
+
+  assert.deepEqual(validate(Schema, { ...reply, name: "c1" }), { name: "c1" });
+  refuses({ type: "sync", name: "c1" }, /unknown field "type"/);
+});
+
 Deno.test("validate() takes null for absence, and for an empty text or map inside a map", () => {
   const body = {
     name: "c1",

@@ -87,6 +87,15 @@ Deno.test("trust: the password lets a certificate in, a wrong one doesn't, and n
   assert.equal((await client.api.get("/1.0")).auth, "untrusted");
 });
 
+Deno.test("trust: who is trusted and shows its certificate again hears that it is known", async () => {
+  await using client = await trusted();
+
+  const again = { type: "client", password: "sesame" };
+  const answer = await client.api.ask("POST", "/1.0/certificates", again);
+
+  assert.deepEqual([answer.status, answer.body.error], [409, "Certificate already in trust store"]);
+});
+
 Deno.test("trust: a certificate is shown, changed and found by a prefix", async () => {
   await using client = await trusted();
   const path = `/1.0/certificates/${client.fingerprint.slice(0, 12)}`;
