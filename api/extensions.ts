@@ -52,6 +52,7 @@ export const EXTENSIONS: readonly (readonly [name: string, test: string])[] = [
   ["storage_api_local_volume_handling", "tests/kernel/volume_test.ts"],
   ["operation_description", "tests/kernel/api_test.ts"],
   ["event_lifecycle", "tests/kernel/api_test.ts"],
+  ["storage_api_remote_volume_handling", "tests/kernel/volume_migration_test.ts"],
   ["container_backup", "tests/kernel/backup_test.ts"],
   ["devlxd_images", "tests/kernel/devlxd_test.ts"],
   ["proxy_unix", "tests/kernel/nic_test.ts"],
@@ -81,6 +82,7 @@ export const EXTENSIONS: readonly (readonly [name: string, test: string])[] = [
   ["kernel_features", "tests/kernel/api_test.ts"],
   ["id_map_current", "tests/kernel/slice_test.ts"],
   ["event_location", "tests/kernel/api_test.ts"],
+  ["storage_api_remote_volume_snapshots", "tests/kernel/volume_migration_test.ts"],
   ["network_nat_address", "daemon/networks/plan_test.ts"],
   ["container_nic_routes", "tests/kernel/nic_test.ts"],
   ["seccomp_notify", "tests/kernel/interception_test.ts"],
@@ -162,4 +164,6 @@ export const EXTENSIONS: readonly (readonly [name: string, test: string])[] = [
   ["projects_networks_restricted_access", "daemon/projects/projects_test.ts"],
   ["remote_token_expiry", "tests/kernel/api_tokens_test.ts"],
   ["init_preseed", "tests/compat/suites.ts"],
+  // Younger than the list: snapshots of volumes are sent on their own.
+  ["storage_api_remote_volume_snapshot_copy", "tests/kernel/volume_migration_test.ts"],
 ];

@@ -232,6 +232,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
     migrations: createMigrations(instances.context, {
       http: createRemoteHttp({ setting }),
       accept: acceptWebsocket,
+      custom: storage.custom,
     }),
     lifetime: {
       ready: ready.promise,

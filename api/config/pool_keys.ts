@@ -16,8 +16,15 @@ export interface PoolKey {
 type Keys = Readonly<Record<string, PoolKey>>;
 
 export const POOL_KEYS: Keys = {
-  "rsync.bwlimit": { type: "string", summary: "Rate limit of transfers", effect: "later" },
-  "rsync.compression": { type: "bool", summary: "Compress transfers", effect: "later" },
+  "rsync.bwlimit": {
+    type: "string",
+    summary: "Rate limit of transfers to other servers, as rsync(1) takes it",
+  },
+  "rsync.compression": {
+    type: "bool",
+    default: "true",
+    summary: "Compress transfers to other servers",
+  },
   "source": {
     type: "string",
     summary: "Directory, block device, subvolume, volume group or dataset that holds the pool",

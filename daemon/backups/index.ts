@@ -112,15 +112,17 @@ function parse(text: string): unknown {
 
 function savedConfig(value: unknown): SavedConfig {
   const config = mapOf(value ?? {}, "config");
-  const instance = config["container"] ?? config["instance"];
-  const volume = config["volume"];
-  const pool = config["pool"];
+  const [instance, volume, pool] = [
+    firstOf(config["container"], config["instance"]),
+    firstOf(config["volume"]),
+    firstOf(config["pool"]),
+  ];
   const owner = mapOf(instance ?? volume ?? {}, "config");
   return {
-    instance: isEmpty(instance) ? undefined : savedInstance(mapOf(instance, "container")),
+    instance: instance === undefined ? undefined : savedInstance(mapOf(instance, "container")),
     snapshots: listOf(config["snapshots"]).map((one) => savedSnapshot(mapOf(one, "snapshots"))),
-    pool: isEmpty(pool) ? undefined : savedPool(mapOf(pool, "pool")),
-    volume: isEmpty(volume) ? undefined : savedVolume(mapOf(volume, "volume")),
+    pool: pool === undefined ? undefined : savedPool(mapOf(pool, "pool")),
+    volume: volume === undefined ? undefined : savedVolume(mapOf(volume, "volume")),
     volumeSnapshots: listOf(config["volume_snapshots"]).map((one) =>
       savedVolumeSnapshot(mapOf(one, "volume_snapshots"))
     ),
@@ -187,6 +189,11 @@ const isTrue = (value: unknown) => value === "true";
 
 function isEmpty(value: unknown): boolean {
   return value === undefined || value === null || value === "" || value === "null";
+}
+
+/** The first that is there. */
+function firstOf(...values: readonly unknown[]): unknown {
+  return values.find((value) => !isEmpty(value));
 }
 
 function textOf(value: unknown): string {

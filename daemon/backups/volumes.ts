@@ -34,6 +34,7 @@ import {
   removeFile,
   removeIfEmpty,
 } from "./instances.ts";
+import { describeVolume } from "./volume_config.ts";
 import { extractFile, extractMember, packBackup, type Part, readIndex } from "./tarball.ts";
 
 export interface VolumeImport {
@@ -116,8 +117,6 @@ export function volumeBackups(custom: CustomContext, helper: HostPath): VolumeBa
   };
 }
 
-const NEVER = "0001-01-01T00:00:00Z";
-
 async function pack(
   custom: CustomContext,
   volume: VolumeRow,
@@ -159,29 +158,7 @@ function describe(
     optimized: false,
     optimized_header: false,
     type: "custom",
-    config: {
-      volume: {
-        config: { ...volume.config },
-        description: volume.description,
-        name: volume.name,
-        type: "custom",
-        used_by: [],
-        location: "none",
-        content_type: volume.contentType,
-        project: volume.project,
-        created_at: NEVER,
-      },
-      ...(snapshots.length > 0 && {
-        volume_snapshots: snapshots.map((one) => ({
-          description: one.description,
-          expires_at: one.expiresAt === "" ? NEVER : one.expiresAt,
-          name: one.name,
-          config: { ...one.config },
-          content_type: volume.contentType,
-          created_at: NEVER,
-        })),
-      }),
-    },
+    config: describeVolume(volume, snapshots),
   });
 }
 

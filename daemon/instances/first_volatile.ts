@@ -1,5 +1,6 @@
 /** What a new instance begins its life with: its times and volatile keys. Pure but for random ids. */
 import { INSTANCE_ID } from "./cloud_init.ts";
+import { ON_DISK } from "./id_maps.ts";
 import type { CreationPlan } from "./make.ts";
 import type { Config } from "./record.ts";
 
@@ -8,6 +9,15 @@ export function createdAtOf({ source }: CreationPlan): string {
   const saved = source.kind === "filled" ? source.saved.instance?.createdAt : undefined;
   return saved ?? new Date().toISOString();
 }
+
+/**
+ * No id map is chosen yet, and none is applied to the files; what the new instance is made from may
+ * say otherwise. Said from the beginning: other servers refuse an update that lacks these keys.
+ */
+export const NO_MAP: Config = {
+  "volatile.idmap.base": "0",
+  [ON_DISK]: "[]",
+};
 
 export function firstVolatile(plan: CreationPlan): Config {
   if (plan.source.kind === "copy" && plan.source.isMove) return {};

@@ -40,7 +40,7 @@ import {
 } from "./record.ts";
 import { checkNewOnHost } from "./host_checks.ts";
 import { instanceTypeLimits } from "./instance_type.ts";
-import { createdAtOf, firstVolatile } from "./first_volatile.ts";
+import { createdAtOf, firstVolatile, NO_MAP } from "./first_volatile.ts";
 import { copySnapshotRows } from "./snapshot_rows.ts";
 import { startLocked } from "./start.ts";
 
@@ -304,7 +304,7 @@ export async function createInstance(
     insertInstance(tx, {
       ...plan,
       createdAt: createdAtOf(plan),
-      config: { ...plan.config, ...firstVolatile(plan) },
+      config: { ...NO_MAP, ...plan.config, ...firstVolatile(plan) },
     })
   );
   undo.add("delete the row", () => ctx.db.write((tx) => deleteInstanceRow(tx, id)));

@@ -71,11 +71,11 @@ export function incoming(socket: WebSocket): Channel {
   };
 }
 
-/** The bytes of one stream. @throws {Fault} unavailable if the connection ends first. */
+/** The bytes of one stream. @throws {ChannelClosed} if the connection ends first. */
 export async function* stream(channel: Channel): AsyncGenerator<Uint8Array> {
   for (;;) {
     const message = await channel.next();
-    if (message === undefined) throw gone();
+    if (message === undefined) throw new ChannelClosed();
     if (message.kind === "text") return;
     yield message.data;
   }
@@ -108,12 +108,15 @@ export async function writeText(channel: Channel, text: string): Promise<void> {
 /** One binary message. @throws {Fault} unavailable */
 export async function receiveMessage(channel: Channel): Promise<Uint8Array> {
   const message = await channel.next();
-  if (message === undefined) throw gone();
+  if (message === undefined) throw new ChannelClosed();
   return message.data;
 }
 
-export function gone(): Fault {
-  return new Fault("unavailable", "the other server closed the connection of the migration", {
-    hint: "Its log tells why.",
-  });
+/** The connection ended before its time. */
+export class ChannelClosed extends Fault {
+  constructor() {
+    super("unavailable", "the other server closed the connection of the migration", {
+      hint: "Its log tells why.",
+    });
+  }
 }

@@ -21,8 +21,11 @@ export interface WireSnapshot {
 export const RSYNC_FEATURES = ["xattrs", "delete", "compress", "bidirectional"] as const;
 export type RsyncFeature = (typeof RSYNC_FEATURES)[number];
 
+/** How the content goes: files by rsync, or (for a disk) its bytes as they are. */
+export const FS = { rsync: 0, blockAndRsync: 4 } as const;
+
 export interface Header {
-  /** 0: rsync. */
+  /** One of `FS`, or a format of another server's storage driver. */
   readonly fs: number;
   /** Does it say that files have shifted ids? */
   readonly isShifted: boolean;
@@ -30,6 +33,8 @@ export interface Header {
   readonly snapshots: readonly WireSnapshot[];
   readonly rsync: readonly RsyncFeature[];
   readonly refresh: boolean;
+  /** Bytes of a disk; 0: it is none. */
+  readonly volumeSize: number;
   readonly indexVersion: number;
 }
 
@@ -82,6 +87,7 @@ export function encodeHeader(header: Header): Uint8Array<ArrayBuffer> {
   const features = new Writer();
   RSYNC_FEATURES.forEach((name, index) => features.varint(index + 1, header.rsync.includes(name)));
   writer.bytes(8, features.done()).varint(9, header.refresh);
+  if (header.volumeSize > 0) writer.varint(11, header.volumeSize);
   return writer.varint(13, header.indexVersion).done();
 }
 
@@ -123,6 +129,7 @@ export function decodeHeader(data: Uint8Array): Header {
     snapshots: bytesOf(fields, 5).map(decodeSnapshot),
     rsync: RSYNC_FEATURES.filter((_name, index) => numberOf(features, index + 1) !== 0n),
     refresh: numberOf(fields, 9) !== 0n,
+    volumeSize: Math.max(0, Number(BigInt.asIntN(64, numberOf(fields, 11)))),
     indexVersion: Number(numberOf(fields, 13)),
   };
 }

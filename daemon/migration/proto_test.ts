@@ -18,6 +18,7 @@ const HEADER: Header = {
   }],
   rsync: ["xattrs", "bidirectional"],
   refresh: true,
+  volumeSize: 10 * 2 ** 30,
   indexVersion: 1,
 };
 

@@ -1,7 +1,10 @@
 /** Trees through a channel: rsync(1) on both ends, its protocol between them. */
-import type { HostPath } from "#base/brand.ts";
+import { type HostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
 import { type Channel, endStream, stream } from "./channel.ts";
+import { isFalse } from "#base/units.ts";
+import type { Pool } from "#daemon/db/storage_pools.ts";
+import type { Paths } from "#daemon/paths.ts";
 import type { RsyncFeature } from "./proto.ts";
 
 const COMMON = ["--numeric-ids", "--devices", "--partial", "--sparse"];
@@ -12,6 +15,21 @@ function featureArgs(features: readonly RsyncFeature[]): string[] {
     ...features.includes("delete") ? ["--delete"] : [],
     ...features.includes("compress") ? ["--compress", "--compress-level=2"] : [],
   ];
+}
+
+/** How a pool wants its volumes to be sent. */
+export interface Rate {
+  /** rsync.compression */
+  readonly isCompressed: boolean;
+  /** rsync.bwlimit, as rsync's own option; "": none. */
+  readonly limit: string;
+}
+
+export function rateOf({ config }: Pick<Pool, "config">): Rate {
+  return {
+    isCompressed: !isFalse(config["rsync.compression"]),
+    limit: config["rsync.bwlimit"] ?? "",
+  };
 }
 
 export interface TreeOptions {
@@ -29,6 +47,8 @@ export async function receiveTree(
     args: [
       "--server",
       "-vlogDtpre.iLsfx",
+      // This side compares: times differ if their nanoseconds do.
+      "--modify-window=-1",
       ...COMMON,
       ...featureArgs(features),
       ".",
@@ -49,6 +69,15 @@ export async function receiveTree(
   });
 }
 
+/** A directory that only root can enter, for the sockets of `sendTree`; a socket's path is short. */
+export async function socketFolder(
+  paths: Paths,
+): Promise<{ readonly path: HostPath } & AsyncDisposable> {
+  const path = paths.at(`m${crypto.randomUUID().slice(0, 8)}`);
+  await Deno.mkdir(path, { mode: 0o700 });
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}
+
 /**
  * Send the content of `directory`. rsync talks to a program that it starts itself: this program's
  * `netcat`, which leads to a socket of the daemon.
@@ -59,12 +88,13 @@ export async function sendTree(
   channel: Channel,
   directory: HostPath,
   options: TreeOptions & {
-    /** A directory that only root can enter, for the socket. */
+    /** @see socketFolder */
     readonly workspace: HostPath;
     readonly exclude: readonly string[];
+    readonly rate: Rate;
   },
 ): Promise<void> {
-  const { features, signal, workspace, exclude } = options;
+  const { features, signal, workspace, exclude, rate } = options;
   const path = `${workspace}/s`;
   using listener = Deno.listen({ transport: "unix", path });
   const child = new Deno.Command("rsync", {
@@ -72,6 +102,7 @@ export async function sendTree(
       "-ar",
       ...COMMON,
       ...featureArgs(features),
+      ...rate.limit === "" ? [] : [`--bwlimit=${rate.limit}`],
       ...exclude.map((pattern) => `--exclude=${pattern}`),
       `${directory}/`,
       "localhost:/tmp/foo",

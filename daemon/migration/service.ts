@@ -7,14 +7,26 @@ import type { InstanceContext } from "#daemon/instances/context.ts";
 import type { FilledSource } from "#daemon/instances/make.ts";
 import type { InstanceRecord } from "#daemon/instances/record.ts";
 import type { OperationStart } from "#daemon/operations/operation.ts";
-import { type Accept, awaitPeer, connectPeer, type Session } from "./session.ts";
+import type { VolumeName } from "#daemon/db/volume_uses.ts";
+import type { CustomContext, NewVolume } from "#daemon/storage/custom/service.ts";
+import { type Accept, awaitPeer, connectPeer, type Open } from "./session.ts";
 import { filledByPeer, refreshFromPeer } from "./sink.ts";
 import { sendInstance, type SendWish } from "./source.ts";
+import { receiveVolume, refreshVolumeFromPeer } from "./volume_sink.ts";
+import { sendVolume, type SendVolumeWish } from "./volume_source.ts";
 
 /** How an operation gets its peer, and what it must be started with for that. */
 export interface Link {
   readonly start: Pick<OperationStart, "class" | "metadata" | "connect">;
-  open(signal: AbortSignal): Promise<Session>;
+  readonly open: Open;
+}
+
+/** How a volume is received. */
+export interface VolumeReceipt {
+  /** undefined: it is there already and is brought up to date. */
+  readonly wish: NewVolume | undefined;
+  readonly volumeOnly: boolean;
+  readonly signal: AbortSignal;
 }
 
 export interface Migrations {
@@ -29,13 +41,19 @@ export interface Migrations {
     options: { readonly instanceOnly: boolean; readonly signal: AbortSignal },
   ): Promise<void>;
   send(link: Link, wish: SendWish, signal: AbortSignal): Promise<void>;
+  receiveVolume(target: VolumeName, link: Link, receipt: VolumeReceipt): Promise<void>;
+  sendVolume(link: Link, wish: SendVolumeWish, signal: AbortSignal): Promise<void>;
   /** @throws {Fault} bad_request if processes shall move: with the reason of CRIU. */
   refuseLive(live: boolean | undefined, runs: boolean): Promise<void>;
 }
 
 export function createMigrations(
   ctx: InstanceContext,
-  { http, accept }: { readonly http: RemoteHttp; readonly accept: Accept },
+  { http, accept, custom }: {
+    readonly http: RemoteHttp;
+    readonly accept: Accept;
+    readonly custom: CustomContext;
+  },
 ): Migrations {
   const connectTo = (peer: Parameters<typeof connectPeer>[1]): Link => ({
     start: { class: "task" },
@@ -58,6 +76,15 @@ export function createMigrations(
       using session = await link.open(signal);
 
       await sendInstance(ctx, session, wish, signal);
+    },
+    receiveVolume: (target, link, { wish, ...options }) =>
+      wish === undefined
+        ? refreshVolumeFromPeer(custom, target, link.open, options)
+        : receiveVolume(custom, target, link.open, { ...options, wish }),
+    async sendVolume(link, wish, signal) {
+      using session = await link.open(signal);
+
+      await sendVolume(custom, session, wish, signal);
     },
     async refuseLive(live, runs) {
       if (live !== true || !runs) return;

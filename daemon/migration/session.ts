@@ -1,5 +1,5 @@
 /** The two channels of a migration, opened by this daemon or by the other side. */
-import { Fault } from "#base/errors.ts";
+import { Fault, messageOf } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import { PendingSockets } from "#daemon/guest/pending_sockets.ts";
 import type { WebSocket } from "#daemon/http/websocket.ts";
@@ -7,13 +7,16 @@ import type { RemoteHttp } from "#daemon/images/remote/http.ts";
 import type { OperationStart } from "#daemon/operations/operation.ts";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { type Channel, incoming, outgoing, receiveMessage } from "./channel.ts";
-import { decodeControl, encodeControl } from "./proto.ts";
+import { type Channel, ChannelClosed, incoming, outgoing, receiveMessage } from "./channel.ts";
+import { decodeControl, decodeHeader, encodeControl, type Header } from "./proto.ts";
 
 export interface Session extends Disposable {
   readonly control: Channel;
   readonly fs: Channel;
 }
+
+/** Opens the channels when the operation runs. */
+export type Open = (signal: AbortSignal) => Promise<Session>;
 
 /** Where the other side waits: its operation, and the secrets of its websockets. */
 export interface Peer {
@@ -25,7 +28,7 @@ export interface Peer {
 /** What an operation needs to be connected to, and the session once it is. */
 export interface Waiting {
   readonly start: Pick<OperationStart, "class" | "metadata" | "connect">;
-  open(signal: AbortSignal): Promise<Session>;
+  readonly open: Open;
 }
 
 /** Finishes the handshake of a websocket. */
@@ -103,13 +106,91 @@ export async function connectPeer(http: RemoteHttp, peer: Peer): Promise<Session
   }
 }
 
+/** Run the receiving side: both sides learn how it ended. The session is closed afterwards. */
+export async function asSink(
+  open: Open,
+  signal: AbortSignal,
+  run: (session: Session) => Promise<void>,
+): Promise<void> {
+  using session = await open(signal);
+
+  await untilAborted(session, signal, async () => {
+    await run(session);
+    await sendControl(session, "");
+  });
+}
+
+/** Run the sending side, which ends when the other side says so. @throws {Fault} with its reason. */
+export async function asSource(
+  session: Session,
+  signal: AbortSignal,
+  run: () => Promise<void>,
+): Promise<void> {
+  await untilAborted(session, signal, async () => {
+    try {
+      await run();
+    } catch (error) {
+      // The other side closes its channels after it has said why.
+      if (error instanceof ChannelClosed) await toldReason(session);
+      throw error;
+    }
+    await awaitControl(session);
+  });
+}
+
+const REASON_MS = 2000;
+
+/** @throws {Fault} unavailable with what the other side said, if it did. */
+async function toldReason(session: Session): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, REASON_MS);
+  const told = awaitControl(session).catch((error) => {
+    if (!(error instanceof ChannelClosed)) throw error;
+  });
+  try {
+    await Promise.race([told, late]);
+  } finally {
+    clearTimeout(timer);
+    told.catch(() => undefined); // Too late to count.
+  }
+}
+
+async function untilAborted(
+  session: Session,
+  signal: AbortSignal,
+  run: () => Promise<void>,
+): Promise<void> {
+  const stop = () => session[Symbol.dispose]();
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    await run();
+  } catch (error) {
+    await sendControl(session, messageOf(error));
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+/** The header of the other side, or why it sends none. @throws {Fault} unavailable, bad_request */
+export async function receiveHeader({ control }: Session): Promise<Header> {
+  const data = await receiveMessage(control);
+  const { success, message } = decodeControl(data);
+  if (!success && message !== "") throw failure(message);
+  return decodeHeader(data);
+}
+
 /** Tell the other side how it ended. */
-export async function sendControl({ control }: Session, message: string): Promise<void> {
+async function sendControl({ control }: Session, message: string): Promise<void> {
   await control.send(encodeControl({ success: message === "", message })).catch(() => undefined);
 }
 
 /** Wait for what the other side says of the end. @throws {Fault} unavailable with its reason. */
-export async function awaitControl({ control }: Session): Promise<void> {
+async function awaitControl({ control }: Session): Promise<void> {
   const { success, message } = decodeControl(await receiveMessage(control));
-  if (!success) throw new Fault("unavailable", `Error transferring instance data: ${message}`);
+  if (!success) throw failure(message);
+}
+
+function failure(message: string): Fault {
+  return new Fault("unavailable", `Error transferring instance data: ${message}`);
 }

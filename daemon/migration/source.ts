@@ -1,18 +1,19 @@
 /** Send an instance, or one of its snapshots as an instance, to another server. */
 import { type HostPath, hostPath } from "#base/brand.ts";
-import { Fault, messageOf } from "#base/errors.ts";
+import { Fault } from "#base/errors.ts";
 import { describeInstance } from "#daemon/instances/backup_yaml.ts";
 import { type InstanceContext, volumeOf } from "#daemon/instances/context.ts";
 import { whileFrozen } from "#daemon/instances/freeze.ts";
 import { diskMapOf } from "#daemon/instances/id_maps.ts";
 import { isRunning } from "#daemon/instances/machine.ts";
 import { getSnapshot, listSnapshots } from "#daemon/db/instances_snapshots.ts";
+import { getPool } from "#daemon/db/storage_pools.ts";
 import { copyMetadata } from "#daemon/storage/files.ts";
 import type { InstanceRecord, SnapshotRecord } from "#daemon/instances/record.ts";
-import { readText, receiveMessage, writeText } from "./channel.ts";
-import { decodeHeader, encodeHeader, type Header, type WireSnapshot } from "./proto.ts";
-import { sendTree } from "./rsync.ts";
-import { awaitControl, sendControl, type Session } from "./session.ts";
+import { offer, secondsOf, sendIndex } from "./offer.ts";
+import { FS, type Header, type WireSnapshot } from "./proto.ts";
+import { type Rate, rateOf, sendTree, socketFolder } from "./rsync.ts";
+import { asSource, type Session } from "./session.ts";
 
 export interface SendWish {
   readonly instance: InstanceRecord;
@@ -24,8 +25,6 @@ export interface SendWish {
 /** Files of the volume's directory that are only of use here. */
 const PRIVATE = ["/overlay", "/layers.json*", "/backup.yaml*", "/rootfs.new"];
 
-const FEATURES = ["xattrs", "delete", "bidirectional"] as const;
-
 /** @throws {Fault} with the reason of whichever side failed. */
 export async function sendInstance(
   ctx: InstanceContext,
@@ -33,17 +32,7 @@ export async function sendInstance(
   wish: SendWish,
   signal: AbortSignal,
 ): Promise<void> {
-  const stop = () => session[Symbol.dispose]();
-  signal.addEventListener("abort", stop, { once: true });
-  try {
-    await send(ctx, session, wish, signal);
-    await awaitControl(session);
-  } catch (error) {
-    await sendControl(session, messageOf(error));
-    throw error;
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
+  await asSource(session, signal, () => send(ctx, session, wish, signal));
 }
 
 async function send(
@@ -56,55 +45,48 @@ async function send(
   const all = wish.instanceOnly || snapshot !== undefined
     ? []
     : (await ctx.db.read((tx) => listSnapshots(tx, [instance]))).get(instance.id) ?? [];
-  await session.control.send(encodeHeader({
-    fs: 0,
-    isShifted: false,
-    snapshotNames: all.map(({ name }) => name),
+  const rate = rateOf(await ctx.db.read((tx) => getPool(tx, volumeOf(instance).pool)));
+  const reply = await offer(session, {
+    fs: FS.rsync,
+    volumeSize: 0,
     snapshots: all.map(wireSnapshot),
-    rsync: FEATURES,
-    refresh: false,
-    indexVersion: 1,
-  }));
-  const reply = decodeHeader(await receiveMessage(session.control));
-  if (reply.fs !== 0) throw new Fault("unavailable", "the other server does not speak rsync");
+    rate,
+  });
   const wanted = reply.refresh ? all.filter(({ name }) => reply.snapshotNames.includes(name)) : all;
-  if (reply.indexVersion > 0) await sendIndex(ctx, session, instance, wanted);
-  const workspace = ctx.paths.at(`m${crypto.randomUUID().slice(0, 8)}`);
-  await Deno.mkdir(workspace, { mode: 0o700 });
-  try {
-    for (const { name } of wanted) {
-      await sendOne(ctx, session, reply, { ...wish, name, workspace, signal });
-    }
-    const name = snapshot?.name;
-    await sendOne(ctx, session, reply, { ...wish, name, workspace, signal });
-  } finally {
-    await Deno.remove(workspace, { recursive: true });
+  if (reply.indexVersion > 0) await sendIndex(session, await indexOf(ctx, instance, wanted));
+  await using folder = await socketFolder(ctx.paths);
+  for (const name of [...wanted.map((one) => one.name), snapshot?.name]) {
+    await sendOne(ctx, session, reply, {
+      instance,
+      name,
+      workspace: folder.path,
+      rate,
+      signal,
+    });
   }
 }
 
 /** Volume and snapshots as backup.yaml describes them. */
-async function sendIndex(
+async function indexOf(
   ctx: InstanceContext,
-  session: Session,
   instance: InstanceRecord,
   wanted: readonly SnapshotRecord[],
-): Promise<void> {
+): Promise<Record<string, unknown>> {
   const found = await describeInstance(ctx, instance.id);
   if (found === undefined) throw new Fault("not_found", "Instance not found");
   const isWanted = ({ name }: { name: string }) => wanted.some((one) => one.name === name);
-  const config = {
+  return {
     ...found.description,
     snapshots: found.description.snapshots.filter(isWanted),
     volume_snapshots: found.description.volume_snapshots.filter(isWanted),
   };
-  await writeText(session.fs, JSON.stringify({ config }));
-  await readText(session.fs);
 }
 
 interface OneTree {
   readonly instance: InstanceRecord;
   readonly name: string | undefined;
   readonly workspace: HostPath;
+  readonly rate: Rate;
   readonly signal: AbortSignal;
 }
 
@@ -112,7 +94,7 @@ async function sendOne(
   ctx: InstanceContext,
   session: Session,
   { rsync: features }: Header,
-  { instance, name, workspace, signal }: OneTree,
+  { instance, name, ...options }: OneTree,
 ): Promise<void> {
   const volume = volumeOf(instance);
   await using still = await standStill(ctx, instance, name);
@@ -128,7 +110,7 @@ async function sendOne(
     const directory = hostPath(view.path.replace(/\/rootfs$/, ""));
     const own = ctx.storage.instances.directory(volume, still.snapshot);
     if (directory !== own) await copyMetadata(own, directory);
-    await sendTree(session.fs, directory, { features, exclude: PRIVATE, workspace, signal });
+    await sendTree(session.fs, directory, { ...options, features, exclude: PRIVATE });
   } finally {
     await view[Symbol.asyncDispose]();
   }
@@ -156,7 +138,6 @@ async function standStill(
 }
 
 function wireSnapshot(snapshot: SnapshotRecord): WireSnapshot {
-  const seconds = (time: string) => time === "" ? 0 : Math.floor(Date.parse(time) / 1000);
   return {
     name: snapshot.name,
     config: snapshot.config,
@@ -164,7 +145,7 @@ function wireSnapshot(snapshot: SnapshotRecord): WireSnapshot {
     profiles: snapshot.profiles,
     isEphemeral: snapshot.isEphemeral,
     architecture: snapshot.architecture,
-    createdAt: seconds(snapshot.createdAt),
-    expiresAt: seconds(snapshot.expiresAt),
+    createdAt: secondsOf(snapshot.createdAt),
+    expiresAt: secondsOf(snapshot.expiresAt),
   };
 }

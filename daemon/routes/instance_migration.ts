@@ -1,6 +1,7 @@
 /** Instances that come from another server, or go to one. */
 import type { postInstance, postInstances, postSnapshot } from "#api/routes/instances.ts";
 import { background, type Call } from "#daemon/http/handle.ts";
+import { ON_DISK } from "#daemon/instances/id_maps.ts";
 import { isRunning } from "#daemon/instances/machine.ts";
 import type { InstanceRecord, SnapshotRecord } from "#daemon/instances/record.ts";
 import type { Migrations } from "#daemon/migration/service.ts";
@@ -28,7 +29,10 @@ export async function receive(
       run: ({ signal }) => migrations.refresh(target, link, { instanceOnly, signal }),
     }));
   }
-  const plan = await actions.planCreation(query.project, body, migrations.filled(link));
+  // Files come with plain ids, whatever the other server has on its disk.
+  const config = { ...body.config, [ON_DISK]: "[]" };
+  const wanted = { ...body, config };
+  const plan = await actions.planCreation(query.project, wanted, migrations.filled(link));
   return background(services.operations.start({
     ...common,
     description: "Creating instance",

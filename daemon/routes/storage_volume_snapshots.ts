@@ -20,6 +20,7 @@ import { list } from "#daemon/http/list.ts";
 import { checkSnapshotName } from "#daemon/instances/name.ts";
 import { expiryAfter, snapshotName } from "#daemon/instances/snapshot_name.ts";
 import { parseExpiry } from "#daemon/instances/snapshots.ts";
+import type { Migrations } from "#daemon/migration/service.ts";
 import type { Services } from "#daemon/services.ts";
 import type { StorageService } from "#daemon/storage/create.ts";
 import {
@@ -28,6 +29,7 @@ import {
   takeVolumeSnapshot,
 } from "#daemon/storage/custom/change.ts";
 import { findCustom, findVolume, renderVolumeSnapshot, volumeUrl } from "./volume_access.ts";
+import { sendVolume } from "./volume_migration.ts";
 
 /** The name that a new snapshot gets. @throws {Fault} conflict, bad_request */
 export async function planVolumeSnapshot(
@@ -49,7 +51,10 @@ const etagOf = (snapshot: { readonly description: string; readonly expiresAt: st
   snapshot.expiresAt,
 ];
 
-export function storageVolumeSnapshotRoutes(storage: StorageService): BoundRoute[] {
+export function storageVolumeSnapshotRoutes(
+  storage: StorageService,
+  migrations: Migrations,
+): BoundRoute[] {
   const announce = (
     services: Services,
     { caller }: Pick<Call<typeof getVolumeSnapshot>, "caller">,
@@ -124,6 +129,9 @@ export function storageVolumeSnapshotRoutes(storage: StorageService): BoundRoute
       const { params, query, body, caller } = call;
       const volume = await findCustom(services, call);
       await services.db.read((tx) => getRow(tx, volume.id, params.snapshot));
+      if (body.migration === true) {
+        return sendVolume(services, migrations, call, { volume, snapshot: params.snapshot });
+      }
       const to = await planVolumeSnapshot(services, volume, body.name);
       return background(services.operations.start({
         description: "Renaming storage volume snapshot",

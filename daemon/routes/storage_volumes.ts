@@ -30,6 +30,7 @@ import {
   sync,
 } from "#daemon/http/handle.ts";
 import { list } from "#daemon/http/list.ts";
+import type { Migrations } from "#daemon/migration/service.ts";
 import type { Services } from "#daemon/services.ts";
 import type { StorageService } from "#daemon/storage/create.ts";
 import { moveVolume, renameVolume, restoreVolume } from "#daemon/storage/custom/change.ts";
@@ -42,6 +43,7 @@ import {
   refreshCustom,
   removeVolume,
   requireFreeName,
+  requireNotRunning,
 } from "#daemon/storage/custom/service.ts";
 import {
   contentTypeOf,
@@ -55,6 +57,7 @@ import {
   volumeUrl,
   volumeUsers,
 } from "./volume_access.ts";
+import { receiveVolume, sendVolume } from "./volume_migration.ts";
 
 const etagOf = (
   { name, type, config, description }: VolumeRow,
@@ -86,7 +89,11 @@ async function listAll(services: Services, call: Call<typeof getVolumes>, type?:
   return list(call, rendered, (one) => volumeUrl({ ...one, pool: call.params.pool }));
 }
 
-export function storageVolumeRoutes(storage: StorageService, backups: Backups): BoundRoute[] {
+export function storageVolumeRoutes(
+  storage: StorageService,
+  backups: Backups,
+  migrations: Migrations,
+): BoundRoute[] {
   /** A copy within this server. */
   const copy = async (
     services: Services,
@@ -126,6 +133,28 @@ export function storageVolumeRoutes(storage: StorageService, backups: Backups): 
         announce(services, call as never, "created", target);
       },
     }));
+  };
+
+  /** From another server. */
+  const receive = async (
+    services: Services,
+    call: Call<typeof postVolumes>,
+    target: VolumeName,
+  ) => {
+    const [known] = await services.db.read((tx) => listVolumes(tx, { ...target, type: "custom" }));
+    const isRefresh = call.body.source?.refresh === true && known !== undefined;
+    if (isRefresh) await requireNotRunning(storage.custom, target, "refresh");
+    else {
+      await requireFreeName(storage.custom, target);
+      const size = sizeOf(call.body.config?.["size"]);
+      const { project, name } = target;
+      await services.db.read((tx) => checkVolumeAllowed(tx, project, { name, size }));
+    }
+    return receiveVolume(services, migrations, call, {
+      target,
+      known,
+      onCreated: () => announce(services, call as never, "created", target),
+    });
   };
 
   /** The body is the archive of a backup. */
@@ -175,6 +204,7 @@ export function storageVolumeRoutes(storage: StorageService, backups: Backups): 
     const volume = { pool: params.pool, project, name };
     const kind = body.source?.type ?? "";
     if (kind === "copy") return await copy(services, call, volume, body);
+    if (kind === "migration") return await receive(services, call, volume);
     if (kind !== "" && kind !== "none") {
       throw new Fault("bad_request", `Unknown source type "${kind}" for a volume`, {
         hint: "There are copy and migration.",
@@ -224,6 +254,9 @@ export function storageVolumeRoutes(storage: StorageService, backups: Backups): 
   const rename = async (services: Services, call: Call<typeof postVolume>) => {
     const { body, query, caller } = call;
     const volume = await findCustom(services, call);
+    if (body.migration === true) {
+      return sendVolume(services, migrations, call, { volume, snapshot: undefined });
+    }
     const name = body.name || volume.name;
     checkVolumeName(name);
     const pool = body.pool || volume.pool;

@@ -85,7 +85,7 @@ export const SUITES: readonly Suite[] = [
     needs: "an identity server: the one of the suite is not built",
   },
   { name: "metrics", seconds: 7, required: true },
-  { name: "migration", seconds: 76 },
+  { name: "migration", seconds: 76, required: true },
   { name: "network", seconds: 19, required: true },
   { name: "network_acl", seconds: 6, required: true },
   { name: "network_forward", seconds: 6, required: true },

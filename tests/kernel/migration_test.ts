@@ -1,30 +1,18 @@
 /** An instance goes from one daemon of ours to another, through the client: neither needs a network. */
-import { type InstanceDaemon, startInstanceDaemon } from "#tests/world/instances.ts";
+import type { InstanceDaemon } from "#tests/world/instances.ts";
+import { startTwoDaemons, type TwoDaemons } from "#tests/world/two_daemons.ts";
 import assert from "node:assert/strict";
 
+let two: TwoDaemons;
 let one: InstanceDaemon;
 let other: InstanceDaemon;
 const NAME = `migration${Deno.pid}`;
 
 Deno.test.beforeAll(async () => {
-  [one, other] = await Promise.all([
-    startInstanceDaemon({ subnet: 15 }),
-    startInstanceDaemon({ subnet: 16 }),
-  ]);
-  const remote = (world: InstanceDaemon) => `unix:${world.daemon.directory}/unix.socket`;
-  const lines = [
-    "default-remote: one",
-    "remotes:",
-    `  one: {addr: "${remote(one)}", public: false}`,
-    `  other: {addr: "${remote(other)}", public: false}`,
-    "aliases: {}",
-  ];
-  await Deno.writeTextFile(`${one.daemon.folder}/conf/config.yml`, lines.join("\n") + "\n");
+  two = await startTwoDaemons([15, 16]);
+  ({ one, other } = two);
 });
-Deno.test.afterAll(async () => {
-  await one[Symbol.asyncDispose]();
-  await other[Symbol.asyncDispose]();
-});
+Deno.test.afterAll(() => two[Symbol.asyncDispose]());
 
 /** As the daemon sees it: its mounts are its own. */
 const file = ({ daemon }: InstanceDaemon, snapshot = "") => {
@@ -32,7 +20,7 @@ const file = ({ daemon }: InstanceDaemon, snapshot = "") => {
   const at = `${daemon.directory}/storage-pools/default/${folder}/${NAME}/${snapshot}`;
   return `/proc/${daemon.pid}/root${at}/rootfs/etc/when`;
 };
-const lxc = (...args: string[]) => one.daemon.lxc(args);
+const lxc = (...args: string[]) => two.lxc(...args);
 const at = `/1.0/instances/${NAME}`;
 
 Deno.test("migration: files, snapshots and their configuration arrive; a refresh sends what changed", async () => {

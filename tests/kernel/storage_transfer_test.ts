@@ -68,3 +68,18 @@ Deno.test("custom volumes and disks are copied to another pool; a failed copy le
   await assert.rejects(copyVolume({ driver: to.driver, volume: custom("w") }, lost));
   assert.deepEqual((await to.driver.list("custom")).map(({ name }) => name), ["default_v", "p1_d"]);
 });
+
+Deno.test("a refresh of a disk clears what the source has cleared", async () => {
+  await using from = await openDir("overlay");
+  await using to = await openDir("copy");
+  const source = { driver: from.driver, volume: disk("d") };
+  const target = { driver: to.driver, volume: disk("d") };
+  await from.driver.create(disk("d"), { sizeBytes: 8 * MIB });
+  await writeAt(from.driver.diskPath(disk("d")), "abc");
+  await copyVolume(target, source);
+  await writeAt(from.driver.diskPath(disk("d")), "\0\0\0");
+
+  await refreshVolume(target, source, { missing: [], extra: [] });
+
+  assert.equal(await readAt(to.driver.diskPath(disk("d"))), "\0\0\0");
+});

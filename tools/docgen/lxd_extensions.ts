@@ -3,7 +3,7 @@
 /** Why an extension is not claimed; the first that fits. The others wait for their proof. */
 export const WHY_NOT: readonly (readonly [names: RegExp, why: string])[] = [
   [
-    /^(clustering|cluster_|event_hub|database_leader|projects_restricted_cluster_target|container_push_target|daemon_storage$|storage_api_remote)/,
+    /^(clustering|cluster_|event_hub|database_leader|projects_restricted_cluster_target|container_push_target|daemon_storage$)/,
     "one host for now: there are no clusters",
   ],
   [/ceph/, "needs a Ceph cluster"],

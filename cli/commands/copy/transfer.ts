@@ -112,7 +112,7 @@ export async function transfer(context: Context, wish: Transfer): Promise<void> 
       mode: flags.mode,
       collection: "/1.0/instances",
       body,
-      sending: snapshot === undefined ? shared : { live },
+      sending: snapshot === undefined ? shared : { live, name },
       receiving: {
         ...shared,
         "base-image": found.config?.["volatile.base_image"],

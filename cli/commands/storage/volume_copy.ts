@@ -1,4 +1,5 @@
 /** storage volume copy and move: to another name, pool, project or server. */
+import type { Client } from "#api/client.ts";
 import { type Command, command, UsageError } from "#cli/command.ts";
 import { type Context, path } from "#cli/context.ts";
 import { placeOf, splitPoolVolume, type VolumePlace } from "./volume_names.ts";
@@ -122,6 +123,8 @@ async function transfer(
     await context.operate(client, "POST", url, { title: "Copying the storage volume", json });
     return;
   }
+  const { name, snapshot } = source.volume;
+  if (snapshot !== undefined) await requireSnapshotCopy(source.client);
   const ends = {
     from: { client: source.client, remote: from, name: wish.name },
     to: { client, remote: to, name: target.volume.name },
@@ -131,10 +134,19 @@ async function transfer(
     mode: flags.mode,
     collection: url,
     body: contents,
-    sending: { name: source.volume.name, volume_only: wish.volume_only },
+    sending: snapshot === undefined ? { name, volume_only: wish.volume_only } : { name: snapshot },
     receiving: { volume_only: wish.volume_only, refresh: wish.refresh, name: wish.name },
     title: "Copying the storage volume",
   });
+}
+
+/** Older servers would take the request for a rename. @throws where the server does not know it. */
+async function requireSnapshotCopy(client: Client): Promise<void> {
+  const { api_extensions } = await client.get<{ api_extensions: readonly string[] }>("/1.0");
+  if (api_extensions.includes("storage_api_remote_volume_snapshot_copy")) return;
+  throw new Error(
+    "The source server can't send a snapshot of a volume: copy it to a volume there first",
+  );
 }
 
 async function move(context: Context, names: readonly string[], flags: Flags): Promise<void> {

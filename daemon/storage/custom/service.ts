@@ -105,7 +105,7 @@ export async function requireFreeName(ctx: CustomContext, volume: VolumeName): P
 }
 
 /** What a new volume is configured with: its own keys over the pool's, and a disk's size. */
-async function fullConfig(
+export async function fullConfig(
   ctx: CustomContext,
   pool: string,
   { contentType, config }: NewVolume,
@@ -143,7 +143,12 @@ function canSize(driver: StorageDriver, volume: Volume): boolean {
   return driver.can.quota || volume.content === "block";
 }
 
-function enforcedSize(driver: StorageDriver, volume: Volume, config: Config): number | undefined {
+/** Bytes that a new volume is limited to; undefined: none, or the pool can't. */
+export function enforcedSize(
+  driver: StorageDriver,
+  volume: Volume,
+  config: Config,
+): number | undefined {
   return canSize(driver, volume) ? sizeOf(config) : undefined;
 }
 
