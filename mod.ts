@@ -13,7 +13,8 @@ export async function run(program: Program): Promise<number> {
     const part = await program.loadDaemon();
     return await part.main(program);
   }
-  const { main } = await import("#cli/common.ts");
+  const isExec = program.args.some((word) => word === "exec" || word === "shell");
+  const { main } = isExec ? await import("#cli/common_exec.ts") : await import("#cli/common.ts");
   return await main(program);
 }
 

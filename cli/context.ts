@@ -9,11 +9,10 @@ import {
 } from "#api/client.ts";
 import type { OperationObject } from "#api/envelope.ts";
 import { StreamTransport, type Transport, unixDialer } from "#api/transport.ts";
-import { tlsDialer } from "#api/transport_tls.ts";
 import type { Program } from "#base/program.ts";
-import { imageServer } from "./image_server.ts";
 import { type Output, progressText } from "./output/output.ts";
-import { type ClientConfig, type Remote, saveConfig, splitName } from "./remotes.ts";
+import type { RemoteTransport } from "./remote_transport.ts";
+import { type ClientConfig, isUnix, type Remote, saveConfig, splitName } from "./remotes.ts";
 
 export interface GlobalOptions {
   readonly debug: boolean;
@@ -41,6 +40,8 @@ export class Context {
     readonly out: Output,
     /** Asked again and again: it keeps what it has read. */
     loadConfig: () => ClientConfig,
+    /** undefined: it speaks to this machine only. */
+    private readonly remoteTransport?: RemoteTransport,
   ) {
     this.#loadConfig = loadConfig;
   }
@@ -102,21 +103,18 @@ export class Context {
   }
 
   #transport(name: string, remote: Remote): Transport {
-    if (remote.addr.startsWith("unix:")) {
+    if (isUnix(remote)) {
       const path = remote.addr.replace(/^unix:(\/\/)?/, "");
       const socket = path || localSocket((key) => Deno.env.get(key));
       return new StreamTransport(unixDialer(socket), userAgent());
     }
-    const pinnedPem = this.pinnedCertificate(name);
-    if (remote.protocol === "simplestreams") return imageServer(remote.addr, pinnedPem);
-    const dialer = tlsDialer(remote.addr, {
-      certificatePem: remote.public ? undefined : this.#read("client.crt"),
-      keyPem: remote.public ? undefined : this.#read("client.key"),
-      pinnedPem,
+    if (this.remoteTransport === undefined) throw new Error(`bug: "${name}" is another machine`);
+    return this.remoteTransport(remote, {
+      pinnedPem: this.pinnedCertificate(name),
+      certificatePem: this.#read("client.crt"),
+      keyPem: this.#read("client.key"),
       authorityPem: this.#read("client.ca"),
-      allowOldTls: Boolean(Deno.env.get("LXD_INSECURE_TLS")),
     });
-    return new StreamTransport(dialer, userAgent());
   }
 
   /** Wait for an operation, its progress on the terminal behind `title`. */

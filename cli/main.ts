@@ -11,12 +11,15 @@ import { Context } from "./context.ts";
 import { commandHelp, programHelp } from "./help.ts";
 import { Output, processStreams } from "./output/output.ts";
 import { findCommand, type ProgramName } from "./registry_rules.ts";
-import { type ClientConfig, loadConfig, type ReadYaml } from "./remotes.ts";
+import type { RemoteTransport } from "./remote_transport.ts";
+import { type ClientConfig, isLocalCall, loadConfig, type ReadYaml } from "./remotes.ts";
 
 /** What a bundle of the client has in it. */
 export interface Scope {
   readonly commands: readonly Command[];
   readonly readYaml: ReadYaml;
+  /** Absent in the bundles of the common commands. */
+  readonly remoteTransport?: RemoteTransport;
   /** In the bundle of the common commands: runs what is not in it. */
   readonly whole?: () => Promise<number>;
 }
@@ -79,8 +82,9 @@ function choose({ scope, args, name, loadOnce }: Call): Chosen {
 /** undefined: the whole client has to look at the call. */
 function chooseCommon(call: Call): Chosen | undefined {
   try {
-    const { aliases } = call.loadOnce();
-    if (expandAlias(call.args, aliases) !== call.args) return undefined;
+    const config = call.loadOnce();
+    if (!isLocalCall(call.args, config)) return undefined;
+    if (expandAlias(call.args, config.aliases) !== call.args) return undefined;
     const chosen = choose(call);
     return chosen.command?.run === undefined || chosen.wantsHelp ? undefined : chosen;
   } catch {
@@ -109,7 +113,7 @@ async function perform(call: Call, { command, args, flags, wantsHelp }: Chosen):
     quiet: flags.quiet === true,
     verbose: flags.verbose === true,
   };
-  const context = new Context(program, name, options, out, loadOnce);
+  const context = new Context(program, name, options, out, loadOnce, scope.remoteTransport);
   try {
     if (args.length < least || args.length > most) throw new WrongCount();
     return await command.run(context, args, flags) ?? 0;

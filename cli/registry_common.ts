@@ -1,11 +1,11 @@
 /**
- * The commands that are called again and again: the part of the client that is evaluated at every
- * start has only these. Whatever is not here, help included, is the business of the whole client.
+ * The commands that are called again and again, besides exec: the part of the client that is
+ * evaluated at a start has only these. Whatever is not here, help included, is the business of the
+ * whole client.
  */
 import type { Command } from "./command.ts";
 import { CONFIG_COMMANDS } from "./commands/config/config.ts";
 import { DELETE_COMMANDS } from "./commands/delete.ts";
-import { EXEC_COMMANDS } from "./commands/exec.ts";
 import { INFO_COMMANDS } from "./commands/info/info.ts";
 import { LIST_COMMANDS } from "./commands/list/list.ts";
 import { QUERY_COMMANDS } from "./commands/query.ts";
@@ -15,7 +15,6 @@ import { VERSION_COMMANDS } from "./commands/version.ts";
 export const COMMON_COMMANDS: readonly Command[] = [
   ...CONFIG_COMMANDS,
   ...DELETE_COMMANDS,
-  ...EXEC_COMMANDS,
   ...INFO_COMMANDS,
   ...LIST_COMMANDS,
   ...QUERY_COMMANDS,

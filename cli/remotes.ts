@@ -21,6 +21,9 @@ export interface ClientConfig {
   readonly aliases: Map<string, string>;
 }
 
+/** Is it a daemon on this machine? */
+export const isUnix = (remote: Remote): boolean => remote.addr.startsWith("unix:");
+
 type Env = (name: string) => string | undefined;
 
 const simplestreams = (addr: string) => ({ addr, protocol: "simplestreams", public: true });
@@ -121,6 +124,16 @@ export function saveConfig(config: ClientConfig): void {
   const path = `${config.directory}/config.yml`;
   Deno.writeTextFileSync(`${path}.new`, formatConfig(config), { mode: 0o600 });
   Deno.renameSync(`${path}.new`, path);
+}
+
+/** Can no word of the call mean another machine? */
+export function isLocalCall(args: readonly string[], config: ClientConfig): boolean {
+  const isOther = (name: string) => {
+    const remote = config.remotes.get(name);
+    return remote !== undefined && !isUnix(remote);
+  };
+  return !isOther(config.defaultRemote) &&
+    !args.some((word) => word.includes(":") && isOther(word.slice(0, word.indexOf(":"))));
 }
 
 /** Split `remote:name`. Without a colon it is a name on the default remote. */

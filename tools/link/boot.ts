@@ -1,11 +1,13 @@
 /**
  * The text that the runtime evaluates first (as a data: URL): finds the payload in the running file,
- * evaluates the client's part at once, and knows how to load the others. As short as it can be: it is
+ * evaluates a part of the client at once, and knows how to load the others. As short as it can be: it is
  * parsed at every start.
  */
 
 /** Sizes in bytes of the parts of the payload, in their order. */
 export interface PayloadSizes {
+  /** Parts of the client of which one is evaluated at a start. */
+  readonly exec: number;
   readonly common: number;
   readonly whole: number;
   readonly daemon: number;
@@ -41,11 +43,12 @@ export const KEPT = ["NODE_EXTRA_CA_CERTS="];
 /** @param offset Of the payload in its segment, which is the last PT_LOAD of the file. */
 export function bootText(offset: number, sizes: PayloadSizes, saveCache: boolean): string {
   const names = INJECTED.map((one) => one.split("=")[0]);
+  const clients = sizes.exec + sizes.common;
   const at = {
-    whole: sizes.common,
-    daemon: sizes.common + sizes.whole,
-    cache: sizes.common + sizes.whole + sizes.daemon,
-    helper: sizes.common + sizes.whole + sizes.daemon + sizes.cache,
+    whole: clients,
+    daemon: clients + sizes.whole,
+    cache: clients + sizes.whole + sizes.daemon,
+    helper: clients + sizes.whole + sizes.daemon + sizes.cache,
   };
   return `let f=Deno.openSync("/proc/self/exe"),h=new Uint8Array(4096),d=new DataView(h.buffer),o=0;f.readSync(h);
 for(let p=64,n=d.getUint16(56,true);n--;p+=56)if(d.getUint32(p,true)===1)o=Number(d.getBigUint64(p+8,true));
@@ -63,7 +66,7 @@ t=new vm.Script(td(rd(${at.daemon},${sizes.daemon})),{filename:"file:///lxd-daem
 t.runInThisContext()(rq,m,m.exports,"/lxd-daemon.js","/");${
     saveCache ? `globalThis.__lxdCache=()=>t.createCachedData();` : ""
   }return m.exports}};
-(0,eval)(td(rd(0,${sizes.common})));`;
+(0,eval)(td(ar.includes("exec")||ar.includes("shell")?rd(0,${sizes.exec}):rd(${sizes.exec},${sizes.common})));`;
 }
 
 /** A text as a data: URL, escaping only what a URL must. */

@@ -1,6 +1,6 @@
 /**
- * The three bundles: the common part of the client (evaluated at every start), the whole client, and
- * the daemon (both loaded when asked for).
+ * The bundles: parts of the client of which one is evaluated at a start (parsing is most of what that
+ * costs), the whole client, and the daemon (both loaded when asked for).
  */
 import * as esbuild from "esbuild";
 
@@ -42,10 +42,13 @@ async function bundle(root: string, entry: string, options: esbuild.BuildOptions
   return { code: file.contents, meta: result.metafile as esbuild.Metafile };
 }
 
-/** What the program runs first: the common part of the client, or the daemon. */
-const CLIENT_ENTRY = `
+/** Parts of the client of which one is evaluated at a start. */
+export const STARTS = { exec: "#cli/common_exec.ts", common: "#cli/common.ts" } as const;
+
+/** What the program runs first: a part of the client, or the daemon. */
+const startEntry = (part: keyof typeof STARTS) => `
 import { routeCall } from "#base/program.ts";
-import { main } from "#cli/common.ts";
+import { main } from "${STARTS[part]}";
 const program = globalThis.__lxd;
 const run = async () =>
   routeCall(program.argv0, program.args) === "daemon"
@@ -71,8 +74,8 @@ const CLIENT: esbuild.BuildOptions = {
   external: ["node:*", "ws"],
 };
 
-export function bundleCommon(root: string): Promise<Bundle> {
-  return bundle(root, CLIENT_ENTRY, CLIENT);
+export function bundleStart(root: string, part: keyof typeof STARTS): Promise<Bundle> {
+  return bundle(root, startEntry(part), CLIENT);
 }
 
 /** A text whose value is the client's part. */

@@ -14,7 +14,8 @@ import {
 } from "./elf.ts";
 
 export interface Payload {
-  /** The part of the client that is evaluated at every start. */
+  /** Parts of the client of which one is evaluated at a start. */
+  readonly exec: Uint8Array;
   readonly common: Uint8Array;
   /** The whole client. */
   readonly whole: Uint8Array;
@@ -66,8 +67,9 @@ export function link(input: LinkInput): Uint8Array {
 }
 
 function makeSegment(input: LinkInput, elf: Elf, address: number): Uint8Array {
-  const { common, whole, daemon, cache, helper } = input.payload;
+  const { exec, common, whole, daemon, cache, helper } = input.payload;
   const sizes: PayloadSizes = {
+    exec: exec.length,
     common: common.length,
     whole: whole.length,
     daemon: daemon.length,
@@ -82,7 +84,7 @@ function makeSegment(input: LinkInput, elf: Elf, address: number): Uint8Array {
     strings = joinStrings(argumentsFor(payloadAt, sizes, input.saveCache ?? false));
     payloadAt = roundUp(table + TABLE_BYTES + strings.length, PAGE);
   }
-  const parts = [common, whole, daemon, cache, helper];
+  const parts = [exec, common, whole, daemon, cache, helper];
   const segment = new Uint8Array(payloadAt + parts.reduce((sum, part) => sum + part.length, 0));
   const view = new DataView(segment.buffer);
   segment.set(input.entry);

@@ -1,5 +1,5 @@
 /** Build dist/lxd: bundles, C parts, linking, and the code cache made by a first run. */
-import { bundleCommon, bundleDaemon, bundleWhole, stopBundler } from "./bundle.ts";
+import { bundleDaemon, bundleStart, bundleWhole, stopBundler } from "./bundle.ts";
 import { link, type Payload } from "./link.ts";
 
 const root = new URL("../../", import.meta.url).pathname.replace(/\/$/, "");
@@ -97,8 +97,9 @@ async function makeCache(input: Parameters<typeof link>[0]): Promise<Uint8Array>
 async function main(): Promise<void> {
   const started = performance.now();
   await Deno.mkdir(dist, { recursive: true });
-  const [common, whole, daemon, helperPath, entryPath] = await Promise.all([
-    bundleCommon(root),
+  const [exec, common, whole, daemon, helperPath, entryPath] = await Promise.all([
+    bundleStart(root, "exec"),
+    bundleStart(root, "common"),
     bundleWhole(root),
     bundleDaemon(root),
     compileHelper(),
@@ -112,6 +113,7 @@ async function main(): Promise<void> {
     Deno.readFile(entryPath),
   ]);
   const payload: Payload = {
+    exec: exec.code,
     common: common.code,
     whole: whole.code,
     daemon: daemon.code,
@@ -127,9 +129,9 @@ async function main(): Promise<void> {
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   const kilobytes = (bytes: Uint8Array) => `${Math.round(bytes.length / 1000)} kB`;
   console.log(
-    `dist/lxd in ${seconds} s: client ${kilobytes(common.code)} (whole ${
-      kilobytes(whole.code)
-    }), daemon ${kilobytes(daemon.code)}, ` +
+    `dist/lxd in ${seconds} s: client ${kilobytes(common.code)} (exec ${
+      kilobytes(exec.code)
+    }, whole ${kilobytes(whole.code)}), daemon ${kilobytes(daemon.code)}, ` +
       `code cache ${kilobytes(cache)}, helper ${kilobytes(helper)}`,
   );
 }
