@@ -19,15 +19,19 @@ const BYTE_UNITS: Readonly<Record<string, number>> = {
   EiB: 2 ** 60,
 };
 
+/** Kernel and databases count in 64 bits with a sign. */
+const BYTES_MAX = 2 ** 63;
+
 /**
  * "10GiB" -> 10737418240. Units: B, kB ... EB (powers of 1000), KiB ... EiB (powers of 1024).
  *
  * @throws {Fault} bad_request naming the allowed units.
  */
 export function parseBytes(text: string): number {
-  const match = /^\s*(\d+)\s*([A-Za-z]*)\s*$/.exec(text);
+  const match = /^(\d+)([A-Za-z]*)$/.exec(text);
   const unit = match === null ? undefined : BYTE_UNITS[match[2] ?? ""];
-  if (match === null || unit === undefined) {
+  const bytes = Number(match?.[1]) * (unit ?? NaN);
+  if (!(bytes <= BYTES_MAX)) {
     throw new Fault(
       "bad_request",
       `invalid size "${text}": want a number and a unit such as 512MiB`,
@@ -36,7 +40,7 @@ export function parseBytes(text: string): number {
       },
     );
   }
-  return Number(match[1]) * unit;
+  return bytes;
 }
 
 /** 1536, 2 -> "1.50KiB", as LXD prints sizes (powers of 1024). */

@@ -1,7 +1,14 @@
-/** Keys of `unix-hotplug`, `usb`, `gpu`, `tpm` and `infiniband` devices. */
+/** Keys of `unix-hotplug`, `usb`, `gpu`, `tpm`, `infiniband` and `pci` devices. */
 import type { DeviceKey } from "./device_disk.ts";
 import { octalMode } from "./device_unix.ts";
-import { boolValue, type Check, intValue, uint32Value, wordOf } from "./instance_checks.ts";
+import {
+  boolValue,
+  type Check,
+  intBetween,
+  uint32Value,
+  uuidValue,
+  wordOf,
+} from "./instance_checks.ts";
 import { checkInterfaceName } from "./network_keys.ts";
 
 const hexId: Check = (value) => {
@@ -10,6 +17,13 @@ const hexId: Check = (value) => {
 const pciAddress: Check = (value) => {
   if (!/^([0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/i.test(value)) {
     throw new Error("want a PCI address such as 0000:01:00.0");
+  }
+};
+
+const migUuid: Check = (value) => uuidValue(value.replace(/^MIG-/, ""));
+const infinibandAddress: Check = (value) => {
+  if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){7}((:[0-9a-f]{2}){12})?$/i.test(value)) {
+    throw new Error("want 8 or 20 bytes in hexadecimal digits, separated by colons");
   }
 };
 
@@ -44,14 +58,26 @@ export const GPU_KEYS = {
   "pci": { check: pciAddress, summary: "PCI address of the card" },
 } as const satisfies Record<string, DeviceKey>;
 
+export const PCI_KEYS = {
+  "address": { check: pciAddress, isRequired: true, summary: "PCI address of the card" },
+} as const satisfies Record<string, DeviceKey>;
+
+/** Further options of the kinds of gpu that containers can't have: profiles may hold them. */
+export const GPU_OTHER_KEYS = {
+  "mdev": { summary: "Profile of a mediated device" },
+  "mig.ci": { check: intBetween(0, 255), summary: "Compute instance of MIG" },
+  "mig.gi": { check: intBetween(0, 255), summary: "GPU instance of MIG" },
+  "mig.uuid": { check: migUuid, summary: "UUID of a MIG device" },
+} as const satisfies Record<string, DeviceKey>;
+
 export const TPM_KEYS = {
-  "path": { summary: "Path inside of the TPM", isRequired: true },
-  "pathrm": { summary: "Path inside of its resource manager", isRequired: true },
+  "path": { summary: "Path inside of the TPM; a container needs it" },
+  "pathrm": { summary: "Path inside of its resource manager; a container needs it" },
 } as const satisfies Record<string, DeviceKey>;
 
 export const INFINIBAND_KEYS = {
-  "hwaddr": { summary: "Hardware address" },
-  "mtu": { check: intValue, summary: "MTU; that of the parent if unset" },
+  "hwaddr": { check: infinibandAddress, summary: "Hardware address" },
+  "mtu": { check: intBetween(1280, 16384), summary: "MTU; that of the parent if unset" },
   "name": { check: checkInterfaceName, summary: "Name of the interface inside" },
   "nictype": { check: wordOf("physical", "sriov"), isRequired: true, summary: "Kind" },
   "parent": { isRequired: true, summary: "Interface of the host" },

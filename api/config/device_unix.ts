@@ -15,7 +15,7 @@ export const UNIX_KEYS = {
 } as const satisfies Record<string, DeviceKey>;
 
 export function octalMode(value: string): void {
-  if (!/^0?[0-7]{3,4}$/.test(value)) {
+  if (!/^0?[0-7]{1,4}$/.test(value)) {
     throw new Fault("bad_request", `invalid value "${value}": want an octal mode such as 0660`);
   }
 }

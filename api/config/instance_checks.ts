@@ -1,7 +1,9 @@
 /** Validators for the values of instance keys. Each throws a Fault that says what is allowed. Pure. */
 import { parseSchedule } from "#base/cron.ts";
+import { findArchitecture } from "#base/architectures.ts";
 import { Fault, messageOf } from "#base/errors.ts";
 import { isFalse, isTrue, parseBytes } from "#base/units.ts";
+import { parseYaml } from "#api/yaml.ts";
 
 export type Check = (value: string) => void;
 
@@ -15,8 +17,12 @@ export const boolValue: Check = (value) => {
   if (!isTrue(value) && !isFalse(value)) refuse(value, "true or false");
 };
 
+const INT64_MAX = 2n ** 63n - 1n;
+
 export const intValue: Check = (value) => {
-  if (!/^-?\d+$/.test(value) || !Number.isSafeInteger(Number(value))) refuse(value, "an integer");
+  const isInt = /^[+-]?\d+$/.test(value);
+  const size = isInt ? BigInt(value.replace(/^[+-]/, "")) : 0n;
+  if (!isInt || size > INT64_MAX) refuse(value, "an integer of 64 bits");
 };
 
 export const uint32Value: Check = (value) => {
@@ -36,6 +42,16 @@ export function intBetween(min: number, max: number): Check {
   };
 }
 
+/** Processes of a cgroup; -1: as many as they like. */
+export const processCount: Check = (value) => {
+  if (value !== "-1") intBetween(1, 4194304)(value);
+};
+
+/** What goes into lxc.conf and environments takes one line. */
+export const oneLine: Check = (value) => {
+  if (value.includes("\n")) refuse(value, "one line: there are no line breaks in it");
+};
+
 /** One of a list of words. */
 export function wordOf(...words: string[]): Check {
   return (value) => {
@@ -43,19 +59,18 @@ export function wordOf(...words: string[]): Check {
   };
 }
 
-/** "512MiB", or a share of the host's memory such as "50%". */
+/** "512MiB", or a share of the host's memory such as "50%"; more than nothing. */
 export const bytesOrPercent: Check = (value) => {
-  if (!value.endsWith("%")) return bytesValue(value);
-  if (!/^\d+%$/.test(value) || Number(value.slice(0, -1)) > 100) {
-    refuse(value, "a size such as 512MiB or a percentage from 0% to 100%");
-  }
+  if (!value.endsWith("%")) bytesValue(value);
+  else if (!/^\d+%$/.test(value)) refuse(value, "a size such as 512MiB or a percentage of memory");
+  if (/^0+\D*$/.test(value)) refuse(value, "more than no memory");
 };
 
 /** "2" CPUs anywhere, or a set to pin to: "0-3,5", "1-1". */
 export const cpuCountOrSet: Check = (value) => {
   const parts = value.split(",");
   for (const part of parts) {
-    const match = /^(\d+)(?:-(\d+))?$/.exec(part.trim());
+    const match = /^(\d{1,9})(?:-(\d{1,9}))?$/.exec(part);
     if (match === null || (match[2] !== undefined && Number(match[2]) < Number(match[1]))) {
       refuse(value, 'a number of CPUs ("2") or a set of CPUs ("0-1,3")');
     }
@@ -63,10 +78,13 @@ export const cpuCountOrSet: Check = (value) => {
   if (parts.length === 1 && /^0+$/.test(value)) refuse(value, "at least one CPU");
 };
 
+/** "25ms/100ms"; the unit may be left out. */
+export const CPU_SLICE = /^(\d+)(?:ms)?\/(\d+)(?:ms)?$/;
+
 /** "50%" (soft) or "25ms/100ms" (hard). */
 export const cpuAllowance: Check = (value) => {
   if (/^\d+%$/.test(value)) return;
-  const match = /^(\d+)ms\/(\d+)ms$/.exec(value);
+  const match = CPU_SLICE.exec(value);
   if (match === null || Number(match[1]) === 0 || Number(match[2]) === 0) {
     refuse(value, 'a share ("50%", soft) or a slice of time ("25ms/100ms", hard)');
   }
@@ -94,6 +112,7 @@ function rangeSize(text: string): number {
 
 /** Cron expressions of five fields and aliases (@daily ...), separated by ", ". */
 export const schedule: Check = (value) => {
+  if (value.trim() === "") refuse(value, "five cron fields or aliases such as @daily");
   try {
     parseSchedule(value);
   } catch (error) {
@@ -128,6 +147,15 @@ export function notTrue(why: string): Check {
   };
 }
 
+/** "ext4=fuse2fs,squashfs=squashfuse" */
+export const fusePrograms: Check = (value) => {
+  for (const pair of value.split(",")) {
+    if (!/^[\w.-]+=[\w.\/-]+$/.test(pair.trim())) {
+      refuse(value, "file systems and programs such as ext4=fuse2fs, between commas");
+    }
+  }
+};
+
 /** Names of kernel modules between commas. */
 export const moduleNames: Check = (value) => {
   for (const name of value.split(",")) {
@@ -135,6 +163,28 @@ export const moduleNames: Check = (value) => {
       refuse(value, 'names of modules such as "tun,ip_vs"');
     }
   }
+};
+
+/** A program, perhaps with a level: "zstd -3". */
+export const compression: Check = (value) => {
+  const [program = ""] = value.split(" ");
+  wordOf("bzip2", "gzip", "lzma", "xz", "none", "zstd", "squashfs")(program);
+};
+
+export const architecture: Check = (value) => {
+  if (findArchitecture(value) === undefined) refuse(value, "an architecture such as x86_64");
+};
+
+/** A YAML mapping, or nothing. */
+export const yamlMapping: Check = (value) => {
+  let content: unknown;
+  try {
+    content = parseYaml(value);
+  } catch (error) {
+    refuse(value, `YAML (${messageOf(error)})`);
+  }
+  const isMapping = typeof content === "object" && !Array.isArray(content);
+  if (!isMapping) refuse(value, "a YAML mapping");
 };
 
 /** RFC 4122, any version. */

@@ -1,6 +1,7 @@
 /** Check a whole instance configuration against the key tables. Pure. */
 import { Fault, messageOf } from "#base/errors.ts";
 import { suggest } from "#base/suggest.ts";
+import { isTrue } from "#base/units.ts";
 import {
   INSTANCE_KEY_PREFIXES,
   INSTANCE_KEYS,
@@ -101,6 +102,9 @@ function checkTogether(config: Config): void {
       "security.syscalls.allow is mutually exclusive with security.syscalls.deny*",
       { hint: `Unset "${deny}".` },
     );
+  }
+  if (isTrue(config["security.privileged"]) && isTrue(config["nvidia.runtime"])) {
+    throw new Fault("bad_request", "nvidia.runtime is incompatible with privileged containers");
   }
   if (isSet("raw.lxc")) checkRawLxc(config["raw.lxc"] ?? "");
 }

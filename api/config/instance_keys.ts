@@ -11,15 +11,19 @@ import {
   cpuAllowance,
   cpuCountOrSet,
   expiry,
+  fusePrograms,
   intBetween,
   intValue,
   kernelLimit,
   moduleNames,
   notTrue,
+  oneLine,
+  processCount,
   rawIdmap,
   schedule,
   uint32Value,
   wordOf,
+  yamlMapping,
 } from "./instance_checks.ts";
 
 /** Live updates; daemon/instances/live.ts has exactly one function for each. */
@@ -117,7 +121,10 @@ const cloudInit = (summary: string) =>
   ({ type: "string", live: "nothing-to-do", summary }) as const satisfies InstanceKey;
 
 const CLOUD_INIT = {
-  "cloud-init.network-config": cloudInit("Network configuration for cloud-init"),
+  "cloud-init.network-config": {
+    ...cloudInit("Network configuration for cloud-init"),
+    check: yamlMapping,
+  },
   "cloud-init.user-data": cloudInit("User data for cloud-init"),
   "cloud-init.vendor-data": cloudInit("Vendor data for cloud-init"),
 } as const satisfies Record<string, InstanceKey>;
@@ -209,7 +216,7 @@ const LIMITS = {
   },
   "limits.processes": {
     type: "int",
-    check: intBetween(1, 4194304),
+    check: processCount,
     live: "cgroup.processes",
     summary: "Upper bound on processes and threads",
     ...CONTAINER,
@@ -228,7 +235,7 @@ const MIGRATION = {
   "migration.incremental.memory.goal": {
     type: "int",
     default: "70",
-    check: intBetween(0, 100),
+    check: uint32Value,
     live: "nothing-to-do",
     summary: "Percentage of memory that must be in sync before the instance is frozen",
     ...CONTAINER,
@@ -252,14 +259,29 @@ const MIGRATION = {
   },
 } as const satisfies Record<string, InstanceKey>;
 
-const later = (type: "string" | "bool", summary: string) =>
-  ({ type, live: "restart", summary, ...CONTAINER, ...LATER }) as const satisfies InstanceKey;
+const nvidia = (summary: string) =>
+  ({
+    type: "string",
+    check: oneLine,
+    live: "restart",
+    summary,
+    ...CONTAINER,
+  }) as const satisfies InstanceKey;
 
 const NVIDIA = {
-  "nvidia.driver.capabilities": later("string", "Driver features the container needs"),
-  "nvidia.runtime": later("bool", "Pass the host's NVIDIA and CUDA runtime into the container"),
-  "nvidia.require.cuda": later("string", "Required version of CUDA"),
-  "nvidia.require.driver": later("string", "Required version of the driver"),
+  "nvidia.driver.capabilities": {
+    ...nvidia("Driver features the container needs"),
+    default: "compute,utility",
+  },
+  "nvidia.runtime": {
+    type: "bool",
+    default: "false",
+    live: "restart",
+    summary: "Pass the host's NVIDIA driver and CUDA in, by NVIDIA's container tools",
+    ...CONTAINER,
+  },
+  "nvidia.require.cuda": nvidia("Required version of CUDA"),
+  "nvidia.require.driver": nvidia("Required version of the driver"),
 } as const satisfies Record<string, InstanceKey>;
 
 const RAW = {
@@ -430,7 +452,13 @@ const SYSCALLS = {
     summary: "File systems that may be mounted for it, separated by commas",
     ...CONTAINER,
   },
-  "security.syscalls.intercept.mount.fuse": later("string", "Which fuse program mounts what"),
+  "security.syscalls.intercept.mount.fuse": {
+    type: "string",
+    check: fusePrograms,
+    live: "interception",
+    summary: "Programs inside that mount file systems by FUSE, as ext4=fuse2fs, between commas",
+    ...CONTAINER,
+  },
   "security.syscalls.intercept.mount.shift": {
     type: "bool",
     default: "false",
@@ -438,12 +466,8 @@ const SYSCALLS = {
     summary: "Map the ids of what is mounted for it",
     ...CONTAINER,
   },
-  "security.syscalls.intercept.sched_setscheduler": refused(
-    "sched_setscheduler()",
-    "Set real-time priorities",
-  ),
+  "security.syscalls.intercept.sched_setscheduler": intercept("Set real-time priorities for it"),
   "security.syscalls.intercept.setxattr": intercept("Set the mark of opaque overlay directories"),
-  "security.syscalls.intercept.sysinfo": later("bool", "Answer sysinfo() with the limits"),
 } as const satisfies Record<string, InstanceKey>;
 
 const SNAPSHOTS = {
@@ -452,14 +476,12 @@ const SNAPSHOTS = {
     check: schedule,
     live: "nothing-to-do",
     summary: "When snapshots are taken: five cron fields, or @daily ...",
-    ...LATER,
   },
   "snapshots.schedule.stopped": {
     type: "bool",
     default: "false",
     live: "nothing-to-do",
     summary: "Whether the schedule holds for a stopped instance too",
-    ...LATER,
   },
   "snapshots.pattern": {
     type: "string",
@@ -495,7 +517,7 @@ export const INSTANCE_KEY_PREFIXES = {
     type: "string",
     live: "nothing-to-do",
     summary: "Environment variable of init and of exec",
-    check: anyValue,
+    check: oneLine,
   },
   "image.": {
     type: "string",

@@ -2,6 +2,7 @@
  * Limits -> cgroup writes, for v1 and v2 from one table. The same writes become lines of lxc.conf at
  * a start and file writes on a running container. Pure.
  */
+import { CPU_SLICE } from "#api/config/instance_checks.ts";
 import { isFalse, parseBytes } from "#base/units.ts";
 import { type CgroupLayout, versionOf } from "./layout.ts";
 
@@ -146,7 +147,7 @@ export function cpuTime(
     const shares = Number(percent[1]) * 10 + 24 - below;
     return { shares: Math.max(2, shares), quotaUs: undefined, periodUs: 100_000 };
   }
-  const slice = /^(\d+)ms\/(\d+)ms$/.exec(allowance);
+  const slice = CPU_SLICE.exec(allowance);
   return {
     shares: Math.max(2, 1024 - below),
     quotaUs: slice === null ? undefined : Number(slice[1]) * 1000,
@@ -158,7 +159,12 @@ function planProcesses(config: Config, facts: LimitFacts, forReset: boolean): Cg
   const version = versionOf(facts.layout, "pids");
   const value = config["limits.processes"] ?? "";
   if (version === undefined || (value === "" && !forReset)) return [];
-  return [{ version, controller: "pids", file: "pids.max", value: value === "" ? "max" : value }];
+  return [{
+    version,
+    controller: "pids",
+    file: "pids.max",
+    value: value === "" || Number(value) < 0 ? "max" : value,
+  }];
 }
 
 const HUGEPAGES = { "64KB": "64KB", "1MB": "1MB", "2MB": "2MB", "1GB": "1GB" } as const;

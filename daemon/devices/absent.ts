@@ -1,8 +1,8 @@
 /**
- * `tpm` and `infiniband`: their options are checked, so that a profile shared with other servers can
+ * `tpm`, `infiniband` and `pci`: their options are checked, so that a profile shared with other servers can
  * hold them, and the start says why this host can't have them.
  */
-import { INFINIBAND_KEYS, TPM_KEYS } from "#api/config/device_hotplug.ts";
+import { INFINIBAND_KEYS, PCI_KEYS, TPM_KEYS } from "#api/config/device_hotplug.ts";
 import { Fault } from "#base/errors.ts";
 import { checkDeviceKeys, invalidDevice } from "./check_keys.ts";
 import type { Device, DeviceType, ValidateContext } from "./device.ts";
@@ -24,6 +24,12 @@ export const infiniband: DeviceType = absent(
     listNames("/sys/class/infiniband").length > 0
       ? "InfiniBand cards are not supported by this server"
       : `parent device "${config["parent"]}" is no InfiniBand card: this host has none`,
+);
+
+export const pci: DeviceType = absent(
+  "pci",
+  PCI_KEYS,
+  () => "PCI devices are for virtual machines",
 );
 
 function absent(

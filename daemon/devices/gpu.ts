@@ -1,5 +1,5 @@
 /** `gpu`: cards of the host with their nodes below /dev/dri; for NVIDIA its own nodes too. */
-import { GPU_KEYS } from "#api/config/device_hotplug.ts";
+import { GPU_KEYS, GPU_OTHER_KEYS } from "#api/config/device_hotplug.ts";
 import { Fault } from "#base/errors.ts";
 import { checkDeviceKeys, invalidDevice } from "./check_keys.ts";
 import type { Device, DeviceConfig } from "./device.ts";
@@ -16,9 +16,12 @@ const OTHER_KINDS: Readonly<Record<string, string>> = {
 
 export const gpu = nodeDevice({
   type: "gpu",
-  validate(name, config) {
+  validate(name, config, context) {
     const why = OTHER_KINDS[config["gputype"] ?? ""];
-    if (why !== undefined) throw invalidDevice(name, `Unsupported gputype: ${why}`);
+    if (why !== undefined) {
+      if (context.instance !== undefined) throw invalidDevice(name, `Unsupported gputype: ${why}`);
+      return checkOtherKind(name, config);
+    }
     checkDeviceKeys(name, config, GPU_KEYS);
     checkSelection(name, config);
   },
@@ -27,6 +30,21 @@ export const gpu = nodeDevice({
   missing: () => "no graphics card was found",
   watched: () => undefined,
 });
+
+/** A profile may hold what only virtual machines have. */
+function checkOtherKind(name: string, { gputype: kind, ...config }: DeviceConfig): void {
+  const { gid: _gid, uid: _uid, mode: _mode, ...common } = GPU_KEYS;
+  const own = Object.entries(GPU_OTHER_KEYS).filter(([key]) => key.startsWith(kind ?? ""));
+  checkDeviceKeys(name, config, { ...common, ...Object.fromEntries(own) });
+  const isSet = (key: string) => (config[key] ?? "") !== "";
+  if (kind === "mdev" && !isSet("mdev")) {
+    throw invalidDevice(name, 'Missing required device option "mdev"');
+  }
+  if (kind === "mig" && !isSet("mig.uuid") && !(isSet("mig.gi") && isSet("mig.ci"))) {
+    throw invalidDevice(name, 'Either "mig.uuid" or both of "mig.gi" and "mig.ci" are needed');
+  }
+  checkSelection(name, config);
+}
 
 /** One way to choose a card, not two. */
 function checkSelection(name: string, config: DeviceConfig): void {
@@ -59,8 +77,35 @@ function findRequired(device: Device, root: string): readonly HostNode[] {
 /** @param root "/", or where a test has its sys/ and dev/. */
 export function findGpu(config: DeviceConfig, root: string): HostNode[] {
   const nodes: HostNode[] = [];
+  const cards = chosenCards(config, root);
+  for (const { folder } of cards) {
+    for (const node of listNames(`${folder}/device/drm`)) {
+      const found = nodeOfUevent(readSysfs(`${folder}/device/drm/${node}/uevent`), "c");
+      if (found !== undefined) nodes.push(found);
+    }
+  }
+  const dev = `${root}/dev`.replace("//", "/");
+  return cards.some(({ isNvidia }) => isNvidia) ? [...nodes, ...nvidiaNodes(dev)] : nodes;
+}
+
+/** UUIDs of the NVIDIA cards that a device stands for, as NVIDIA's driver names them. */
+export function nvidiaCards(config: DeviceConfig, root: string): string[] {
+  const proc = `${root}/proc/driver/nvidia/gpus`.replace("//", "/");
+  return chosenCards(config, root).filter(({ isNvidia }) => isNvidia).flatMap(({ slot }) =>
+    /^GPU UUID:\s*(\S+)$/m.exec(readSysfs(`${proc}/${slot}/information`))?.[1] ?? []
+  );
+}
+
+interface Card {
+  /** Of the card below /sys/class/drm. */
+  readonly folder: string;
+  readonly slot: string;
+  readonly isNvidia: boolean;
+}
+
+function chosenCards(config: DeviceConfig, root: string): Card[] {
   const classes = `${root}/sys/class/drm`.replace("//", "/");
-  let hasNvidia = false;
+  const cards: Card[] = [];
   for (const name of listNames(classes).filter((one) => /^card\d+$/.test(one))) {
     const ids = readSysfs(`${classes}/${name}/device/uevent`);
     const [, vendor = "", product = ""] = /^PCI_ID=(.*):(.*)$/m.exec(ids) ?? [];
@@ -68,13 +113,9 @@ export function findGpu(config: DeviceConfig, root: string): HostNode[] {
     if (!fits(config, vendor, product)) continue;
     if ((config["id"] ?? "") !== "" && name !== `card${config["id"]}`) continue;
     if (!isSlot(config["pci"] ?? "", slot)) continue;
-    hasNvidia ||= vendor.toLowerCase() === "10de";
-    for (const node of listNames(`${classes}/${name}/device/drm`)) {
-      const found = nodeOfUevent(readSysfs(`${classes}/${node}/uevent`), "c");
-      if (found !== undefined) nodes.push(found);
-    }
+    cards.push({ folder: `${classes}/${name}`, slot, isNvidia: vendor.toLowerCase() === "10de" });
   }
-  return hasNvidia ? [...nodes, ...nvidiaNodes(`${root}/dev`.replace("//", "/"))] : nodes;
+  return cards;
 }
 
 function isSlot(wanted: string, slot: string): boolean {

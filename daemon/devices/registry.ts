@@ -2,7 +2,7 @@
 import { Fault } from "#base/errors.ts";
 import { suggest } from "#base/suggest.ts";
 import type { DeviceConfig, DeviceType, ValidateContext } from "./device.ts";
-import { infiniband, tpm } from "./absent.ts";
+import { infiniband, pci, tpm } from "./absent.ts";
 import { disk } from "./disk.ts";
 import { gpu } from "./gpu.ts";
 import { none } from "./none.ts";
@@ -22,12 +22,8 @@ export const DEVICE_TYPES: readonly DeviceType[] = [
   tpm,
   infiniband,
   proxy,
+  pci,
 ];
-
-/** Types of LXD 5.0 that this server can't do yet, and why. */
-const NOT_YET: Readonly<Record<string, string>> = {
-  pci: "PCI devices are for virtual machines",
-};
 
 /** Types by name; nic types come from networks/ and are passed in by the composition. */
 export type DeviceTypes = ReadonlyMap<string, DeviceType>;
@@ -42,8 +38,7 @@ export function requireType(types: DeviceTypes, name: string, config: DeviceConf
   const found = types.get(wanted);
   if (found !== undefined) return found;
   const near = suggest(wanted, types.keys());
-  const why = NOT_YET[wanted] ??
-    (wanted === "" ? "it has no type" : `Unsupported device type "${wanted}"`);
+  const why = wanted === "" ? "it has no type" : `Unsupported device type "${wanted}"`;
   throw new Fault("bad_request", `Device validation failed for "${name}": ${why}`, {
     hint: near === undefined
       ? `There are ${[...types.keys()].join(", ")}.`

@@ -30,6 +30,7 @@ import { chooseMap, shiftForStart } from "./id_maps.ts";
 import { lastErrors } from "./lxc_log.ts";
 import { assertAllowed } from "./machine.ts";
 import { applyNetworkPriority } from "./network_priority.ts";
+import { findNvidiaTools, nvidiaLines } from "./nvidia.ts";
 import { lxcConfig } from "./plan.ts";
 import type { InstanceRecord } from "./record.ts";
 import { parentOf, type Running } from "./runtime.ts";
@@ -226,7 +227,11 @@ async function writeFiles(
     devlxd: devlxdDirectory(ctx, record),
     stopHook: [ctx.helper, "hook", ctx.socket, `/internal/containers/${record.id}/onstop`],
     cpuset: await cpusetAtStart(ctx, record),
-    devices: [...options.starts, { lxc: diskLimitLines(ctx, record) }],
+    devices: [
+      ...options.starts,
+      { lxc: diskLimitLines(ctx, record) },
+      { lxc: nvidiaLines(record, await findNvidiaTools()) },
+    ],
   });
   const path = hostPath(`${logs}/lxc.conf`);
   await Deno.writeTextFile(path, text, { mode: 0o600 });

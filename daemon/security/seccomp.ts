@@ -1,4 +1,5 @@
 /** The seccomp policy of a container in liblxc's format, version 2. Pure. @see lxc.container.conf(5) */
+import { listOf } from "#base/list.ts";
 import { isFalse, isTrue } from "#base/units.ts";
 
 type Config = Readonly<Record<string, string>>;
@@ -49,6 +50,7 @@ const INTERCEPTS: Readonly<Record<string, readonly string[]>> = {
   mknod: ["mknod", "mknodat"],
   setxattr: ["setxattr"],
   mount: ["mount"],
+  sched_setscheduler: ["sched_setscheduler"],
 };
 
 const isOn = (config: Config, name: string) =>
@@ -64,9 +66,10 @@ export function interceptedCalls(config: Config): string[] {
 export function interceptionPolicy(config: Config): string {
   const words = Object.keys(INTERCEPTS).filter((name) => name !== "mount" && isOn(config, name));
   if (isOn(config, "mount")) {
-    const allowed = config["security.syscalls.intercept.mount.allowed"] ?? "";
-    const types = allowed.split(",").map((type) => type.trim()).filter((type) => type !== "");
+    const types = listOf(config["security.syscalls.intercept.mount.allowed"]);
     words.push(...types.map((type) => `mount:${type}`));
+    const programs = listOf(config["security.syscalls.intercept.mount.fuse"]);
+    words.push(...programs.map((pair) => `fuse:${pair}`));
     if (isTrue(config["security.syscalls.intercept.mount.shift"])) words.push("shift");
   }
   return words.map((word) => `${word}\n`).join("");

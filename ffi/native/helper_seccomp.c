@@ -6,7 +6,7 @@
  * stops; the answer is a result, an error, or "go on" (the kernel then decides as without us). The cookie
  * of a message names the policy file of the container: words between white space.
  *
- *   mknod  setxattr  mount:<file system>  shift
+ *   mknod  setxattr  sched_setscheduler  mount:<file system>  fuse:<file system>=<program>  shift
  *
  * One process for each container. What a call names is looked up as the caller would: in its mount
  * namespace, from its root and directory. A monitor waits for its answer, so every call is answered.

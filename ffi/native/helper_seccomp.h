@@ -19,6 +19,18 @@ enum { GO_ON = 255 };
 /* Is the word in the policy of the container? */
 int policy_has(const char *policy, const char *word);
 
+/* A mount for which a program of the container stands in. */
+struct fuse_mount {
+	const char *program;
+	const char *source;
+	const char *target;
+	const char *data;
+	unsigned long flags;
+};
+
+/* Run it inside and wait until it has mounted. Returns 0 or an errno. */
+int mount_by_program(const struct caller *caller, const struct fuse_mount *wish);
+
 /* Do the call, in a process of its own. Returns 0, an errno, or GO_ON. */
 int handle_call(const struct caller *caller, const struct seccomp_notif *request, const char *policy);
 

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -209,10 +210,26 @@ static int shift(int users, const char *target)
 	return 0;
 }
 
+/* The word "fuse:<type>=<program>" of the policy. */
+static int find_program(const char *policy, const char *type, char *program, size_t size)
+{
+	char word[80];
+	size_t length = (size_t)snprintf(word, sizeof word, "fuse:%s=", type);
+	for (const char *at = policy; (at = strstr(at, word)) != NULL; at += length) {
+		size_t rest = strcspn(at + length, " \n\t");
+		if ((at != policy && strchr(" \n\t", at[-1]) == NULL) || rest == 0 || rest >= size)
+			continue;
+		memcpy(program, at + length, rest);
+		program[rest] = '\0';
+		return 1;
+	}
+	return 0;
+}
+
 /* Never device nodes and programs with the rights of the host: what is mounted is the container's. */
 static int do_mount(const struct caller *caller, const uint64_t *arguments, const char *policy)
 {
-	char source[4096], target[4096], type[64], word[80], data[4096] = "";
+	char source[4096], target[4096], type[64], word[80], program[256], data[4096] = "";
 	struct credentials who;
 	struct stat info;
 	unsigned long flags = (unsigned long)arguments[3];
@@ -221,12 +238,17 @@ static int do_mount(const struct caller *caller, const uint64_t *arguments, cons
 	if ((flags & special) != 0 || read_text(caller, arguments[2], type, sizeof type) != 0)
 		return GO_ON;
 	snprintf(word, sizeof word, "mount:%s", type);
-	if (!policy_has(policy, word) || read_credentials(caller, &who) != 0 ||
+	int by_program = find_program(policy, type, program, sizeof program);
+	if ((!by_program && !policy_has(policy, word)) || read_credentials(caller, &who) != 0 ||
 	    !has_capability(&who, CAP_SYS_ADMIN) ||
 	    read_text(caller, arguments[0], source, sizeof source) != 0 ||
 	    read_text(caller, arguments[1], target, sizeof target) != 0 ||
 	    (arguments[4] != 0 && read_text(caller, arguments[4], data, sizeof data) != 0))
 		return GO_ON;
+	if (by_program) {
+		const struct fuse_mount wish = { program, source, target, data, flags };
+		return mount_by_program(caller, &wish);
+	}
 	int users = openat(caller->proc, "ns/user", O_RDONLY | O_CLOEXEC);
 	if (users < 0 || enter(caller, AT_FDCWD) != 0)
 		return GO_ON;
@@ -241,6 +263,29 @@ static int do_mount(const struct caller *caller, const uint64_t *arguments, cons
 	if (why != 0)
 		umount2(target, MNT_DETACH);
 	return why;
+}
+
+/* Priorities of threads that the caller can see. */
+static int do_setscheduler(const struct caller *caller, const uint64_t *arguments)
+{
+	struct sched_param parameters;
+	struct credentials who;
+	pid_t target = (pid_t)arguments[0];
+	int policy = (int)arguments[1], status;
+	if (target < 0 || read_memory(caller, arguments[2], &parameters, sizeof parameters) != 0 ||
+	    read_credentials(caller, &who) != 0 || !has_capability(&who, CAP_SYS_NICE))
+		return GO_ON;
+	if (target == 0)
+		return sched_setscheduler(caller->pid, policy, &parameters) == 0 ? 0 : errno;
+	int pids = openat(caller->proc, "ns/pid", O_RDONLY | O_CLOEXEC);
+	if (pids < 0 || setns(pids, CLONE_NEWPID) != 0)
+		return GO_ON;
+	pid_t child = fork();
+	if (child == 0)
+		_exit(sched_setscheduler(target, policy, &parameters) == 0 ? 0 : errno);
+	if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status))
+		return GO_ON;
+	return WEXITSTATUS(status);
 }
 
 int handle_call(const struct caller *caller, const struct seccomp_notif *request, const char *policy)
@@ -266,6 +311,8 @@ int handle_call(const struct caller *caller, const struct seccomp_notif *request
 			       do_mknod(caller, (int)call->args[0], arguments + 1) : GO_ON;
 	case SYS_setxattr:
 		return policy_has(policy, "setxattr") ? do_setxattr(caller, arguments) : GO_ON;
+	case SYS_sched_setscheduler:
+		return policy_has(policy, "sched_setscheduler") ? do_setscheduler(caller, arguments) : GO_ON;
 	case SYS_mount:
 		return do_mount(caller, arguments, policy);
 	default:

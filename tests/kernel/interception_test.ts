@@ -1,6 +1,7 @@
 /** System calls that the helper does for an unprivileged container, and those that it must not do. */
 import type { InstanceRecord } from "#daemon/instances/record.ts";
 import assert from "node:assert/strict";
+import { must } from "#tests/world/run.ts";
 import { change, get, inside, launch, pidOf } from "./instance_actions.ts";
 import { newWorld, type World } from "./instance_world.ts";
 
@@ -14,6 +15,31 @@ async function sh(world: World, instance: InstanceRecord, line: string) {
     stdout: "null",
   }).output();
   return { success, words: new TextDecoder().decode(stderr) };
+}
+
+/** A program that makes a process (0: itself) a real-time one. */
+async function setPriority(path: string): Promise<void> {
+  const source = `#include <errno.h>
+    #include <sched.h>
+    #include <stdio.h>
+    #include <stdlib.h>
+    #include <string.h>
+    int main(int argc, char **argv) {
+      struct sched_param p = { 7 };
+      int pid = argc > 1 ? atoi(argv[1]) : 0;
+      if (sched_setscheduler(pid, SCHED_FIFO, &p) != 0)
+        return fprintf(stderr, "%s\\n", strerror(errno)), 1;
+      return sched_getscheduler(pid) == SCHED_FIFO ? 0 : 2;
+    }`;
+  await must(["gcc", "-static", "-x", "c", "-o", path, "-"], { stdin: source });
+}
+
+/** Under cgroup v1 a group has no real-time at all unless it is given some of its parent's. */
+function allowRealTime(pid: number): void {
+  const groups = Deno.readTextFileSync(`/proc/${pid}/cgroup`);
+  const path = /^\d+:(?:cpu|cpu,cpuacct):(.*)$/m.exec(groups)?.[1] ?? "";
+  const file = `/sys/fs/cgroup/cpu${path}/cpu.rt_runtime_us`;
+  if (path !== "") Deno.writeTextFileSync(file, "9000");
 }
 
 Deno.test("harmless nodes are made for a container that asks, others are not", async () => {
@@ -39,6 +65,49 @@ Deno.test("harmless nodes are made for a container that asks, others are not", a
   assert.equal(await made("su nobody -s /bin/sh -c 'mknod /tmp/n c 1 3'"), false);
   assert.ok(await made("mkfifo /root/pipe"), "what is not intercepted goes on");
   assert.deepEqual(world.failures, []);
+});
+
+Deno.test("real-time priorities are set for a container that asks", async () => {
+  await using world = await newWorld();
+  const wish = { "security.syscalls.intercept.sched_setscheduler": "true" };
+  const instance = await launch(world, "call1", { config: wish });
+
+  await setPriority(inside(world, instance, "/bin/setpriority"));
+  allowRealTime(pidOf(world, instance));
+
+  assert.equal((await sh(world, instance, "setpriority 0")).words, "", "its own");
+  assert.ok(
+    (await sh(world, instance, "sleep 100 & setpriority $!; s=$?; kill $!; exit $s")).success,
+  );
+  assert.equal((await sh(world, instance, "setpriority 99999")).words, "No such process\n");
+  const asNobody = "su nobody -s /bin/sh -c 'setpriority 0'";
+  assert.equal((await sh(world, instance, asNobody)).success, false);
+});
+
+Deno.test("a program of the container mounts in place of the kernel", async () => {
+  await using world = await newWorld();
+  const instance = await launch(world, "call1", {
+    config: {
+      "security.syscalls.intercept.mount": "true",
+      "security.syscalls.intercept.mount.fuse": "ext4=standin,xfs=/bin/false",
+    },
+  });
+  const script =
+    `printf '%s\\n' '#!/bin/sh' 'mount -t tmpfs t "$2" && echo "$1 $4" > "$2/said" &&' \
+    ' id -u > "$2/user" && cat /proc/self/cgroup > "$2/groups"' \
+    > /bin/standin && chmod +x /bin/standin`;
+  assert.ok((await sh(world, instance, script)).success);
+
+  const line = "cat /proc/self/cgroup > /own; cd / && mount -t ext4 -o ro,nosuid /dev/x mnt";
+  const mounted = await sh(world, instance, line);
+
+  assert.ok(mounted.success, mounted.words);
+  const said = async (line: string) => (await sh(world, instance, line)).success;
+  assert.ok(await said("grep -qx '/dev/x ro,nosuid' /mnt/said"));
+  assert.ok(await said("grep -qx 0 /mnt/user"), "as root of the container");
+  assert.ok(await said("cmp /mnt/groups /own"), "in the caller's control groups");
+  assert.equal(await said("mount -t xfs /dev/x /tmp"), false);
+  assert.equal(await said("mount -t btrfs /dev/x /tmp"), false);
 });
 
 Deno.test("what may be mounted is in the policy of each container, and changes live", async () => {
