@@ -1,5 +1,5 @@
 /** Keys of `disk` devices. */
-import { boolValue, bytesValue, type Check, intValue, wordOf } from "./instance_checks.ts";
+import { boolValue, bytesValue, type Check, uint32Value, wordOf } from "./instance_checks.ts";
 
 export interface DeviceKey {
   readonly check?: Check;
@@ -26,7 +26,11 @@ const rate: Check = (value) => {
 };
 
 export const DISK_KEYS = {
-  "boot.priority": { check: intValue, summary: "Boot order of a virtual machine", effect: "later" },
+  "boot.priority": {
+    check: uint32Value,
+    summary: "Boot order of a virtual machine",
+    effect: "later",
+  },
   "ceph.cluster_name": { default: "ceph", summary: "Name of the Ceph cluster", effect: "later" },
   "ceph.user_name": { default: "admin", summary: "User of the Ceph cluster", effect: "later" },
   "limits.max": { check: rate, summary: "Rate limit for reads and for writes" },

@@ -1,9 +1,16 @@
 /** Keys of `nic` devices, and which of them each nictype has. */
-import { parseAddress, parseSubnet } from "#base/ip.ts";
+import { formatNetwork, networkOf, parseAddress, parseSubnet } from "#base/ip.ts";
 import { listOf } from "#base/list.ts";
 import { checkInterfaceName } from "./network_keys.ts";
 import type { DeviceKey } from "./device_disk.ts";
-import { boolValue, type Check, intBetween, intValue, wordOf } from "./instance_checks.ts";
+import {
+  boolValue,
+  type Check,
+  intBetween,
+  intValue,
+  uint32Value,
+  wordOf,
+} from "./instance_checks.ts";
 
 const mac: Check = (value) => {
   if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(value)) throw new Error("want a MAC address");
@@ -11,10 +18,11 @@ const mac: Check = (value) => {
 const addresses = (family: 4 | 6): Check => (value) => {
   for (const one of listOf(value)) {
     const address = one.includes("/") ? parseSubnet(one)?.family : parseAddress(one)?.family;
-    if (one !== "none" && address !== family) {
-      throw new Error(`want an IPv${family} address, or none`);
-    }
+    if (one !== "none" && address !== family) throw new Error(`want an IPv${family} address`);
   }
+};
+const oneAddress = (family: 4 | 6): Check => (value) => {
+  if (parseAddress(value)?.family !== family) throw new Error(`want one IPv${family} address`);
 };
 const gateway = (family: 4 | 6): Check => (value) => {
   if (value === "auto" || value === "none") return;
@@ -24,7 +32,10 @@ const gateway = (family: 4 | 6): Check => (value) => {
 };
 const routes = (family: 4 | 6): Check => (value) => {
   for (const one of listOf(value)) {
-    if (parseSubnet(one)?.family !== family) throw new Error("want subnets in CIDR form");
+    const subnet = parseSubnet(one);
+    if (subnet?.family !== family) throw new Error("want subnets in CIDR form");
+    if (subnet.address === networkOf(subnet)) continue;
+    throw new Error(`Not an IPv${family} network address "${one}": want ${formatNetwork(subnet)}`);
   }
 };
 const BIT_UNITS: Readonly<Record<string, number>> = {
@@ -79,21 +90,25 @@ export function parseVlans(text: string): number[] {
 }
 
 export const NIC_KEYS = {
-  "boot.priority": { check: intValue, summary: "Boot order of a virtual machine", effect: "later" },
+  "boot.priority": {
+    check: uint32Value,
+    summary: "Boot order of a virtual machine",
+    effect: "later",
+  },
   "gvrp": { check: boolValue, summary: "Register the VLAN by GVRP" },
   "host_name": { check: checkInterfaceName, summary: "Name of the interface on the host" },
   "hwaddr": { check: mac, summary: "MAC address; chosen once if unset" },
   "ipv4.address": { check: addresses(4), summary: "Fixed IPv4 address" },
   "ipv4.gateway": { check: gateway(4), summary: "auto, none or an address" },
-  "ipv4.host_address": { check: addresses(4), summary: "Address of the host's end" },
-  "ipv4.host_table": { check: intValue, summary: "Another routing table for the address too" },
+  "ipv4.host_address": { check: oneAddress(4), summary: "Address of the host's end" },
+  "ipv4.host_table": { check: uint32Value, summary: "Another routing table for the address too" },
   "ipv4.neighbor_probe": { check: boolValue, summary: "Ask first whether the address is taken" },
   "ipv4.routes": { check: routes(4), summary: "Subnets routed to the instance" },
   "ipv4.routes.external": { check: routes(4), summary: "Subnets routed to it from outside" },
   "ipv6.address": { check: addresses(6), summary: "Fixed IPv6 address" },
   "ipv6.gateway": { check: gateway(6), summary: "auto, none or an address" },
-  "ipv6.host_address": { check: addresses(6), summary: "Address of the host's end" },
-  "ipv6.host_table": { check: intValue, summary: "Another routing table for the address too" },
+  "ipv6.host_address": { check: oneAddress(6), summary: "Address of the host's end" },
+  "ipv6.host_table": { check: uint32Value, summary: "Another routing table for the address too" },
   "ipv6.neighbor_probe": { check: boolValue, summary: "Ask first whether the address is taken" },
   "ipv6.routes": { check: routes(6), summary: "Subnets routed to the instance" },
   "ipv6.routes.external": { check: routes(6), summary: "Subnets routed to it from outside" },
@@ -103,7 +118,7 @@ export const NIC_KEYS = {
   "maas.subnet.ipv4": { summary: "MAAS subnet", effect: "later" },
   "maas.subnet.ipv6": { summary: "MAAS subnet", effect: "later" },
   "mode": { check: wordOf("l2", "l3s"), summary: "Mode of ipvlan" },
-  "mtu": { check: intBetween(68, 65535), summary: "MTU; that of the parent if unset" },
+  "mtu": { check: intBetween(1280, 16384), summary: "MTU; that of the parent if unset" },
   "name": { check: checkInterfaceName, summary: "Name of the interface inside" },
   "network": { summary: "Managed network" },
   "nictype": { summary: "Kind of interface, where no network is named" },
@@ -129,7 +144,8 @@ export const NIC_TYPES = [
 ] as const;
 export type NicType = typeof NIC_TYPES[number];
 
-const COMMON = ["boot.priority", "hwaddr", "mtu", "name"] as const;
+const COMMON = ["hwaddr", "mtu", "name"] as const;
+const BOOT = ["boot.priority"] as const;
 const MANAGED = ["network", "parent", "maas.subnet.ipv4", "maas.subnet.ipv6"] as const;
 const LIMITS = ["limits.egress", "limits.ingress", "limits.max", "queue.tx.length"] as const;
 const ROUTED = [
@@ -142,6 +158,7 @@ const ROUTED = [
 export const OPTIONS_OF_NIC: Readonly<Record<NicType, readonly (keyof typeof NIC_KEYS)[]>> = {
   bridged: [
     ...COMMON,
+    ...BOOT,
     ...MANAGED,
     ...LIMITS,
     ...["host_name", "vlan", "vlan.tagged"] as const,
@@ -151,9 +168,9 @@ export const OPTIONS_OF_NIC: Readonly<Record<NicType, readonly (keyof typeof NIC
     ...["security.mac_filtering", "security.port_isolation"] as const,
   ],
   ipvlan: [...COMMON, ...ROUTED, "mode"],
-  macvlan: [...COMMON, ...MANAGED, "gvrp", "vlan"],
-  p2p: [...COMMON, ...LIMITS, "host_name", "ipv4.routes", "ipv6.routes"],
-  physical: [...COMMON, ...MANAGED, "gvrp", "vlan"],
+  macvlan: [...COMMON, ...BOOT, ...MANAGED, "gvrp", "vlan"],
+  p2p: [...COMMON, ...BOOT, ...LIMITS, "host_name", "ipv4.routes", "ipv6.routes"],
+  physical: [...COMMON, ...BOOT, ...MANAGED, "gvrp", "vlan"],
   routed: [
     ...COMMON,
     ...ROUTED,
@@ -162,5 +179,5 @@ export const OPTIONS_OF_NIC: Readonly<Record<NicType, readonly (keyof typeof NIC
     ...["ipv4.host_address", "ipv4.neighbor_probe"] as const,
     ...["ipv6.host_address", "ipv6.neighbor_probe"] as const,
   ],
-  sriov: [...COMMON, ...MANAGED, "security.mac_filtering", "vlan"],
+  sriov: [...COMMON, ...BOOT, ...MANAGED, "security.mac_filtering", "vlan"],
 };

@@ -1,7 +1,8 @@
 /** Keys of `proxy` devices, and their addresses. Pure. */
 import { parseAddress } from "#base/ip.ts";
 import type { DeviceKey } from "./device_disk.ts";
-import { boolValue, intValue, uint32Value, wordOf } from "./instance_checks.ts";
+import { octalMode } from "./device_unix.ts";
+import { boolValue, uint32Value, wordOf } from "./instance_checks.ts";
 
 export const PROXY_KEYS = {
   "bind": {
@@ -20,7 +21,7 @@ export const PROXY_KEYS = {
     check: (value: string) => void parseProxyAddress(value),
     summary: "Where to listen, as `connect`",
   },
-  "mode": { check: intValue, default: "0644", summary: "Mode of the unix socket that is made" },
+  "mode": { check: octalMode, default: "0644", summary: "Mode of the unix socket that is made" },
   "nat": { check: boolValue, default: "false", summary: "By rules of the firewall" },
   "proxy_protocol": {
     check: boolValue,

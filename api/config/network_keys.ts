@@ -1,6 +1,7 @@
 /** Configuration keys of networks, by type. `effect: "later"`: accepted and kept, without an effect yet. */
 import { Fault } from "#base/errors.ts";
 import { contains, parseAddress, parseSubnet } from "#base/ip.ts";
+import { listOf } from "#base/list.ts";
 import { suggest } from "#base/suggest.ts";
 import { isFalse, isTrue } from "#base/units.ts";
 
@@ -43,6 +44,16 @@ function gateway(family: 4 | 6) {
   };
 }
 
+function gatewayOnly(family: 4 | 6) {
+  return (value: string) => {
+    if (parseSubnet(value)?.family !== family) throw new Error("want an address with its prefix");
+  };
+}
+
+function anyAddress(value: string): void {
+  if (parseAddress(value) === undefined) throw new Error(`Not an IP address "${value}"`);
+}
+
 function address(family: 4 | 6) {
   return (value: string) => {
     if (parseAddress(value)?.family !== family) throw new Error(`want an IPv${family} address`);
@@ -79,8 +90,14 @@ function vlanId(value: string): void {
 }
 
 function mtu(value: string): void {
-  if (!/^\d{1,5}$/.test(value) || Number(value) < 68 || Number(value) > 65535) {
-    throw new Error("want an MTU from 68 to 65535");
+  if (!/^\d{1,5}$/.test(value) || Number(value) < 1280 || Number(value) > 16384) {
+    throw new Error("want an MTU from 1280 to 16384");
+  }
+}
+
+function domain(value: string): void {
+  if (!/^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/i.test(value)) {
+    throw new Error("want a domain such as example.net");
   }
 }
 
@@ -97,13 +114,15 @@ export type NetworkType = typeof NETWORK_TYPES[number];
 
 export const BRIDGE_KEYS: Readonly<Record<string, NetworkKey>> = {
   "bridge.driver": text("native or openvswitch", { check: choice("native"), default: "native" }),
-  "bridge.external_interfaces": text("Interfaces of the host to add to the bridge"),
+  "bridge.external_interfaces": text("Interfaces of the host to add to the bridge", {
+    check: (value) => listOf(value).forEach(checkInterfaceName),
+  }),
   "bridge.hwaddr": text("MAC address of the bridge", { check: mac }),
   "bridge.mode": text("standard or fan", { check: standardOnly, default: "standard" }),
   "bridge.mtu": { type: "int", check: mtu, summary: "MTU of the bridge", default: "1500" },
   "bgp.ipv4.nexthop": text("BGP next hop", LATER),
   "bgp.ipv6.nexthop": text("BGP next hop", LATER),
-  "dns.domain": text("DNS domain of the network", { default: "lxd" }),
+  "dns.domain": text("DNS domain of the network", { check: domain, default: "lxd" }),
   "dns.mode": text("none, managed or dynamic", {
     check: choice("none", "managed", "dynamic"),
     default: "managed",
@@ -127,7 +146,7 @@ export const BRIDGE_KEYS: Readonly<Record<string, NetworkKey>> = {
     check: choice("before", "after"),
     ...LATER,
   }),
-  "ipv4.ovn.ranges": text("Ranges for OVN routers", LATER),
+  "ipv4.ovn.ranges": text("Ranges for OVN routers", { check: ranges(4), ...LATER }),
   "ipv4.routes": text("More subnets routed to the bridge", { check: subnets(4) }),
   "ipv4.routing": bool("Route traffic in and out", { default: "true" }),
   "ipv6.address": text("Address of the bridge, auto or none", {
@@ -145,7 +164,7 @@ export const BRIDGE_KEYS: Readonly<Record<string, NetworkKey>> = {
     check: choice("before", "after"),
     ...LATER,
   }),
-  "ipv6.ovn.ranges": text("Ranges for OVN routers", LATER),
+  "ipv6.ovn.ranges": text("Ranges for OVN routers", { check: ranges(6), ...LATER }),
   "ipv6.routes": text("More subnets routed to the bridge", { check: subnets(6) }),
   "ipv6.routing": bool("Route traffic in and out", { default: "true" }),
   "maas.subnet.ipv4": text("MAAS subnet", LATER),
@@ -167,13 +186,13 @@ export const BRIDGE_KEYS: Readonly<Record<string, NetworkKey>> = {
 
 /** tunnel.NAME.<one of these> */
 export const TUNNEL_KEYS: Readonly<Record<string, NetworkKey>> = {
-  group: text("Multicast address of a vxlan tunnel", { default: "239.0.0.1" }),
+  group: text("Multicast address of a vxlan tunnel", { check: anyAddress, default: "239.0.0.1" }),
   id: { type: "int", summary: "Id of a vxlan tunnel", default: "1" },
-  interface: text("Interface of the host for a vxlan tunnel"),
-  local: text("Address of this end"),
+  interface: text("Interface of the host for a vxlan tunnel", { check: checkInterfaceName }),
+  local: text("Address of this end", { check: anyAddress }),
   port: { type: "int", summary: "UDP port of a vxlan tunnel", default: "0" },
   protocol: text("gre or vxlan", { check: choice("gre", "vxlan") }),
-  remote: text("Address of the other end"),
+  remote: text("Address of the other end", { check: anyAddress }),
   ttl: { type: "int", summary: "TTL of a vxlan tunnel", default: "1" },
 };
 
@@ -191,16 +210,22 @@ export const SRIOV_KEYS: Readonly<Record<string, NetworkKey>> = WITHOUT_GVRP;
 
 export const PHYSICAL_KEYS: Readonly<Record<string, NetworkKey>> = {
   ...MACVLAN_KEYS,
-  "dns.nameservers": text("DNS servers of the uplink", LATER),
-  "ipv4.gateway": text("Gateway of the uplink", LATER),
-  "ipv4.ovn.ranges": text("Ranges for OVN routers", LATER),
-  "ipv4.routes": text("Subnets routed to networks behind it", LATER),
+  "dns.nameservers": text("DNS servers of the uplink", {
+    check: (value) => listOf(value).forEach(anyAddress),
+    ...LATER,
+  }),
+  "ipv4.gateway": text("Gateway of the uplink", { check: gatewayOnly(4), ...LATER }),
+  "ipv4.ovn.ranges": text("Ranges for OVN routers", { check: ranges(4), ...LATER }),
+  "ipv4.routes": text("Subnets routed to networks behind it", { check: subnets(4), ...LATER }),
   "ipv4.routes.anycast": bool("Let several use the same route", LATER),
-  "ipv6.gateway": text("Gateway of the uplink", LATER),
-  "ipv6.ovn.ranges": text("Ranges for OVN routers", LATER),
-  "ipv6.routes": text("Subnets routed to networks behind it", LATER),
+  "ipv6.gateway": text("Gateway of the uplink", { check: gatewayOnly(6), ...LATER }),
+  "ipv6.ovn.ranges": text("Ranges for OVN routers", { check: ranges(6), ...LATER }),
+  "ipv6.routes": text("Subnets routed to networks behind it", { check: subnets(6), ...LATER }),
   "ipv6.routes.anycast": bool("Let several use the same route", LATER),
-  "ovn.ingress_mode": text("How OVN networks are reached", LATER),
+  "ovn.ingress_mode": text("How OVN networks are reached", {
+    check: choice("l2proxy", "routed"),
+    ...LATER,
+  }),
 };
 
 /** ovn needs a running OVN, which this server does not drive. */
@@ -220,8 +245,10 @@ function findKey(type: Exclude<NetworkType, "ovn">, key: string): NetworkKey | u
     const tunnel = /^tunnel\.[^.]+\.(\w+)$/.exec(key)?.[1];
     if (tunnel !== undefined && Object.hasOwn(TUNNEL_KEYS, tunnel)) return TUNNEL_KEYS[tunnel];
   }
+  if (type !== "bridge" && type !== "physical") return undefined;
   const isPeer = /^bgp\.peers\.[^.]+\.(address|asn|password|holdtime)$/.test(key);
-  return isPeer ? text("BGP peer", LATER) : undefined;
+  if (!isPeer) return undefined;
+  return text("BGP peer", { ...(key.endsWith(".address") && { check: anyAddress }), ...LATER });
 }
 
 /** @throws {Fault} bad_request naming key, value and what is allowed. */

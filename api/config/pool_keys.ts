@@ -2,6 +2,7 @@
 import { Fault } from "#base/errors.ts";
 import { suggest } from "#base/suggest.ts";
 import { isFalse, isTrue, parseBytes } from "#base/units.ts";
+import { type Check, expiry, schedule } from "./instance_checks.ts";
 
 export interface PoolKey {
   readonly type: "string" | "bool" | "size" | "integer";
@@ -11,13 +12,15 @@ export interface PoolKey {
   /** It is set when the pool or volume is made and stays. */
   readonly isFixed?: true;
   readonly values?: readonly string[];
+  /** Besides the check of the type. */
+  readonly check?: Check;
 }
 
 type Keys = Readonly<Record<string, PoolKey>>;
 
 export const POOL_KEYS: Keys = {
   "rsync.bwlimit": {
-    type: "string",
+    type: "size",
     summary: "Rate limit of transfers to other servers, as rsync(1) takes it",
   },
   "rsync.compression": {
@@ -105,9 +108,19 @@ export const VOLUME_KEYS: Keys = {
   "security.shifted": { type: "bool", summary: "Share between instances of different id maps" },
   "security.unmapped": { type: "bool", summary: "Never map ids" },
   "size": { type: "size", summary: "Size limit" },
-  "snapshots.expiry": { type: "string", summary: "Lifetime of snapshots", effect: "later" },
+  "snapshots.expiry": {
+    type: "string",
+    check: expiry,
+    summary: "Lifetime of snapshots",
+    effect: "later",
+  },
   "snapshots.pattern": { type: "string", summary: "Names of snapshots", effect: "later" },
-  "snapshots.schedule": { type: "string", summary: "When snapshots are taken", effect: "later" },
+  "snapshots.schedule": {
+    type: "string",
+    check: schedule,
+    summary: "When snapshots are taken",
+    effect: "later",
+  },
 };
 
 export const VOLUME_LVM_KEYS: Keys = {
@@ -157,9 +170,24 @@ export function checkPoolConfig(driver: string, config: Readonly<Record<string, 
   check("storage pool", { ...POOL_KEYS, ...DRIVER_KEYS[driver]?.pool, ...volume }, config);
 }
 
-/** @throws {Fault} bad_request */
-export function checkVolumeConfig(driver: string, config: Readonly<Record<string, string>>): void {
-  check("storage volume", volumeKeys(driver), config);
+/** What LXD writes down for itself; it comes back with a volume's configuration. */
+const OF_SERVER = ["volatile.idmap.last", "volatile.idmap.next"];
+/** An instance decides on these for its own volume. */
+const OF_CUSTOM = ["security.shifted", "security.unmapped", "size"];
+
+/**
+ * @param type "custom", or the kind of instance or image that it belongs to.
+ * @throws {Fault} bad_request
+ */
+export function checkVolumeConfig(
+  driver: string,
+  type: string,
+  config: Readonly<Record<string, string>>,
+): void {
+  const keys = Object.entries(volumeKeys(driver))
+    .filter(([key]) => type === "custom" || !OF_CUSTOM.includes(key));
+  const given = Object.entries(config).filter(([key]) => !OF_SERVER.includes(key));
+  check("storage volume", Object.fromEntries(keys), Object.fromEntries(given));
 }
 
 /**
@@ -195,7 +223,7 @@ export function checkPoolChange(
 
 function check(what: string, keys: Keys, config: Readonly<Record<string, string>>): void {
   for (const [key, value] of Object.entries(config)) {
-    if (/^(volume\.)?user\../.test(key)) continue;
+    if (/^user\../.test(key)) continue;
     const row = keys[key];
     if (row === undefined) {
       const near = suggest(key, Object.keys(keys));
@@ -222,4 +250,5 @@ function checkValue(key: string, row: PoolKey, value: string): void {
       hint: `Values: ${row.values.join(", ")}.`,
     });
   }
+  row.check?.(value);
 }

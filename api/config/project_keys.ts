@@ -3,7 +3,16 @@ import { Fault, messageOf } from "#base/errors.ts";
 import { parseSubnet } from "#base/ip.ts";
 import { listOf } from "#base/list.ts";
 import { suggest } from "#base/suggest.ts";
-import { boolValue, bytesValue, type Check, uint32Value, wordOf } from "./instance_checks.ts";
+import {
+  architecture,
+  boolValue,
+  bytesValue,
+  type Check,
+  compression,
+  intValue,
+  uint32Value,
+  wordOf,
+} from "./instance_checks.ts";
 
 export interface ProjectKey {
   readonly summary: string;
@@ -28,10 +37,13 @@ const restriction = (summary: string, ...words: string[]): ProjectKey => ({
   check: wordOf("block", ...(words.length === 0 ? ["allow"] : words)),
 });
 
+const MAX_ID = 2 ** 32 - 1;
+
 const ranges: Check = (value) => {
   for (const range of listOf(value)) {
     const match = /^(\d+)(?:-(\d+))?$/.exec(range);
-    if (match === null || Number(match[2] ?? match[1]) < Number(match[1])) {
+    const last = Number(match?.[2] ?? match?.[1]);
+    if (match === null || last < Number(match[1]) || last > MAX_ID) {
       throw new Error("want ids and ranges of ids such as 1000,2000-2999");
     }
   }
@@ -45,11 +57,10 @@ const absolutePaths: Check = (value) => {
 
 /** "<uplink>:<subnet>,..." */
 const uplinkSubnets: Check = (value) => {
-  if (value === "block") return;
   for (const part of listOf(value)) {
     const [uplink = "", ...rest] = part.split(":");
     if (uplink === "" || parseSubnet(rest.join(":")) === undefined) {
-      throw new Error("want block, or <uplink>:<subnet>");
+      throw new Error("want <uplink>:<subnet>, separated by commas");
     }
   }
 };
@@ -57,7 +68,7 @@ const uplinkSubnets: Check = (value) => {
 const LATER = { effect: "later" } as const;
 
 export const PROJECT_KEYS: Readonly<Record<string, ProjectKey>> = {
-  "backups.compression_algorithm": { summary: "Compression of backups" },
+  "backups.compression_algorithm": { summary: "Compression of backups", check: compression },
   "features.images": { summary: "Images of its own", check: boolValue, default: "true" },
   "features.networks": { summary: "Networks of its own", check: boolValue, default: "false" },
   "features.profiles": { summary: "Profiles of its own", check: boolValue, default: "true" },
@@ -67,10 +78,19 @@ export const PROJECT_KEYS: Readonly<Record<string, ProjectKey>> = {
     default: "true",
   },
   "images.auto_update_cached": { summary: "Refresh cached images", check: boolValue },
-  "images.auto_update_interval": count("Hours between refreshes"),
-  "images.compression_algorithm": { summary: "Compression of published images" },
-  "images.default_architecture": { summary: "Architecture for images of remotes" },
-  "images.remote_cache_expiry": count("Days until an unused cached image goes"),
+  "images.auto_update_interval": { summary: "Hours between refreshes", check: intValue },
+  "images.compression_algorithm": {
+    summary: "Compression of published images",
+    check: compression,
+  },
+  "images.default_architecture": {
+    summary: "Architecture for images of remotes",
+    check: architecture,
+  },
+  "images.remote_cache_expiry": {
+    summary: "Days until an unused cached image goes",
+    check: intValue,
+  },
   "limits.containers": count("Most containers"),
   "limits.cpu": count("Sum of limits.cpu of its instances"),
   "limits.disk": { summary: "Sum of sizes of its volumes and images", check: bytesValue },
@@ -145,6 +165,7 @@ export function checkProjectConfig(config: Readonly<Record<string, string>>): vo
     }
     if (value === "") continue;
     try {
+      if (value.trim() === "" && row.check !== undefined) throw new Error("it is blank");
       row.check?.(value);
     } catch (error) {
       const why = messageOf(error);

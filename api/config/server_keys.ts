@@ -5,6 +5,7 @@ import { listOf } from "#base/list.ts";
 import { suggest } from "#base/suggest.ts";
 import { LEGACY_STORAGE_KEYS } from "./legacy_storage_keys.ts";
 import { isFalse, isTrue } from "#base/units.ts";
+import { architecture, compression, intValue } from "./instance_checks.ts";
 
 export interface ServerKey {
   readonly type: "string" | "bool" | "int";
@@ -18,10 +19,24 @@ export interface ServerKey {
 
 const LATER = { effect: "later" } as const;
 
-function oneOf(...allowed: string[]) {
+function number(isAllowed: (value: number) => boolean, want: string) {
   return (value: string) => {
-    if (!allowed.includes(value)) throw new Error(`want one of ${allowed.join(", ")}`);
+    if (!/^-?\d+$/.test(value) || !isAllowed(Number(value))) throw new Error(`want ${want}`);
   };
+}
+
+/** An IP address or a name, and perhaps a port: "127.0.0.1:8443", ":8443", "[::1]". */
+function listenAddress(value: string): void {
+  const host = value.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
+  const isName = /^[a-z]([a-z0-9.-]*[a-z0-9])?$/i.test(host);
+  if (host === "" || isName || parseAddress(host) !== undefined) return;
+  throw new Error("want <address>, <address>:<port> or :<port>");
+}
+
+function volumePath(value: string): void {
+  if (!/^[^/\s]+\/[^/\s]+$/.test(value)) {
+    throw new Error("Invalid syntax for volume, must be <pool>/<volume>");
+  }
 }
 
 function expiryRule(value: string): void {
@@ -51,28 +66,53 @@ const int = (summary: string, more: Partial<ServerKey> = {}): ServerKey => ({
 });
 
 export const SERVER_KEYS: Readonly<Record<string, ServerKey>> = {
-  "backups.compression_algorithm": text("Compression of backups", { default: "gzip", ...LATER }),
+  "backups.compression_algorithm": text("Compression of backups", {
+    default: "gzip",
+    check: compression,
+    ...LATER,
+  }),
   "candid.api.key": text("Public key of the Candid server", LATER),
   "candid.api.url": text("URL of the Candid server: told to clients"),
   "candid.domains": text("Allowed Candid domains", LATER),
   "candid.expiry": int("Seconds a Candid macaroon lives", { default: "3600", ...LATER }),
-  "cluster.healing_threshold": int("Seconds until a silent member is evacuated", LATER),
   "cluster.https_address": text("Address for cluster traffic", LATER),
   "cluster.images_minimal_replica": int("Members that keep a copy of an image", {
     default: "3",
+    check: number((count) => count !== 0, "a number of members other than 0"),
     ...LATER,
   }),
-  "cluster.join_token_expiry": text("Lifetime of cluster join tokens", { default: "3H", ...LATER }),
-  "cluster.max_standby": int("Stand-by members of the database", { default: "2", ...LATER }),
-  "cluster.max_voters": int("Voting members of the database", { default: "3", ...LATER }),
+  "cluster.join_token_expiry": text("Lifetime of cluster join tokens", {
+    default: "3H",
+    check: expiryRule,
+    ...LATER,
+  }),
+  "cluster.max_standby": int("Stand-by members of the database", {
+    default: "2",
+    check: number((count) => count >= 0 && count <= 5, "a number from 0 to 5"),
+    ...LATER,
+  }),
+  "cluster.max_voters": int("Voting members of the database", {
+    default: "3",
+    check: number((count) => count >= 3 && count % 2 === 1, "an odd number from 3"),
+    ...LATER,
+  }),
   "cluster.offline_threshold": int("Seconds until a member counts as offline", {
     default: "20",
+    check: number((seconds) => seconds > 10, "more than 10 seconds"),
     ...LATER,
   }),
-  "core.bgp_address": text("Address of the BGP server", LATER),
-  "core.bgp_asn": text("BGP autonomous system number", LATER),
-  "core.bgp_routerid": text("BGP router id", LATER),
-  "core.debug_address": text("Address of the debug server", LATER),
+  "core.bgp_address": text("Address of the BGP server", { check: listenAddress, ...LATER }),
+  "core.bgp_asn": text("BGP autonomous system number", {
+    check: number((id) => id >= 1 && id < 2 ** 32 - 1, "a number from 1 to 4294967294"),
+    ...LATER,
+  }),
+  "core.bgp_routerid": text("BGP router id", {
+    check: (value) => {
+      if (parseAddress(value)?.family !== 4) throw new Error(`Not an IPv4 address "${value}"`);
+    },
+    ...LATER,
+  }),
+  "core.debug_address": text("Address of the debug server", { check: listenAddress, ...LATER }),
   "core.dns_address": text("Address of the DNS server for network zones"),
   "core.https_address": text("Address for clients over the network"),
   "core.https_allowed_credentials": bool("Send Access-Control-Allow-Credentials"),
@@ -96,10 +136,11 @@ export const SERVER_KEYS: Readonly<Record<string, ServerKey>> = {
   "images.compression_algorithm": text("Compression of published images", {
     // As small as gzip makes it, in a fraction of the time.
     default: "zstd -1",
-    check: (value) =>
-      oneOf("bzip2", "gzip", "lzma", "xz", "none", "zstd", "squashfs")(value.split(" ")[0] ?? ""),
+    check: compression,
   }),
-  "images.default_architecture": text("Architecture for images of remotes"),
+  "images.default_architecture": text("Architecture for images of remotes", {
+    check: architecture,
+  }),
   "images.remote_cache_expiry": int("Days until an unused cached image goes", {
     default: "10",
   }),
@@ -115,8 +156,12 @@ export const SERVER_KEYS: Readonly<Record<string, ServerKey>> = {
   "rbac.api.expiry": int("RBAC macaroon expiry", LATER),
   "rbac.api.key": text("RBAC public key", LATER),
   "rbac.api.url": text("RBAC URL", LATER),
-  "storage.backups_volume": text("Custom volume that keeps backups: POOL/VOLUME"),
-  "storage.images_volume": text("Custom volume that keeps images: POOL/VOLUME"),
+  "storage.backups_volume": text("Custom volume that keeps backups: POOL/VOLUME", {
+    check: volumePath,
+  }),
+  "storage.images_volume": text("Custom volume that keeps images: POOL/VOLUME", {
+    check: volumePath,
+  }),
   ...Object.fromEntries(Object.entries(LEGACY_STORAGE_KEYS).map(([key, { row }]) => [key, row])),
 };
 
@@ -144,8 +189,8 @@ export function checkServerConfig(config: Readonly<Record<string, string>>): voi
 
 function typeProblem(row: ServerKey, value: string): string | undefined {
   if (row.type === "bool" && !isTrue(value) && !isFalse(value)) return "invalid boolean";
-  if (row.type === "int" && !/^-?\d+$/.test(value)) return "invalid integer";
   try {
+    if (row.type === "int") intValue(value);
     row.check?.(value);
   } catch (error) {
     return error instanceof Error ? error.message : String(error);

@@ -32,6 +32,7 @@ export function checkDeviceKeys(
     }
     if (value === "") continue;
     try {
+      if (value.trim() === "" && row.check !== undefined) throw new Error("it is blank");
       row.check?.(value);
     } catch (error) {
       throw invalidDevice(name, `Invalid value for device option "${key}": ${messageOf(error)}`);

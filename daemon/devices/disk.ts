@@ -34,6 +34,10 @@ async function validate(
   context: ValidateContext,
 ): Promise<void> {
   checkDeviceKeys(name, config, DISK_KEYS);
+  if ((config["ceph.cluster_name"] ?? "") !== "" || (config["ceph.user_name"] ?? "") !== "") {
+    const why = "Invalid options ceph.cluster_name/ceph.user_name for source";
+    throw invalidDevice(name, `${why} "${config["source"] ?? ""}"`);
+  }
   if (isRoot(config)) return await validateRoot(name, config, context);
   const source = config["source"] ?? "";
   if (source === "") {
@@ -41,6 +45,9 @@ async function validate(
   }
   if ((config["size"] ?? "") !== "") {
     throw invalidDevice(name, "Only the root disk may have a size quota");
+  }
+  if ((config["size.state"] ?? "") !== "") {
+    throw invalidDevice(name, "Only the root disk may have a migration size quota");
   }
   if (/^(ceph|cephfs|cloud-init):/.test(source)) {
     throw invalidDevice(name, `source "${source}" is not supported by this server`);
@@ -53,6 +60,7 @@ async function validate(
     }
   }
   if ((config["pool"] ?? "") !== "") return await validateVolume(name, config, context);
+  if ((config["recursive"] ?? "") !== "" && await isFile(source)) refuseRecursive(name);
   if (!source.startsWith("/")) {
     throw invalidDevice(name, `source "${source}" is neither an absolute path nor a pool's volume`);
   }
@@ -75,6 +83,7 @@ async function validateRoot(
   if (pool === "") {
     throw invalidDevice(name, 'Root disk entry must have a "pool" property set');
   }
+  refuseOfFolders(name, config);
   await requirePool(name, pool, context);
 }
 
@@ -86,10 +95,38 @@ async function validateVolume(
   if ((config["source"] ?? "").startsWith("/")) {
     throw invalidDevice(name, "Storage volumes cannot be specified as absolute paths");
   }
+  refuseOfFolders(name, config);
   await requirePool(name, config["pool"] ?? "", context);
 }
 
+/** @throws {Fault} bad_request for what only folders of the host can have. */
+function refuseOfFolders(name: string, config: DeviceConfig): void {
+  if ((config["shift"] ?? "") !== "") {
+    throw invalidDevice(
+      name,
+      'The "shift" property cannot be used with custom storage volumes ' +
+        '(set "security.shifted=true" on the volume instead)',
+    );
+  }
+  if ((config["recursive"] ?? "") !== "") refuseRecursive(name);
+}
+
+function refuseRecursive(name: string): never {
+  const why = "The recursive option is only supported for additional bind-mounted paths";
+  throw invalidDevice(name, why);
+}
+
+const isFile = async (path: string) => {
+  try {
+    return !(await Deno.stat(path)).isDirectory;
+  } catch {
+    return false; // Ignored: it may come later.
+  }
+};
+
 async function requirePool(name: string, pool: string, context: ValidateContext): Promise<void> {
+  // A profile may come before its pools.
+  if (context.instance === undefined) return;
   try {
     await context.services.storage.requirePool(pool);
   } catch (error) {

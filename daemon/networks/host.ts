@@ -133,9 +133,8 @@ async function tunnelKind(link: string): Promise<boolean> {
 async function applyExternal(plan: NetworkPlan, name: string): Promise<void> {
   const ports = await portsOf(name);
   for (const link of plan.external) {
-    if (!await linkExists(link)) {
-      throw new Fault("bad_request", `Failed to find external interface "${link}"`);
-    }
+    // One that comes later, or is gone, must not keep the network from its instances.
+    if (!await linkExists(link)) continue;
     if (ports.includes(link)) continue;
     const [one] = await ipJson<IpLink>("address", "show", "dev", link);
     if ((one?.addr_info ?? []).some(({ scope }) => scope === "global")) {

@@ -198,7 +198,7 @@ export function storageVolumeRoutes(
     checkVolumeName(name);
     const config = body.config ?? {};
     const { driver } = await services.db.read((tx) => getPool(tx, params.pool));
-    checkVolumeConfig(driver, config);
+    checkVolumeConfig(driver, type, config);
     const project = await volumeProject(services, query.project, type);
     await storage.pools.driver(params.pool);
     const volume = { pool: params.pool, project, name };
@@ -235,7 +235,7 @@ export function storageVolumeRoutes(
     }
     const config = { ...(isPatch ? volume.config : {}), ...call.body.config };
     const { driver } = await services.db.read((tx) => getPool(tx, volume.pool));
-    checkVolumeConfig(driver, config);
+    checkVolumeConfig(driver, volume.type, config);
     const description = call.body.description ?? (isPatch ? volume.description : "");
     if (volume.type === "custom") {
       await services.db.read((tx) =>

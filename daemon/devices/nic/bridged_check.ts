@@ -78,8 +78,18 @@ function checkManaged(name: string, { config, network }: NicWish, family: 4 | 6)
         `"${network?.name}"`,
     );
   }
+  if (value === "none" && !isFiltering) {
+    throw invalidDevice(
+      name,
+      `Cannot have ${key} as none unless using security.ipv${family}_filtering`,
+    );
+  }
+  if (value === "" || value === "none") return;
   const parsed = parseAddress(value);
-  if (parsed === undefined) return;
+  if (parsed === undefined) {
+    const why = `want one IPv${family} address`;
+    throw invalidDevice(name, `Invalid value for device option "${key}": ${why}`);
+  }
   if ((!hasDhcp || isStateless) && !isFiltering) {
     throw invalidDevice(
       name,

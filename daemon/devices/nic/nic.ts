@@ -122,10 +122,13 @@ async function validate(
   checkDeviceKeys(name, config, NIC_KEYS);
   const wish = await resolve(name, config, context);
   const allowed = new Set<string>(OPTIONS_OF_NIC[wish.type]);
-  for (const [key, value] of Object.entries(config)) {
+  for (const key of Object.keys(config)) {
     const isCommon = ["type", "nictype", "network"].includes(key) || key.startsWith("user.");
-    if (isCommon || allowed.has(key) || value === "") continue;
+    if (isCommon || allowed.has(key)) continue;
     throw invalidDevice(name, `Invalid device option "${key}"`, `Not for a ${wish.type} nic.`);
+  }
+  if (wish.type !== "bridged" && wish.config["vlan"] === "none") {
+    throw invalidDevice(name, 'Invalid value for device option "vlan": want an id from 1 to 4094');
   }
   const needsParent = wish.type !== "p2p" && wish.type !== "routed";
   if (needsParent && wish.parent === "") {

@@ -26,8 +26,7 @@ const FAMILIES = [4, 6] as const;
 const PROBE_SECONDS = 1;
 
 function addressesOf(nic: Pick<Nic, "config">, family: 4 | 6): string[] {
-  return listOf(nic.config[`ipv${family}.address`]).map((one) => one.split("/")[0] ?? "")
-    .filter((one) => one !== "none");
+  return listOf(nic.config[`ipv${family}.address`]);
 }
 
 const hostAddress = (nic: Nic, family: 4 | 6) =>
@@ -147,8 +146,12 @@ export const routed: NicKind = {
         throw invalidDevice(name, `Invalid value for "ipv${family}.gateway": want auto or none`);
       }
       for (const one of listOf(config[`ipv${family}.address`])) {
-        if (one === "none" || parseAddress(one) !== undefined) continue;
+        if (parseAddress(one) !== undefined) continue;
         throw invalidDevice(name, `Invalid address "${one}": routed nics have single addresses`);
+      }
+      const isRouting = (config[`ipv${family}.routes`] ?? "") !== "";
+      if (isRouting && (config[`ipv${family}.address`] ?? "") === "") {
+        throw invalidDevice(name, `ipv${family}.routes requires ipv${family}.address to be set`);
       }
     }
   },

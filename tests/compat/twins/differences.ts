@@ -1,0 +1,82 @@
+/**
+ * Where our daemon is meant to answer otherwise than LXD 5.0.2. Everything else that the sweep finds is a
+ * mistake of ours.
+ */
+export interface Difference {
+  readonly sweep: RegExp;
+  readonly key: RegExp;
+  readonly who: "we refuse" | "LXD refuses";
+  readonly why: string;
+}
+
+const NIC = /^device (bridged|managed|macvlan|physical|p2p|routed|ipvlan|sriov|infiniband)$/;
+
+export const DIFFERENCES: readonly Difference[] = [
+  {
+    sweep: /^profile$/,
+    key: /^(linux\.kernel_modules|raw\.idmap|limits\.kernel\..*|limits\.cpu(\.allowance)?)$/,
+    who: "we refuse",
+    why: "LXD takes any text, and the instance does not start with it",
+  },
+  {
+    sweep: /^profile$/,
+    key: /^(limits\.processes|snapshots\.expiry|environment\.A|security.*fuse|nvidia\..*)$/,
+    who: "we refuse",
+    why: "LXD takes numbers, blanks and lines that the kernel or liblxc refuse",
+  },
+  {
+    sweep: /^profile$/,
+    key: /^security\.syscalls\.intercept\.bpf/,
+    who: "we refuse",
+    why: "bpf() is not intercepted here; the refusal says so",
+  },
+  { sweep: /^profile$/, key: /^raw\.lxc$/, who: "LXD refuses", why: "a blank line is harmless" },
+  {
+    sweep: NIC,
+    key: /^(host_name|name|limits\..*|security\..*_filtering)$/,
+    who: "we refuse",
+    why: "LXD takes any text, and the device does not start with it",
+  },
+  {
+    sweep: /^device /,
+    key: /^(limits\..*|propagation|gputype|mode|source|path)$/,
+    who: "we refuse",
+    why: "LXD takes any text in a profile, and the instance does not start with it",
+  },
+  {
+    sweep: /^device unix-/,
+    key: /^source$/,
+    who: "LXD refuses",
+    why: "a node of a device may lie anywhere on the host",
+  },
+  {
+    sweep: /^project$/,
+    key: /^restricted\.networks\.subnets$/,
+    who: "LXD refuses",
+    why: "it looks for the uplink; there are none here",
+  },
+  {
+    sweep: /^server$/,
+    key: /^core\.(dns_address|remote_token_expiry)$/,
+    who: "we refuse",
+    why: "an address that can't be listened on is refused now, not in the log; a blank is no time",
+  },
+  {
+    sweep: /^server$/,
+    key: /^(core\.(.*_address|bgp_.*)|storage\.(backups|images)_volume)$/,
+    who: "LXD refuses",
+    why: "it resolves names and looks for volumes",
+  },
+  {
+    sweep: /^bridge$/,
+    key: /^tunnel\.x\.(id|port|ttl|interface|group)$/,
+    who: "LXD refuses",
+    why: "it makes a tunnel that has no protocol yet, and fails",
+  },
+  {
+    sweep: /^bridge$/,
+    key: /^(dns\.domain|raw\.dnsmasq|bridge\.external_interfaces)$/,
+    who: "we refuse",
+    why: "dnsmasq would not start with it later, when the bridge has an address",
+  },
+];

@@ -1,0 +1,27 @@
+/** Values of every kind: whatever a key takes, some of these are right and most are wrong. */
+export const VALUES: readonly string[] = [
+  ...["true", "false", "Yes", "0", "1", "-1", "5", "101", "1300", "4094", "70000"],
+  ...["4294967295", "4294967296", "9223372036854775807", "99999999999999999999", "1.5"],
+  ...["", " ", " 1", "x", "a b", "a,b", "a\nb", "%", "/", "none", "auto"],
+  ...["10MB", "10MiB", "10 MB", "1EiB", "-10MB", "50%", "0%", "150%"],
+  ...["25ms/100ms", "0-1", "1-0", "0,1", "10Mbit", "10kbit", "5iops"],
+  ...["1024:4096", "unlimited", "both 1000 1000", "uid 1-2 3"],
+  ...["10.247.1.7", "10.9.9.9", "10.247.1.1/24", "10.9.9.0/24", "10.247.1.5-10.247.1.9", "1.2.3"],
+  ...["fd42:247::7", "fd42:247::1/64", "fd99::/64", "fd42:247::5-fd42:247::9"],
+  ...["00:16:3e:00:00:01", "00-16-3e-00-00-01"],
+  ...["/dev/null", "/dev/nothing", "relative/path", "/a/../b", "0660", "0888"],
+  ...[
+    "tcp:127.0.0.1:80",
+    "tcp:127.0.0.1:80-81",
+    "unix:/run/x",
+    "unix:@x",
+    "udp:[::1]:53",
+    "tcp:x:80",
+  ],
+  ...["2w 3d", "2x", "1M 2H", "@daily", "@hourly, @daily", "0 1 * * *", "0 1 * *"],
+  ...["hard", "stop", "private", "rslave", "l2", "physical", "bridged", "instance"],
+  ...["0000:01:00.0", "gzip", "zstd -3", "lzma", "https://a.test", "127.0.0.1:8443", ":8443"],
+  ...["create", "block", "allow", "managed", "isolated", "unprivileged", "manual", "all"],
+  ...["ext4", "xfs", "native", "standard", "fan", "dynamic", "before", "drop", "vxlan"],
+  ...["d7e5a4d0-5a6b-4d1e-9a3b-0123456789ab", "twinbr0", "pool", "lo", "vol", "x86_64", "65001"],
+];
