@@ -56,7 +56,11 @@ export const DISK_KEYS = {
     summary: "Refuse to start if the source is missing",
   },
   "shift": { check: boolValue, default: "false", summary: "Map ids so that they fit inside" },
-  "size": { check: bytesValue, summary: "Quota of the root disk" },
+  "size": {
+    check: bytesValue,
+    summary:
+      "Quota of the root disk; on dir pools it needs project quotas, else it is only counted",
+  },
   "size.state": { check: bytesValue, summary: "Quota of a virtual machine's state" },
   "source": { summary: "Path on the host, or name of the volume" },
 } as const satisfies Record<string, DeviceKey>;

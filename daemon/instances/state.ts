@@ -71,7 +71,10 @@ async function diskUsage(
   const root = findRootDisk(record.expandedDevices);
   if (root === undefined) return {};
   try {
-    const { usedBytes, totalBytes } = await ctx.storage.instances.usage(volumeOf(record));
+    const { usedBytes, totalBytes, isUncounted } = await ctx.storage.instances.usage(
+      volumeOf(record),
+    );
+    if (isUncounted) return {};
     return { [root.name]: { usage: usedBytes, total: totalBytes } };
   } catch {
     return {}; // Ignored: state is shown without what the pool can't tell.

@@ -57,6 +57,8 @@ export interface Usage {
   readonly usedBytes: number;
   /** 0: no limit. */
   readonly totalBytes: number;
+  /** The file system keeps no count: `usedBytes` cost a walk, and is not shown for instances, as in LXD. */
+  readonly isUncounted?: true;
 }
 
 export interface PoolSpace {

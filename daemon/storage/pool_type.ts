@@ -23,6 +23,7 @@ export interface PoolPlace {
 
 export interface PoolServices {
   readonly namespaces: UserNamespaces;
+  readonly helper: HostPath;
   readonly imageExists: (fingerprint: string) => Promise<boolean>;
   /** What failed in the background; nothing waits for it. */
   readonly onError: (what: string, error: unknown) => void;

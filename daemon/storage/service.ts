@@ -47,6 +47,7 @@ export interface VolumeUsage {
   readonly usedBytes: number;
   /** 0: no quota. */
   readonly totalBytes: number;
+  readonly isUncounted?: true;
 }
 
 export interface ShiftWish {

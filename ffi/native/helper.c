@@ -19,7 +19,8 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } verbs[] = {
 	{ "confine", verb_confine }, { "exec", verb_exec },	{ "hook", verb_hook },
-	{ "mount", verb_mount },     { "net", verb_net },	{ "proxy", verb_proxy },
+	{ "mount", verb_mount },     { "net", verb_net },	{ "project", verb_project },
+	{ "proxy", verb_proxy },
 	{ "seccomp", verb_seccomp }, { "sftp", verb_sftp },	{ "shift", verb_shift },
 	{ "start", verb_start },     { "uevents", verb_uevents }, { "umount", verb_umount },
 	{ "userns", verb_userns },

@@ -7,6 +7,7 @@ int verb_exec(int argc, char **argv);
 int verb_hook(int argc, char **argv);
 int verb_mount(int argc, char **argv);
 int verb_net(int argc, char **argv);
+int verb_project(int argc, char **argv);
 int verb_proxy(int argc, char **argv);
 int verb_sftp(int argc, char **argv);
 int verb_seccomp(int argc, char **argv);

@@ -70,7 +70,7 @@ static int64_t shifted(int is_gid, uint32_t id)
 	return -1;
 }
 
-static int failed(const char *what, const char *path)
+int walk_failed(const char *what, const char *path)
 {
 	const char *reason = strerror(errno);
 	fprintf(stderr, "Error: Failed to %s: ", what);
@@ -137,22 +137,22 @@ static int change(int fd, const struct stat *found, const char *path)
 	if (S_ISREG(found->st_mode)) {
 		caps_length = getxattr(file, XATTR_NAME_CAPS, &caps, sizeof caps);
 		if (caps_length < 0 && !is_absent())
-			return failed("read the capabilities of", path);
+			return walk_failed("read the capabilities of", path);
 	}
 	if ((uid >= 0 || gid >= 0) &&
 	    fchownat(fd, "", (uid_t)uid, (gid_t)gid, AT_EMPTY_PATH) != 0)
-		return failed("change ownership of", path);
+		return walk_failed("change ownership of", path);
 	if (S_ISLNK(found->st_mode))
 		return 0;
 	if (shift_acl(file, "system.posix_acl_access") != 0 ||
 	    (S_ISDIR(found->st_mode) && shift_acl(file, "system.posix_acl_default") != 0))
-		return failed("change ACLs on", path);
+		return walk_failed("change ACLs on", path);
 	if ((found->st_mode & (S_ISUID | S_ISGID)) != 0 && chmod(file, found->st_mode & 07777) != 0)
-		return failed("change mode of", path);
+		return walk_failed("change mode of", path);
 	if (caps_length > 0 &&
 	    setxattr(file, XATTR_NAME_CAPS, &caps,
 		     (size_t)shift_capabilities(&caps, caps_length), 0) != 0)
-		return failed("change capabilities of", path);
+		return walk_failed("change capabilities of", path);
 	return 0;
 }
 
@@ -186,13 +186,18 @@ static int is_seen(const struct stat *found)
 	return node == NULL ? -1 : 1;
 }
 
+static int (*visitor)(int fd, const struct stat *found, const char *path);
+
 static int visit(int fd, const struct stat *found, const char *path)
 {
 	int seen = is_seen(found);
 	if (seen < 0)
-		return failed("remember", path);
-	if (seen)
-		return 0;
+		return walk_failed("remember", path);
+	return seen ? 0 : visitor(fd, found, path);
+}
+
+static int shift_one(int fd, const struct stat *found, const char *path)
+{
 	if (!is_test)
 		return change(fd, found, path);
 	printf("I would shift ");
@@ -233,7 +238,7 @@ static int enter(int fd, const struct stat *found)
 {
 	struct level *grown = realloc(levels, (depth + 1) * sizeof *levels);
 	if (grown == NULL)
-		return failed("enter", path);
+		return walk_failed("enter", path);
 	levels = grown;
 	struct level *level = &levels[depth];
 	/* "." is not shown in front of what is in it. */
@@ -241,7 +246,7 @@ static int enter(int fd, const struct stat *found)
 	*level = (struct level){ found->st_dev, found->st_ino, length, NULL, 0, 0 };
 	level->count = scandirat(fd, ".", &level->entries, is_entry, compare_entries);
 	if (level->count < 0)
-		return failed("read", path);
+		return walk_failed("read", path);
 	depth++;
 	return 0;
 }
@@ -260,10 +265,10 @@ static int leave(int fd)
 	close(fd);
 	path[level->path_length] = '\0';
 	if (above < 0 || fstat(above, &found) != 0)
-		return failed("go back to", path);
+		return walk_failed("go back to", path);
 	if (found.st_dev != level->device || found.st_ino != level->inode) {
 		errno = ESTALE;
-		return failed("go back to", path);
+		return walk_failed("go back to", path);
 	}
 	return above;
 }
@@ -305,7 +310,7 @@ static int step(int directory, struct dirent *entry)
 		return directory;
 	}
 	if (fd < 0 || fstat(fd, &found) != 0)
-		return failed("open", path);
+		return walk_failed("open", path);
 	if (visit(fd, &found, path) != 0)
 		return -1;
 	if (!S_ISDIR(found.st_mode)) {
@@ -316,13 +321,14 @@ static int step(int directory, struct dirent *entry)
 	return enter(fd, &found) == 0 ? fd : -1;
 }
 
-static int walk(const char *top)
+int walk_tree(const char *top, int (*visit_one)(int fd, const struct stat *found, const char *path))
 {
 	struct stat found;
+	visitor = visit_one;
 	int fd = open(top, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	path = strdup(top);
 	if (path == NULL || fd < 0 || fstat(fd, &found) != 0)
-		return failed("open", top);
+		return walk_failed("open", top);
 	take_signals();
 	if (visit(fd, &found, path) != 0)
 		return -1;
@@ -388,6 +394,6 @@ int verb_shift(int argc, char **argv)
 	    parse_ranges(argc - 3, argv + 3, is_out) != 0)
 		return USAGE;
 	prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
-	int result = walk(argv[0]);
+	int result = walk_tree(argv[0], shift_one);
 	return fflush(stdout) != 0 || result != 0 ? 1 : 0;
 }

@@ -68,9 +68,11 @@ export async function openPoolPlace(
   given: Readonly<Record<string, string>>,
 ): Promise<Place> {
   const base = hostPath(Deno.makeTempDirSync({ dir: "/var/tmp", prefix: "lxd-storage." }));
-  const namespaces = new UserNamespaces(await (helper ??= buildHelper(helperFolder)));
+  const program = await (helper ??= buildHelper(helperFolder));
+  const namespaces = new UserNamespaces(program);
   const services = {
     namespaces,
+    helper: program,
     imageExists: () => Promise.resolve(false),
     onError: (what: string, error: unknown) => {
       throw new Error(what, { cause: error });

@@ -171,7 +171,10 @@ export class BtrfsDriver implements StorageDriver {
     const path = this.directory(volume, snapshot);
     const group = await this.#quotas.usage(path);
     const usedBytes = group?.exclusiveBytes ?? await exclusiveBytes(path);
-    if (volume.content !== "block") return { usedBytes, totalBytes: group?.limitBytes ?? 0 };
+    if (volume.content !== "block") {
+      const totalBytes = group?.limitBytes ?? 0;
+      return { usedBytes, totalBytes, ...group === undefined && { isUncounted: true as const } };
+    }
     return { usedBytes, totalBytes: (await Deno.stat(`${path}/${DISK_FILE}`)).size };
   }
 

@@ -22,7 +22,9 @@ export class Quotas {
   }
 
   async isOn(): Promise<boolean> {
-    return this.#isOn ??= await btrfs("qgroup", "show", "--raw", this.#root)
+    if (this.#isOn === true) return true;
+    // Off may become on without us.
+    return this.#isOn = await btrfs("qgroup", "show", "--raw", this.#root)
       .then(() => true, () => false);
   }
 
@@ -54,7 +56,14 @@ export class Quotas {
   /** undefined: no quotas, nothing is counted. Written data counts once it is on disk. */
   async usage(path: HostPath): Promise<GroupUsage | undefined> {
     if (!await this.isOn()) return undefined;
-    const text = await btrfs("qgroup", "show", "--sync", "-f", "-r", "--raw", path);
+    let text: string;
+    try {
+      text = await btrfs("qgroup", "show", "--sync", "-f", "-r", "--raw", path);
+    } catch (error) {
+      this.#isOn = undefined;
+      if (await this.isOn()) throw error;
+      return undefined; // Somebody switched them off.
+    }
     return parseGroup(text, `0/${await subvolumeId(path)}`);
   }
 

@@ -392,8 +392,20 @@ export class Clones {
     if (manifest.kind === "plain") return;
     await this.mount(name);
     const rootfs = this.#rootfs(name);
+    const bytes = await treeBytes(rootfs);
+    const { limitBytes = 0 } = await this.#deps.quotas?.show(this.directory(name)) ?? {};
+    if (limitBytes > 0 && bytes > limitBytes) {
+      throw new Fault(
+        "no_space",
+        `"${name}" can't be made a tree of its own: its size is too small`,
+        {
+          hint:
+            `With what it shares with its image it has ${bytes} bytes: give its root a larger size.`,
+        },
+      );
+    }
     await this.#replaceRootfs(name, async (fresh) => {
-      await requireSpace(fresh, await treeBytes(rootfs), `make "${name}" a tree of its own`);
+      await requireSpace(fresh, bytes, `make "${name}" a tree of its own`);
       await copyTree(rootfs, fresh);
     });
     await this.#layers.collect(manifest.lowers);
@@ -405,16 +417,26 @@ export class Clones {
     const fresh = hostPath(`${directory}/rootfs.new`);
     await removeTree(fresh);
     await Deno.mkdir(fresh, { mode: 0o755 });
+    // Both trees count until the old one is gone: for so long there is no limit.
+    const { quotas } = this.#deps;
+    const { limitBytes = 0 } = await quotas?.show(directory) ?? {};
+    const limit = async (bytes: number) => {
+      if (limitBytes > 0) await quotas?.limit(directory, bytes);
+    };
+    await limit(0);
     try {
       await fill(fresh);
     } catch (error) {
       await removeTree(fresh);
+      await limit(limitBytes);
       throw error;
     }
     await this.#hide(name);
     const pending = { step: "swap" } as const;
     await this.#layers.write(directory, { kind: "plain", lowers: [], pending });
     await this.#layers.load(directory); // Finishes the step.
+    await this.#deps.trash.idle();
+    await limit(limitBytes);
   }
 
   // --- start and end of the daemon ---

@@ -10,7 +10,6 @@
  *     trash/                          made or removed in the background, emptied at start
  */
 import { type HostPath, hostPath } from "#base/brand.ts";
-import { Fault } from "#base/errors.ts";
 import { DISK_FILE } from "#daemon/storage/disk_file.ts";
 import type {
   CopyOptions,
@@ -28,6 +27,7 @@ import { POOL_FOLDERS, type Volume } from "#daemon/storage/volume.ts";
 import { detach } from "#ffi/libc/mount.ts";
 import { Clones } from "./clones.ts";
 import { PlainTrees } from "./plain.ts";
+import { cannotLimit, type ProjectQuotas } from "./project_quota.ts";
 
 export interface DirDeps {
   readonly root: HostPath;
@@ -36,6 +36,8 @@ export interface DirDeps {
   readonly clone: "overlay" | "copy" | "reflink";
   /** Can mounts of its directories map ids? */
   readonly idMounts: boolean;
+  /** Where the file system enforces project quotas (project_quota.ts). */
+  readonly quotas?: ProjectQuotas | undefined;
   readonly imageExists: (fingerprint: string) => Promise<boolean>;
   /** What failed in the background; nothing waits for it. */
   readonly onError: (what: string, error: unknown) => void;
@@ -47,13 +49,14 @@ export class DirDriver implements StorageDriver {
   readonly #trash: Trash;
   readonly #clones: Clones;
   readonly #plain: PlainTrees;
+  readonly #quotas: ProjectQuotas | undefined;
 
   constructor(deps: DirDeps) {
     const isInstant = deps.clone === "overlay";
     this.can = {
       clone: isInstant ? "instant" : "copy",
       snapshot: isInstant ? "instant" : "copy",
-      quota: false,
+      quota: deps.quotas !== undefined,
       restoreOlder: true,
       block: true,
       idMounts: deps.idMounts,
@@ -61,7 +64,8 @@ export class DirDriver implements StorageDriver {
     this.#root = deps.root;
     this.#trash = new Trash(deps.root, deps);
     this.#clones = new Clones({ ...deps, trash: this.#trash });
-    this.#plain = new PlainTrees({ root: deps.root, trash: this.#trash });
+    this.#quotas = deps.quotas;
+    this.#plain = new PlainTrees({ root: deps.root, trash: this.#trash, quotas: deps.quotas });
   }
 
   ensureImage(fingerprint: string, unpack: (directory: HostPath) => Promise<void>) {
@@ -74,22 +78,41 @@ export class DirDriver implements StorageDriver {
 
   async create(volume: Volume, options: CreateOptions = {}) {
     if (volume.kind === "custom") return await this.#plain.create(volume, options);
-    requireNoSize(options);
-    await this.#clones.createEmpty(volume.name);
+    await this.#limited(volume, options, () => this.#clones.createEmpty(volume.name));
   }
 
   async createFromImage(volume: Volume, fingerprint: string, options: CreateOptions = {}) {
-    requireNoSize(options);
-    await this.#clones.createFromImage(volume.name, fingerprint);
+    await this.#limited(
+      volume,
+      options,
+      () => this.#clones.createFromImage(volume.name, fingerprint),
+    );
+  }
+
+  /** Make a container and limit it. */
+  async #limited(volume: Volume, { sizeBytes = 0 }: CreateOptions, make: () => Promise<void>) {
+    if (sizeBytes > 0 && this.#quotas === undefined) throw cannotLimit();
+    await make();
+    if (sizeBytes === 0) return;
+    try {
+      await this.#quotas?.limit(this.directory(volume), sizeBytes);
+    } catch (error) {
+      await this.remove(volume);
+      throw error;
+    }
   }
 
   async copy(target: Volume, source: Volume, options: CopyOptions = {}) {
     if (target.kind === "custom") return await this.#plain.copy(target, source, options);
-    requireNoSize(options);
-    await this.#clones.copy(target.name, source.name, options);
+    await this.#limited(
+      target,
+      options,
+      () => this.#clones.copy(target.name, source.name, options),
+    );
   }
 
   async remove(volume: Volume) {
+    await this.#quotas?.forget(this.directory(volume));
     await (volume.kind === "custom"
       ? this.#plain.remove(volume)
       : this.#clones.remove(volume.name));
@@ -103,12 +126,17 @@ export class DirDriver implements StorageDriver {
 
   async resize(volume: Volume, sizeBytes: number) {
     if (volume.kind === "custom") return await this.#plain.resize(volume, sizeBytes);
-    requireNoSize({ sizeBytes });
+    if (this.#quotas !== undefined) await this.#quotas.limit(this.directory(volume), sizeBytes);
+    else if (sizeBytes > 0) throw cannotLimit();
   }
 
   async usage(volume: Volume, snapshot?: string): Promise<Usage> {
     if (volume.kind === "custom") return await this.#plain.usage(volume, snapshot);
-    return { usedBytes: await this.#clones.usage(volume.name, snapshot), totalBytes: 0 };
+    const limit = snapshot === undefined
+      ? await this.#quotas?.show(this.directory(volume))
+      : undefined;
+    const usedBytes = await this.#clones.usage(volume.name, snapshot);
+    return { usedBytes, totalBytes: limit?.limitBytes ?? 0 };
   }
 
   list(kind: Volume["kind"]) {
@@ -220,11 +248,4 @@ export class DirDriver implements StorageDriver {
     await this.#clones.close();
     await this.#trash.idle();
   }
-}
-
-function requireNoSize({ sizeBytes = 0 }: CreateOptions): void {
-  if (sizeBytes === 0) return;
-  throw new Fault("bad_request", "this storage pool can't limit the size of a volume", {
-    hint: "The file system has no project quotas: leave size unset, or use another pool.",
-  });
 }

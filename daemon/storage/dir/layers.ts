@@ -4,11 +4,13 @@ import { Fault } from "#base/errors.ts";
 import { exists } from "#daemon/storage/files.ts";
 import type { Trash } from "#daemon/storage/trash.ts";
 import { LayerUsers } from "./layer_users.ts";
+import type { ProjectQuotas } from "./project_quota.ts";
 import { findManifest, type Manifest, readManifest, writeManifest } from "./manifest.ts";
 
 export interface LayersDeps {
   readonly root: HostPath;
   readonly trash: Trash;
+  readonly quotas?: ProjectQuotas | undefined;
   readonly imageExists: (fingerprint: string) => Promise<boolean>;
   readonly onError: (what: string, error: unknown) => void;
 }
@@ -47,6 +49,7 @@ export class Layers {
           await Deno.mkdir(this.at(pending.layer), { recursive: true, mode: 0o711 });
           await Deno.rename(upper, target);
         }
+        await this.#deps.quotas?.release(target);
         break;
       }
       case "reset":

@@ -10,11 +10,13 @@ import type { CopyOptions, CreateOptions, Usage } from "#daemon/storage/driver.t
 import { entries, exists, removeIfEmpty } from "#daemon/storage/files.ts";
 import type { Trash } from "#daemon/storage/trash.ts";
 import { FOLDERS, type Volume } from "#daemon/storage/volume.ts";
+import { cannotLimit, type ProjectQuotas } from "./project_quota.ts";
 import { exchange } from "#ffi/libc/rename.ts";
 
 export interface PlainDeps {
   readonly root: HostPath;
   readonly trash: Trash;
+  readonly quotas?: ProjectQuotas | undefined;
 }
 
 export class PlainTrees {
@@ -39,16 +41,26 @@ export class PlainTrees {
 
   async create(volume: Volume, options: CreateOptions): Promise<void> {
     await requireFree(this.directory(volume), volume.name);
-    if (volume.content !== "block") requireNoSize(options);
+    if (volume.content !== "block") this.#requireLimits(options);
     await this.#deps.trash.build(this.directory(volume), async (path) => {
       await Deno.mkdir(path, { mode: 0o711 });
       if (volume.content === "block") await makeDisk(path, options.sizeBytes);
+      else await this.#limit(path, options.sizeBytes);
     });
+  }
+
+  #requireLimits({ sizeBytes = 0 }: CreateOptions): void {
+    if (sizeBytes > 0 && this.#deps.quotas === undefined) throw cannotLimit();
+  }
+
+  async #limit(path: HostPath, sizeBytes = 0): Promise<void> {
+    this.#requireLimits({ sizeBytes });
+    await this.#deps.quotas?.limit(path, sizeBytes);
   }
 
   async copy(target: Volume, source: Volume, options: CopyOptions): Promise<void> {
     await requireFree(this.directory(target), target.name);
-    if (target.content !== "block") requireNoSize(options);
+    if (target.content !== "block") this.#requireLimits(options);
     const snapshots = options.snapshots ??
       (options.withSnapshots === true ? await this.listSnapshots(source) : []);
     try {
@@ -87,13 +99,16 @@ export class PlainTrees {
 
   async resize(volume: Volume, sizeBytes: number): Promise<void> {
     if (volume.content === "block") return await growDisk(this.directory(volume), sizeBytes);
-    requireNoSize({ sizeBytes });
+    await this.#limit(this.directory(volume), sizeBytes);
   }
 
   async usage(volume: Volume, snapshot?: string): Promise<Usage> {
     const directory = this.directory(volume, snapshot);
     const usedBytes = await treeBytes(directory);
-    if (volume.content !== "block") return { usedBytes, totalBytes: 0 };
+    if (volume.content !== "block") {
+      const limit = snapshot === undefined ? await this.#deps.quotas?.show(directory) : undefined;
+      return { usedBytes, totalBytes: limit?.limitBytes ?? 0 };
+    }
     return { usedBytes, totalBytes: (await Deno.stat(`${directory}/${DISK_FILE}`)).size };
   }
 
@@ -115,6 +130,8 @@ export class PlainTrees {
   async restore(volume: Volume, snapshot: string): Promise<void> {
     const fresh = await this.#deps.trash.stage();
     await copyTo(this.directory(volume, snapshot), fresh);
+    const now = await this.#deps.quotas?.show(this.directory(volume));
+    await this.#limit(fresh, now?.limitBytes);
     exchange(fresh, this.directory(volume));
     await this.#deps.trash.discard(fresh);
   }
@@ -144,13 +161,6 @@ async function copyTo(source: HostPath, target: HostPath): Promise<void> {
 async function requireFree(path: HostPath, name: string): Promise<void> {
   if (!await exists(path)) return;
   throw new Fault("conflict", `a volume "${name}" exists already on this storage pool`);
-}
-
-function requireNoSize({ sizeBytes = 0 }: CreateOptions): void {
-  if (sizeBytes === 0) return;
-  throw new Fault("bad_request", "this storage pool can't limit the size of a volume", {
-    hint: "The file system has no project quotas: leave size unset, or use another pool.",
-  });
 }
 
 function parentOf(path: string): string {

@@ -8,6 +8,7 @@ import type { PoolConfig, PoolPlace, PoolServices, PoolType } from "#daemon/stor
 import { POOL_FOLDERS } from "#daemon/storage/volume.ts";
 import { bindMount, detach } from "#ffi/libc/mount.ts";
 import { DirDriver } from "./driver.ts";
+import { ProjectQuotas } from "./project_quota.ts";
 import { type PoolAbilities, probePool } from "./probe.ts";
 
 export const dirPool: PoolType = {
@@ -62,7 +63,14 @@ async function start(place: PoolPlace, services: PoolServices): Promise<DirDrive
   }
   const abilities = await probePool(root, services.namespaces);
   const clone = cloneMethod(config["dir.clone"] ?? "", abilities);
-  return new DirDriver({ ...services, root, clone, idMounts: abilities.idmap });
+  const quotas = new ProjectQuotas(services.helper);
+  return new DirDriver({
+    ...services,
+    root,
+    clone,
+    idMounts: abilities.idmap,
+    quotas: await quotas.isOn(root) ? quotas : undefined,
+  });
 }
 
 function cloneMethod(wanted: string, abilities: PoolAbilities): "overlay" | "copy" | "reflink" {

@@ -1,0 +1,77 @@
+/**
+ * Limits of directories by project quotas, where the file system has them (ext4 mounted with prjquota,
+ * xfs with pquota). A project's id is the inode of its directory: unique as long as it is there, and
+ * kept when it is renamed.
+ */
+import type { HostPath } from "#base/brand.ts";
+import { Fault } from "#base/errors.ts";
+import { run } from "#daemon/host/run.ts";
+
+export interface Limit {
+  /** 0: it belongs to no project. */
+  readonly id: number;
+  /** 0: none. */
+  readonly limitBytes: number;
+  readonly usedBytes: number;
+}
+
+/** Ids that are no project's: 0 and (uid_t) -1. */
+const IDS = 2 ** 32 - 2;
+
+export class ProjectQuotas {
+  readonly #helper: HostPath;
+
+  constructor(helper: HostPath) {
+    this.#helper = helper;
+  }
+
+  async #run(...args: readonly string[]): Promise<string> {
+    return await run([this.#helper, "project", ...args]);
+  }
+
+  /** Does the file system enforce them? */
+  async isOn(root: HostPath): Promise<boolean> {
+    return await this.#run("probe", root).then(() => true, () => false);
+  }
+
+  async show(directory: HostPath): Promise<Limit> {
+    const [id = 0, limitBytes = 0, usedBytes = 0] = (await this.#run("show", directory))
+      .split(" ").map(Number);
+    return { id, limitBytes, usedBytes };
+  }
+
+  /** Limit all that is in a directory. 0: no limit. @throws {Fault} bad_request if it holds more */
+  async limit(directory: HostPath, sizeBytes: number): Promise<void> {
+    const before = await this.show(directory);
+    if (before.id === 0 && sizeBytes === 0) return;
+    const { ino } = await Deno.lstat(directory);
+    const id = before.id === 0 ? Number(BigInt(ino ?? 1) % BigInt(IDS)) + 1 : before.id;
+    if (before.id === 0) await this.#run("set", directory, `${id}`, "0");
+    const { usedBytes } = await this.show(directory);
+    if (sizeBytes > 0 && usedBytes > sizeBytes) {
+      throw new Fault("bad_request", `the volume holds ${usedBytes} bytes already`, {
+        hint: "Delete something in it, or give a larger size.",
+      });
+    }
+    await this.#run("limit", directory, `${id}`, `${sizeBytes}`);
+  }
+
+  /** What is to go: its id may come again. Absent is no error. */
+  async forget(directory: HostPath): Promise<void> {
+    if (!await Deno.lstat(directory).then(() => true, () => false)) return;
+    const { id, limitBytes } = await this.show(directory);
+    if (id !== 0 && limitBytes !== 0) await this.#run("limit", directory, `${id}`, "0");
+  }
+
+  /** It left its volume: it counts no more. */
+  async release(directory: HostPath): Promise<void> {
+    if ((await this.show(directory)).id !== 0) await this.#run("clear", directory);
+  }
+}
+
+export function cannotLimit(): Fault {
+  return new Fault("bad_request", "this storage pool can't limit the size of a volume", {
+    hint: "Its file system enforces no project quotas: mount it with prjquota (ext4, made with " +
+      "-O project,quota) or pquota (xfs), leave size unset, or use another pool.",
+  });
+}
