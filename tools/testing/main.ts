@@ -4,7 +4,7 @@ import { runVmTests } from "#tests/vm/main.ts";
 import { filteredRun, type Step, wholeRun } from "./steps.ts";
 
 const USAGE = `usage: tools/test [--all] [WORD...] | vm [WORD...]
-Without words: build, format, lint, types, unit tests, kernel tests, real clients (root, about 7 min).
+Without words: build, format, lint, types, unit tests, kernel tests, real clients (root, about 5 min).
   --all   also LXD's own suites (tools/compat)
   WORD    only test files whose path contains it
   vm      tests/vm in a throw-away VM (User-Mode-Linux): LVM, project quotas, AppArmor, cgroup v2
@@ -61,16 +61,15 @@ async function main(args: readonly string[]): Promise<number> {
     await Deno.stderr.write(new TextEncoder().encode(USAGE));
     return 2;
   }
-  const steps = words.length > 0
-    ? filteredRun(await testFiles(), words)
-    : wholeRun(flags.length > 0);
-  if (words.length > 0 && steps.length === 1) {
+  const files = await testFiles();
+  const groups = words.length > 0 ? filteredRun(files, words) : wholeRun(files, flags.length > 0);
+  if (words.length > 0 && groups.length === 1) {
     console.error(`tools/test: no test file's path contains ${words.join(" or ")}`);
     return 2;
   }
   const broken = new Set<string>();
   let [passed, failed] = [0, 0];
-  for (const step of steps) {
+  const take = async (step: Step) => {
     const outcome = step.needs !== undefined && broken.has(step.needs)
       ? { passed: 0, failed: 1, ignored: 0, seconds: 0, output: `not run: no ${step.needs}` }
       : await runStep(step);
@@ -78,7 +77,8 @@ async function main(args: readonly string[]): Promise<number> {
     if (outcome.failed > 0) broken.add(step.name);
     passed += outcome.passed;
     failed += outcome.failed;
-  }
+  };
+  for (const group of groups) await Promise.all(group.map(take));
   console.log(`\n${passed} passed, ${failed} failed`);
   return failed > 0 ? 1 : 0;
 }

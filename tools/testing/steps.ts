@@ -17,8 +17,12 @@ const UNIT_FOLDERS = ["base", "api", "ffi", "cli", "daemon", "tools"];
 
 const CHECKED = [...UNIT_FOLDERS, "tests", "mod.ts"];
 
-/** @param all Also what takes long: LXD's own suites. */
-export function wholeRun(all: boolean): readonly Step[] {
+/**
+ * Groups of steps: those of a group run side by side.
+ *
+ * @param files All test files. @param all Also what takes long: LXD's own suites.
+ */
+export function wholeRun(files: readonly string[], all: boolean): readonly (readonly Step[])[] {
   const conformance: Step = {
     name: "LXD's suites",
     argv: ["tools/compat", "--required", "--budget", "25m"],
@@ -26,19 +30,33 @@ export function wholeRun(all: boolean): readonly Step[] {
     limitSeconds: 40 * 60,
     needs: "build",
   };
-  const kernel = kernelTests("kernel", ["tests/kernel"], 600);
   return [
-    { name: "build", argv: ["tools/build"], count: "step", limitSeconds: 300 },
-    { name: "format", argv: ["deno", "fmt", "--check"], count: "step", limitSeconds: 60 },
-    { name: "lint", argv: ["deno", "lint"], count: "step", limitSeconds: 60 },
-    { name: "types", argv: ["deno", "check", ...CHECKED], count: "step", limitSeconds: 300 },
-    unitTests([...UNIT_FOLDERS, "tests/tidy_test.ts", "tests/docs_test.ts"]),
-    all
-      ? { ...kernel, argv: ["env", "LXD_TEST_EVERY_EFFECT=1", ...kernel.argv], limitSeconds: 1200 }
-      : kernel,
-    kernelTests("clients", ["tests/compat"], 300),
-    ...all ? [conformance] : [],
+    [BUILD],
+    [
+      { name: "format", argv: ["deno", "fmt", "--check"], count: "step", limitSeconds: 60 },
+      { name: "lint", argv: ["deno", "lint"], count: "step", limitSeconds: 60 },
+      { name: "types", argv: ["deno", "check", ...CHECKED], count: "step", limitSeconds: 300 },
+    ],
+    [unitTests([...UNIT_FOLDERS, "tests/tidy_test.ts", "tests/docs_test.ts"])],
+    kernelLanes(files).map((lane, index) => {
+      const step = kernelTests(`kernel ${index + 1}`, lane, all ? 1200 : 600);
+      return all ? { ...step, argv: ["env", "LXD_TEST_EVERY_EFFECT=1", ...step.argv] } : step;
+    }),
+    [kernelTests("clients", ["tests/compat"], 300)],
+    ...all ? [[conformance]] : [],
   ];
+}
+
+const BUILD: Step = { name: "build", argv: ["tools/build"], count: "step", limitSeconds: 300 };
+
+/**
+ * Two processes of about the same length: each test has a daemon in namespaces of its own and looks
+ * for what is left there, so that a neighbour is not in its way.
+ */
+function kernelLanes(files: readonly string[]): readonly (readonly string[])[] {
+  const kernel = files.filter((path) => path.startsWith("tests/kernel/"));
+  const isEarly = (path: string) => path < "tests/kernel/i";
+  return [kernel.filter(isEarly), kernel.filter((path) => !isEarly(path))];
 }
 
 function unitTests(paths: readonly string[]): Step {
@@ -50,7 +68,7 @@ function unitTests(paths: readonly string[]): Step {
   };
 }
 
-/** One file after the other: they share the kernel. */
+/** One file after the other: they share the kernel's time. */
 function kernelTests(name: string, paths: readonly string[], limitSeconds: number): Step {
   return {
     name,
@@ -62,14 +80,17 @@ function kernelTests(name: string, paths: readonly string[], limitSeconds: numbe
 }
 
 /** Only the test files whose path contains one of the words; side by side where that is safe. */
-export function filteredRun(files: readonly string[], words: readonly string[]): readonly Step[] {
+export function filteredRun(
+  files: readonly string[],
+  words: readonly string[],
+): readonly (readonly Step[])[] {
   const wanted = files.filter((path) => words.some((word) => path.includes(word)));
   const shares = (path: string) => /^tests\/(kernel|compat|suites|vm)\//.test(path);
   const unit = wanted.filter((path) => !shares(path));
   const kernel = wanted.filter(shares);
   return [
-    { name: "build", argv: ["tools/build"], count: "step", limitSeconds: 300 },
-    ...unit.length > 0 ? [unitTests(unit)] : [],
-    ...kernel.length > 0 ? [kernelTests("kernel", kernel, 1800)] : [],
+    [BUILD],
+    ...unit.length > 0 ? [[unitTests(unit)]] : [],
+    ...kernel.length > 0 ? [[kernelTests("kernel", kernel, 1800)]] : [],
   ];
 }
