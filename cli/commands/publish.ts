@@ -4,7 +4,7 @@ import { type Command, command, UsageError } from "#cli/command.ts";
 import { type Context, path } from "#cli/context.ts";
 import { update } from "#cli/keys.ts";
 import { transfer } from "./image/copy.ts";
-import { type Image, setAliases } from "./image/lookup.ts";
+import { findAlias, type Image, setAliases } from "./image/lookup.ts";
 
 export const PUBLISH_COMMANDS: readonly Command[] = [
   command({
@@ -20,6 +20,10 @@ export const PUBLISH_COMMANDS: readonly Command[] = [
       expire: { kind: "string", summary: "Image expiration date (format: rfc3339)" },
       force: { kind: "bool", short: "f", summary: "Stop the instance if currently running" },
       public: { kind: "bool", summary: "Make the image public" },
+      reuse: {
+        kind: "bool",
+        summary: "Delete the image that an alias of the new one meant before",
+      },
     },
     args: [1, Infinity],
     async run(context, [label = "", ...words], flags) {
@@ -54,7 +58,15 @@ export const PUBLISH_COMMANDS: readonly Command[] = [
           isPublic: wanted,
         });
       }
+      const before = await Promise.all(flags.alias.map((name) => findAlias(destination, name)));
       await setAliases(destination, flags.alias, fingerprint);
+      if (flags.reuse) {
+        const replaced = new Set(before.map((alias) => alias?.target));
+        for (const old of replaced) {
+          if (old === undefined || old === fingerprint) continue;
+          await context.operate(destination, "DELETE", path("images", old));
+        }
+      }
       context.out.line(`Instance published with fingerprint: ${fingerprint}`);
     },
   }),

@@ -105,7 +105,7 @@ export function createInstances(deps: InstanceDeps): InstanceService {
         diskMap: diskMapOf((saved ?? record).config),
         volume: volumeOf(record),
         architecture: architectureName(record.architecture),
-        isRunning: isRunning(ctx.runtime.state(record.id)),
+        isRunning: snapshot === undefined && isRunning(ctx.runtime.state(record.id)),
       };
     },
     pidOf: (ref) => Promise.resolve(pidOf(ctx.runtime.state(ref.id))),

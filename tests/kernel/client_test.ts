@@ -53,6 +53,21 @@ Deno.test("client: an instance is published with the compression that is asked f
   await lxc("image", "delete", "pub");
 });
 
+Deno.test("client: a snapshot of a running instance is published, again in place of the old image", async () => {
+  await lxc("start", NAME);
+  await lxc("snapshot", NAME, "s0");
+  await lxc("publish", `${NAME}/s0`, "--alias", "pub");
+  await lxc("exec", NAME, "--", "touch", "/root/new");
+  await lxc("snapshot", NAME, "s1");
+
+  await lxc("publish", `${NAME}/s1`, "--alias", "pub", "--reuse", "x=y");
+
+  assert.equal(await lxc("image", "list", "-f", "csv", "-c", "l"), "busybox\npub\n");
+  await lxc("image", "delete", "pub");
+  await lxc("stop", NAME, "--force");
+  for (const snapshot of ["s0", "s1"]) await lxc("delete", `${NAME}/${snapshot}`);
+});
+
 Deno.test("client: an unpacked image is imported; the same one twice is refused", async () => {
   const folder = `${world.daemon.folder}/unpacked`;
   await Deno.mkdir(`${folder}/rootfs/etc`, { recursive: true });
