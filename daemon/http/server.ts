@@ -45,7 +45,9 @@ export function createHandlers(options: HttpOptions): HttpHandlers {
           for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
         }
         // What a browser asks before the request itself: the headers are the answer.
-        if (isOfPage && request.method === "OPTIONS") return void response.end();
+        if (request.method === "OPTIONS" && /^\/(?!internal)/.test(request.url ?? "")) {
+          return void response.end();
+        }
         const reply = await answer(options, request, response);
         await sendReply(response, reply);
         status = response.statusCode;

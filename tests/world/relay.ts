@@ -34,6 +34,7 @@ export async function relayTo(daemon: TestDaemon, port: number): Promise<Relay> 
 
 export interface TlsClient {
   readonly api: Api;
+  readonly tls: { readonly cert: string; readonly key: string };
   readonly pem: string;
   readonly fingerprint: string;
 }
@@ -41,8 +42,10 @@ export interface TlsClient {
 /** A client with a certificate that nobody knows yet. */
 export async function tlsClient(relay: Relay): Promise<TlsClient> {
   const { certificatePem, keyPem } = await selfSigned({ kind: "client", commonName: "test" });
+  const tls = { cert: certificatePem, key: keyPem };
   return {
-    api: new Api({ socketPath: relay.path, tls: { cert: certificatePem, key: keyPem } }),
+    api: new Api({ socketPath: relay.path, tls }),
+    tls,
     pem: certificatePem,
     fingerprint: await fingerprintOf(fromPem(certificatePem)),
   };
