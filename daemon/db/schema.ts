@@ -4,6 +4,7 @@
  */
 import { DOCKER_PROFILE } from "./docker_profile.ts";
 import { GLOBAL_2, LOCAL_2 } from "./schema_indexes.ts";
+import { ZONE_RECORD_NAMES } from "./zone_record_names.ts";
 
 const ID = "id INTEGER PRIMARY KEY AUTOINCREMENT";
 
@@ -432,5 +433,10 @@ const LOCAL_1 = [
   "INSERT INTO raft_nodes (id, address) VALUES (1, '');",
 ].join("\n");
 
-export const GLOBAL_MIGRATIONS: readonly string[] = [GLOBAL_1, GLOBAL_2, DOCKER_PROFILE];
+export const GLOBAL_MIGRATIONS: readonly string[] = [
+  GLOBAL_1,
+  GLOBAL_2,
+  DOCKER_PROFILE,
+  ZONE_RECORD_NAMES,
+];
 export const LOCAL_MIGRATIONS: readonly string[] = [LOCAL_1, LOCAL_2];

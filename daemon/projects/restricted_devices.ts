@@ -57,6 +57,13 @@ function refusedDisk(project: Config, options: Config): string | undefined {
   return isBelow && !climbs ? undefined : `Disk source path "${source}" not allowed`;
 }
 
+/** May the project have a DNS zone of this name: one that is listed, or below one? */
+export function isZoneAllowed(project: Config, zone: string): boolean {
+  if (!isTrue(project["restricted"])) return true;
+  return listOf(project["restricted.networks.zones"])
+    .some((one) => zone === one || zone.endsWith(`.${one}`));
+}
+
 /** May a network of the server be seen and used by the project? */
 export function isNetworkAllowed(
   project: Config,

@@ -42,6 +42,7 @@ import { effectiveProject } from "#daemon/db/projects.ts";
 import { type BoundRoute, type Call, created, handle, sync } from "#daemon/http/handle.ts";
 import { list, projectSuffix } from "#daemon/http/list.ts";
 import { ZONE_KEYS_OF_NETWORKS } from "#daemon/networks/dns/zone_keys.ts";
+import { isZoneAllowed } from "#daemon/projects/restricted_devices.ts";
 import type { Services } from "#daemon/services.ts";
 
 async function find(tx: Tx, project: string, name: string): Promise<ZoneRow> {
@@ -137,6 +138,11 @@ const zoneRoutes = [
     checkZoneConfig(config);
     const owner = await services.db.write(async (tx) => {
       const owner = await effectiveProject(tx, query.project, "networks");
+      if (!isZoneAllowed(owner.config, body.name)) {
+        throw new Fault("not_authorized", "Project isn't allowed to use this DNS zone", {
+          hint: `restricted.networks.zones of the project "${owner.name}" lists what it may have.`,
+        });
+      }
       const taken = (await listZones(tx)).some(({ name }) => name === body.name);
       if (taken) throw new Fault("bad_request", "The network zone already exists");
       const description = body.description ?? "";

@@ -101,6 +101,36 @@ Deno.test("networks: a zone is transferred to its peers and refused to others", 
   await api.do("DELETE", "/1.0/network-zones/example.net");
 });
 
+Deno.test("networks: zones have records of one name each; a restricted project only the zones it lists", async () => {
+  for (const name of ["one.example", "two.example"]) {
+    await api.do("POST", "/1.0/network-zones", { name });
+    await api.do("POST", `/1.0/network-zones/${name}/records`, { name: "www" });
+    const again = await api.fails("POST", `/1.0/network-zones/${name}/records`, { name: "www" });
+    assert.match(again[1], /already exists/);
+  }
+  await api.do("POST", "/1.0/projects", {
+    name: "fenced",
+    config: {
+      "features.networks": "true",
+      restricted: "true",
+      "restricted.networks.zones": "lab.example, other.example",
+    },
+  });
+  const make = (name: string) => ["POST", "/1.0/network-zones?project=fenced", { name }] as const;
+
+  assert.match((await api.fails(...make("evil-lab.example")))[1], /isn't allowed to use this DNS/);
+  await api.do(...make("lab.example"));
+  await api.do(...make("a.lab.example"));
+
+  for (const name of ["lab.example", "a.lab.example"]) {
+    await api.do("DELETE", `/1.0/network-zones/${name}?project=fenced`);
+  }
+  await api.do("DELETE", "/1.0/projects/fenced");
+  for (const name of ["one.example", "two.example"]) {
+    await api.do("DELETE", `/1.0/network-zones/${name}`);
+  }
+});
+
 Deno.test("networks: routes of others stay when a bridge changes", async () => {
   await inside("ip", "route", "add", "203.0.113.0/24", "via", "192.0.2.9", "dev", BRIDGE);
 
