@@ -53,6 +53,7 @@ export async function restoreSnapshot(
   options: SnapshotOptions,
 ): Promise<void> {
   await ctx.db.read((tx) => getSnapshot(tx, instance, name));
+  await ctx.storage.instances.lostByRestore(volumeOf(instance), name);
   const wasRunning = isRunning(ctx.runtime.state(instance.id));
   // An ephemeral instance would be gone after its stop.
   if (wasRunning && instance.isEphemeral) await setEphemeral(ctx, instance.id, false);
@@ -64,6 +65,8 @@ export async function restoreSnapshot(
     const record = await ctx.db.read((tx) => findInstanceById(tx, instance.id));
     if (record === undefined) throw new Fault("not_found", "Instance not found");
     const snapshot = await ctx.db.read((tx) => getSnapshot(tx, record, name));
+    const lost = await ctx.storage.instances.lostByRestore(volumeOf(record), name);
+    for (const one of lost.toReversed()) await deleteLocked(ctx, record, one, options);
     await ctx.storage.instances.restore(volumeOf(record), name);
     await ctx.db.write(async (tx) => {
       const profiles = await profileLayers(tx, record.project, snapshot.profiles);
@@ -146,6 +149,16 @@ export async function deleteSnapshot(
   options: SnapshotOptions,
 ): Promise<void> {
   using _held = await lockInstance(ctx, instance);
+  await deleteLocked(ctx, instance, name, options);
+  await saveBackupYaml(ctx, instance.id);
+}
+
+async function deleteLocked(
+  ctx: InstanceContext,
+  instance: InstanceRecord,
+  name: string,
+  options: SnapshotOptions,
+): Promise<void> {
   const snapshot = await ctx.db.read((tx) => getSnapshot(tx, instance, name));
   await ctx.storage.instances.deleteSnapshot(volumeOf(instance), name);
   await ctx.db.write(async (tx) => {
@@ -154,7 +167,6 @@ export async function deleteSnapshot(
     await deleteSnapshotRow(tx, snapshot.id);
   });
   snapshotEvent(ctx, "deleted", instance, name, options);
-  await saveBackupYaml(ctx, instance.id);
 }
 
 /** @param expiresAt "" : never. */

@@ -1,11 +1,13 @@
 /** The storage service: instance volumes of all pools, by the contract of service.ts. */
 import { type HostPath, hostPath } from "#base/brand.ts";
+import { newVolumeConfig } from "#api/config/pool_keys.ts";
 import { LockTable } from "#base/lock.ts";
 import type { Database } from "#daemon/db/db.ts";
 import {
   deleteVolumeRow,
   getPool,
   insertVolume,
+  listVolumes,
   renameVolumeRow,
 } from "#daemon/db/storage_pools.ts";
 import type { VolumeName } from "#daemon/db/volume_uses.ts";
@@ -16,6 +18,7 @@ import type { IdMap } from "#daemon/idmap/idmap.ts";
 import { copyTree, requireSpace, treeBytes } from "./copy_tree.ts";
 import type { StorageDriver } from "./driver.ts";
 import { removeTree } from "./files.ts";
+import { requireLosable } from "./later_snapshots.ts";
 import { createSupport, type SupportedDriver } from "./pool_types.ts";
 import { volumeChores } from "./custom/chores.ts";
 import { useCustomVolume } from "./custom/use.ts";
@@ -211,6 +214,19 @@ function instanceStorage(
       const [from, theirs] = await on(source);
       await refreshVolume({ driver, volume: tree }, { driver: from, volume: theirs }, options);
       await link(deps.paths, pools, volume, "snapshots");
+    },
+    async lostByRestore(volume, snapshot) {
+      const [driver, tree] = await on(volume);
+      if (driver.can.restoreOlder) return [];
+      const all = await driver.listSnapshots(tree);
+      const later = all.slice(all.indexOf(snapshot) + 1);
+      const config = await deps.db.read(async (tx) => {
+        const { pool, project, name } = volume;
+        const [own] = await listVolumes(tx, { pool, project, name, type: "container" });
+        return newVolumeConfig(await getPool(tx, volume.pool), own?.config ?? {});
+      });
+      requireLosable(snapshot, later, config);
+      return later;
     },
     async restore(volume, snapshot) {
       const [driver, tree] = await on(volume);

@@ -137,7 +137,12 @@ export interface InstanceStorage {
       readonly signal?: AbortSignal;
     },
   ): Promise<void>;
-  /** The instance must be stopped. */
+  /**
+   * What a restore would lose: later snapshots, oldest first, where the driver can't keep them.
+   * @throws {Fault} bad_request unless the volume's configuration allows it
+   */
+  lostByRestore(volume: InstanceVolume, snapshot: string): Promise<readonly string[]>;
+  /** The instance must be stopped, and have no snapshots that would be lost. */
   restore(volume: InstanceVolume, snapshot: string): Promise<void>;
   deleteSnapshot(volume: InstanceVolume, snapshot: string): Promise<void>;
   renameSnapshot(volume: InstanceVolume, snapshot: string, newName: string): Promise<void>;

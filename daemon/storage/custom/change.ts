@@ -1,8 +1,8 @@
 /** Rename and move custom volumes; take, restore, rename and delete their snapshots. */
-import { Fault } from "#base/errors.ts";
 import { Undo } from "#base/undo.ts";
+import { requireLosable } from "#daemon/storage/later_snapshots.ts";
 import { writeConfig } from "#daemon/db/config.ts";
-import { renameVolumeRow, type VolumeRow } from "#daemon/db/storage_pools.ts";
+import { renameVolumeRow } from "#daemon/db/storage_pools.ts";
 import {
   deleteVolumeSnapshotRow,
   insertVolumeSnapshot,
@@ -119,31 +119,16 @@ export async function restoreVolume(
   await requireNotRunning(ctx, row, "restore");
   await requireNotServers(ctx, row, "restored");
   const { driver, volume: made } = await placeOf(ctx, row);
-  const later = (await snapshotsOf(ctx, row)).filter((one) => one.id > saved.id);
-  if (!driver.can.restoreOlder && later.length > 0) await removeLater(ctx, row, later);
-  await driver.restore(made, snapshot);
-  await ctx.db.write((tx) => writeConfig(tx, "storage_volumes", row.id, saved.config));
-}
-
-/** Where a restore loses later snapshots they must be given up by a key first. */
-async function removeLater(
-  ctx: CustomContext,
-  row: VolumeRow,
-  later: readonly { readonly id: number; readonly name: string }[],
-): Promise<void> {
-  const names = later.map((one) => one.name).join(", ");
-  if (row.config["zfs.remove_snapshots"] !== "true") {
-    throw new Fault(
-      "bad_request",
-      `Snapshot can't be restored: later snapshots would be lost: ${names}`,
-      { hint: "Delete them, or set zfs.remove_snapshots=true." },
-    );
-  }
-  const { driver, volume } = await placeOf(ctx, row);
+  const later = driver.can.restoreOlder
+    ? []
+    : (await snapshotsOf(ctx, row)).filter((one) => one.id > saved.id);
+  requireLosable(snapshot, later.map((one) => one.name), row.config);
   for (const one of later.toReversed()) {
-    await driver.removeSnapshot(volume, one.name);
+    await driver.removeSnapshot(made, one.name);
     await ctx.db.write((tx) => deleteVolumeSnapshotRow(tx, one.id));
   }
+  await driver.restore(made, snapshot);
+  await ctx.db.write((tx) => writeConfig(tx, "storage_volumes", row.id, saved.config));
 }
 
 export async function renameVolumeSnapshot(
