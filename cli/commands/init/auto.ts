@@ -38,6 +38,19 @@ export interface ServerFacts {
   readonly diskBytes: number;
 }
 
+/** Debian packages of drivers that a server may lack. */
+const PACKAGES: Readonly<Record<string, string>> = {
+  btrfs: "btrfs-progs",
+  lvm: "lvm2 thin-provisioning-tools",
+  zfs: "zfsutils-linux zfs-dkms (of contrib)",
+};
+
+/** "zfs: apt install ..." for each driver of this machine that could be had. Pure. */
+export function missingBackends(drivers: readonly string[]): string[] {
+  return Object.entries(PACKAGES).filter(([name]) => !drivers.includes(name))
+    .map(([name, packages]) => `${name}: apt install ${packages}`);
+}
+
 const BACKENDS = ["btrfs", "ceph", "cephobject", "dir", "lvm", "zfs"];
 
 /** @throws about flags that contradict each other. */
@@ -70,8 +83,10 @@ function checkFlags(flags: AutoFlags, facts: ServerFacts): void {
     throw new Error(`The requested backend '${backend}' isn't supported by lxd init`);
   }
   if (!facts.drivers.includes(backend)) {
+    const packages = PACKAGES[backend];
     throw new Error(
-      `The requested backend '${backend}' isn't available on your system (missing tools)`,
+      `The requested backend '${backend}' isn't available on your system (missing tools)` +
+        (packages === undefined ? "" : `: apt install ${packages}`),
     );
   }
   const hasLoop = flags["storage-create-loop"] !== -1;

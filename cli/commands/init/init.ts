@@ -7,7 +7,7 @@ import { toYaml } from "#cli/output/yaml.ts";
 import { readStdin } from "#cli/stdin.ts";
 import { applyPreseed } from "./apply.ts";
 import { terminalAsker } from "./asker.ts";
-import { autoPreseed, type ServerFacts } from "./auto.ts";
+import { autoPreseed, missingBackends, type ServerFacts } from "./auto.ts";
 import { parsePreseed, type Preseed } from "./preseed.ts";
 import { interview } from "./questions.ts";
 
@@ -95,6 +95,10 @@ async function wantedState(
   }
   const facts = await readFacts(client);
   if (flags.auto || flags.minimal) return autoPreseed(flags, facts);
+  const missing = missingBackends(facts.drivers);
+  if (missing.length > 0) {
+    context.out.say(`Storage backends that this server lacks: ${missing.join("; ")}`);
+  }
   const { preseed, wantsText } = interview(terminalAsker(context), facts);
   if (wantsText) context.out.line(toYaml({ ...preseed, cluster: null }, shape("preseed")));
   return preseed;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Asker } from "./asker.ts";
-import { autoPreseed, type ServerFacts } from "./auto.ts";
+import { autoPreseed, missingBackends, type ServerFacts } from "./auto.ts";
 import { interview } from "./questions.ts";
 
 const FACTS: ServerFacts = {
@@ -159,10 +159,17 @@ Deno.test("autoPreseed() takes the first bridge name that is free on the host", 
   assert.equal(autoPreseed(FLAGS, facts).networks[0]?.name, "lxdbr1");
 });
 
+Deno.test("missingBackends() names the packages of drivers that the server lacks", () => {
+  assert.deepEqual(missingBackends(["dir", "btrfs", "zfs"]), [
+    "lvm: apt install lvm2 thin-provisioning-tools",
+  ]);
+  assert.deepEqual(missingBackends(["btrfs", "lvm", "zfs"]), []);
+});
+
 for (
   const [flags, message] of [
     [{ "storage-backend": "foo" }, /'foo' isn't supported/],
-    [{ "storage-backend": "zfs" }, /'zfs' isn't available/],
+    [{ "storage-backend": "zfs" }, /'zfs' isn't available.* apt install zfsutils-linux zfs-dkms/],
     [{ "storage-pool": "x" }, /None of --storage-pool/],
     [{ "network-port": 1 }, /--network-port can't be used/],
     [{ "trust-password": "x" }, /--trust-password can't be used/],
