@@ -10,7 +10,14 @@ import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
 import { LockTable } from "#base/lock.ts";
 import { renewIdentity } from "#daemon/storage/block_filesystem.ts";
-import type { CopyOptions, CreateOptions, StorageDriver, Usage } from "#daemon/storage/driver.ts";
+import type {
+  CopyOptions,
+  CreateOptions,
+  Freezer,
+  StorageDriver,
+  Usage,
+} from "#daemon/storage/driver.ts";
+import type { VolumeMounts } from "#daemon/storage/mounts.ts";
 import { areIdMountsOff } from "#daemon/host/id_mounts.ts";
 import { fileSystemSpace } from "#daemon/storage/space.ts";
 import type { RunningRoot, RunOptions } from "#daemon/storage/service.ts";
@@ -34,6 +41,7 @@ export class LvmDriver implements StorageDriver {
   readonly #deps: LvmDeps;
   readonly #group: VolumeGroup;
   readonly #mounts: LogicalMounts;
+  readonly #volumes: VolumeMounts;
   readonly #sizes: Sizes;
   readonly #locks = new LockTable();
   readonly #isThin: boolean;
@@ -51,6 +59,7 @@ export class LvmDriver implements StorageDriver {
     this.#deps = deps;
     this.#group = deps.group;
     this.#mounts = new LogicalMounts(deps);
+    this.#volumes = this.#mounts.volumes;
     this.#sizes = new Sizes(deps, this.#mounts);
   }
 
@@ -120,19 +129,12 @@ export class LvmDriver implements StorageDriver {
     const name = await this.#requireFree(target);
     const snapshots = options.snapshots ??
       (options.withSnapshots === true ? await this.listSnapshots(source) : []);
-    const origin = logicalName(source, options.snapshot);
     try {
       if (this.#isThin) {
+        const origin = logicalName(source, options.snapshot);
         for (const one of snapshots) await this.#snapshotOf(logicalName(source, one), target, one);
         await this.#build(name, (lv) => this.#clone(origin, lv, target, options));
-      } else {
-        await this.#build(name, (lv) => this.#clone(origin, lv, target, options));
-        for (const one of snapshots) {
-          await this.#fillFrom(logicalName(source, one), name, target);
-          await this.snapshot(target, one);
-        }
-        if (snapshots.length > 0) await this.#fillFrom(origin, name, target);
-      }
+      } else await this.#copyStates(name, { target, source, snapshots }, options);
     } catch (error) {
       await this.remove(target);
       throw error;
@@ -151,10 +153,52 @@ export class LvmDriver implements StorageDriver {
       }
       return;
     }
+    await this.#createLike(originBytes, lv, volume, options);
+    await this.#fillFrom(origin, lv, volume);
+  }
+
+  async #createLike(originBytes: number, lv: string, volume: Volume, options: CreateOptions) {
     const sized = { ...options, sizeBytes: options.sizeBytes || originBytes };
     if (volume.content === "block") await this.#sizes.create(lv, volume, sized);
     else await this.#sizes.createFilesystem(lv, volume, sized);
-    await this.#fillFrom(origin, lv, volume);
+  }
+
+  /** Each state by its content, oldest first, with a snapshot of all but the last. */
+  async #copyStates(
+    name: string,
+    { target, source, snapshots }: {
+      readonly target: Volume;
+      readonly source: Volume;
+      readonly snapshots: readonly string[];
+    },
+    options: CopyOptions,
+  ): Promise<void> {
+    const { sizeBytes = 0 } = await this.#group.find(logicalName(source)) ?? {};
+    const [first = options.snapshot] = snapshots;
+    await this.#build(name, async (lv) => {
+      await this.#createLike(sizeBytes, lv, target, options);
+      await this.#fillState(lv, source, { ...options, snapshot: first });
+    });
+    for (const [index, one] of snapshots.entries()) {
+      await this.snapshot(target, one);
+      const next = snapshots[index + 1] ?? options.snapshot;
+      await this.#fillState(name, source, { ...options, snapshot: next });
+    }
+  }
+
+  /** The present state is read where it is mounted: a device has one file system at a time. */
+  async #fillState(
+    lv: string,
+    source: Volume,
+    { snapshot, running }: { readonly snapshot?: string | undefined; readonly running?: Freezer },
+  ): Promise<void> {
+    if (snapshot !== undefined || source.content === "block") {
+      return await this.#fillFrom(logicalName(source, snapshot), lv, source);
+    }
+    const from = await this.mount(source);
+    const write = () => this.#mounts.within(lv, { isReadOnly: false }, (to) => syncTrees(from, to));
+    await write();
+    if (running !== undefined) await running.freeze(write);
   }
 
   async #fillFrom(origin: string, lv: string, volume: Volume): Promise<void> {
@@ -176,7 +220,7 @@ export class LvmDriver implements StorageDriver {
     }
     const name = logicalName(volume);
     if (await this.#group.has(name)) await this.#group.remove(name);
-    await this.#mounts.forget(volume);
+    await this.#volumes.forget(volume);
   }
 
   async rename(volume: Volume, newName: string) {
@@ -188,7 +232,7 @@ export class LvmDriver implements StorageDriver {
     for (const one of snapshots) {
       await this.#group.rename(logicalName(volume, one), logicalName(next, one));
     }
-    await this.#mounts.forget(volume);
+    await this.#volumes.forget(volume);
     await this.mount(next);
   }
 
@@ -217,19 +261,19 @@ export class LvmDriver implements StorageDriver {
   // --- where the content is ---
 
   directory(volume: Volume, snapshot?: string): HostPath {
-    return this.#mounts.directory(volume, snapshot);
+    return this.#volumes.directory(volume, snapshot);
   }
 
   mount(volume: Volume, snapshot?: string): Promise<HostPath> {
-    return this.#mounts.mount(volume, snapshot);
+    return this.#volumes.mount(volume, snapshot);
   }
 
   view(volume: Volume, snapshot?: string) {
-    return this.#mounts.view(volume, snapshot);
+    return this.#volumes.view(volume, snapshot);
   }
 
   async unmount(volume: Volume) {
-    await this.#mounts.unmountAll(volume);
+    await this.#volumes.unmountAll(volume);
   }
 
   async present(volume: Volume, options: RunOptions): Promise<RunningRoot> {
@@ -271,33 +315,33 @@ export class LvmDriver implements StorageDriver {
   async restore(volume: Volume, snapshot: string) {
     const name = logicalName(volume);
     const origin = logicalName(volume, snapshot);
-    await this.#mounts.unmount(volume, snapshot);
+    await this.#volumes.unmount(volume, snapshot);
     if (!this.#isThin) {
-      await this.#mounts.unmount(volume);
+      await this.#volumes.unmount(volume);
       await this.#fillFrom(origin, name, volume);
       return void await this.mount(volume);
     }
     const sizeBytes = (await this.#group.find(name))?.sizeBytes ?? 0;
     const fresh = `${NEW_PREFIX}${name}`;
     await this.#build(fresh, (lv) => this.#clone(origin, lv, volume, { sizeBytes }));
-    await this.#mounts.unmount(volume);
+    await this.#volumes.unmount(volume);
     await this.#group.remove(name);
     await this.#group.rename(fresh, name);
     await this.mount(volume);
   }
 
   async removeSnapshot(volume: Volume, snapshot: string) {
-    await this.#mounts.unmount(volume, snapshot);
+    await this.#volumes.unmount(volume, snapshot);
     const name = logicalName(volume, snapshot);
     if (await this.#group.has(name)) await this.#group.remove(name);
-    await this.#mounts.forgetSnapshot(volume, snapshot);
+    await this.#volumes.forgetSnapshot(volume, snapshot);
   }
 
   async renameSnapshot(volume: Volume, snapshot: string, newName: string) {
     const name = await this.#requireFree(volume, newName);
-    await this.#mounts.unmount(volume, snapshot);
+    await this.#volumes.unmount(volume, snapshot);
     await this.#group.rename(logicalName(volume, snapshot), name);
-    await this.#mounts.forgetSnapshot(volume, snapshot);
+    await this.#volumes.forgetSnapshot(volume, snapshot);
   }
 
   async listSnapshots(volume: Volume): Promise<string[]> {
@@ -339,6 +383,6 @@ export class LvmDriver implements StorageDriver {
   }
 
   async close() {
-    await this.#mounts.close();
+    await this.#volumes.close();
   }
 }

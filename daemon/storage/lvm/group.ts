@@ -81,8 +81,17 @@ export class VolumeGroup {
     await this.#run("lvchange", "--activate", "y", "--ignoreactivationskip", `${this.name}/${lv}`);
   }
 
-  async deactivateAll(): Promise<void> {
-    await this.#run("vgchange", "--activate", "n", this.name);
+  /** With its snapshots. Nobody may use them. */
+  async deactivate(lv: string): Promise<void> {
+    await this.#run("lvchange", "--activate", "n", `${this.name}/${lv}`);
+  }
+
+  /** Has it snapshots that are kept as what differs from it? Thin ones are not. */
+  async isOrigin(lv: string): Promise<boolean> {
+    if (this.thinPool !== undefined) return false;
+    const path = `${this.name}/${lv}`;
+    const attributes = await lvm("lvs", "--noheadings", "--options", "lv_attr", path);
+    return attributes.trim().startsWith("o");
   }
 
   /** Visible volumes of the group, without its thin pool. */

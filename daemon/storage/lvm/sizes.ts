@@ -80,7 +80,8 @@ export class Sizes {
     const before = (await this.#group.find(lv))?.sizeBytes ?? 0;
     const bytes = roundUp(sizeBytes);
     if (bytes === before) return;
-    const path = await this.#mounts.mount(volume);
+    if (await this.#group.isOrigin(lv)) return await this.#resizeOrigin(volume, before, bytes);
+    const path = await this.#mounts.volumes.mount(volume);
     if (volume.content === "block") return await this.resize(lv, volume, bytes);
     const device = await this.#mounts.device(lv);
     if (bytes > before) {
@@ -88,12 +89,31 @@ export class Sizes {
       return await growFilesystem(device, path);
     }
     const isOnline = await this.#mounts.isBtrfs(lv);
-    if (!isOnline) await this.#mounts.unmount(volume);
+    if (!isOnline) await this.#mounts.volumes.unmount(volume);
     try {
       await shrinkFilesystem(device, bytes, isOnline ? path : undefined);
       await this.#group.resize(lv, bytes);
     } finally {
-      await this.#mounts.mount(volume);
+      await this.#mounts.volumes.mount(volume);
     }
+  }
+
+  /** One with snapshots in no thin pool: LVM resizes it only while it is inactive. */
+  async #resizeOrigin(volume: Volume, before: number, bytes: number): Promise<void> {
+    const isDisk = volume.content === "block";
+    if (isDisk && bytes < before) throw cannotShrink();
+    const lv = logicalName(volume);
+    const device = await this.#mounts.device(lv);
+    await this.#mounts.volumes.unmountAll(volume);
+    try {
+      if (bytes < before) await shrinkFilesystem(device, bytes, undefined);
+      await this.#group.deactivate(lv);
+      await this.#group.resize(lv, bytes);
+    } finally {
+      await this.#group.activate(lv);
+      await this.#mounts.volumes.mount(volume);
+    }
+    if (isDisk || bytes < before) return;
+    await growFilesystem(device, this.#mounts.volumes.directory(volume));
   }
 }
