@@ -1,31 +1,83 @@
 /**
  * tools/test vm [WORD...]: run the tests of tests/vm in a throw-away VM whose kernel has what they
- * need. The last line counts the tests.
+ * need. The last line counts the tests. Without words those of User-Mode-Linux: ZFS, which needs the
+ * slow QEMU, is asked for by name.
  */
+import { hostPath } from "#base/brand.ts";
+import { buildHelper } from "#tests/kernel/ffi_support.ts";
 import { countResults, failureText } from "#tools/testing/count.ts";
+import type { VmResult, VmRun } from "./machine.ts";
+import { runInQemu } from "./qemu.ts";
 import { runInUml } from "./uml.ts";
 
 const root = new URL("../../", import.meta.url).pathname.replace(/\/$/, "");
-const LIMIT_SECONDS = 570;
+
+interface Machine {
+  readonly name: string;
+  readonly limitSeconds: number;
+  run(run: VmRun): Promise<VmResult>;
+}
+
+const UML: Machine = { name: "User-Mode-Linux", limitSeconds: 570, run: runInUml };
+
+/** The first run builds the modules, which takes ten minutes or more and is not limited. */
+const QEMU: Machine = {
+  name: "QEMU",
+  limitSeconds: 3600,
+  async run(run) {
+    const kernel = `${root}/.cache/vm/zfs`;
+    await mustRun(["tools/bootstrap", "qemu-system-x86", "make", "libelf1"]);
+    await mustRun(["tests/vm/zfs_kernel.sh", kernel]);
+    return await runInQemu(run, kernel);
+  },
+};
+
+const machineOf = (name: string) => name.includes("zfs") ? QEMU : UML;
 
 export async function runVmTests(words: readonly string[]): Promise<number> {
   const names = [...Deno.readDirSync(`${root}/tests/vm`)].map(({ name }) => name)
     .filter((name) => name.endsWith("_test.ts"));
-  const wanted = names.filter((name) =>
-    words.length === 0 || words.some((word) => name.includes(word))
-  ).toSorted();
+  const isWanted = (name: string) =>
+    words.length === 0 ? machineOf(name) === UML : words.some((word) => name.includes(word));
+  const wanted = names.filter(isWanted).toSorted();
   if (wanted.length === 0) {
     console.error(`tools/test vm: no test file's name contains ${words.join(" or ")}`);
     return 2;
   }
-  const limit = Number(Deno.env.get("VM_LIMIT_SECONDS") ?? LIMIT_SECONDS);
-  const { code, stdout, stderr, seconds } = await runInUml({
+  if (words.length === 0) console.log("not run: ZFS, in QEMU (tools/test vm zfs, by hand)");
+  const helper = await builtHelper();
+  const inQemu = wanted.filter((name) => machineOf(name) === QEMU);
+  const results = await Promise.all([
+    // User-Mode-Linux has one processor: they run side by side.
+    ...wanted.filter((name) => machineOf(name) === UML)
+      .map((name) => runOn(UML, { files: [name], helper })),
+    ...inQemu.length > 0 ? [runOn(QEMU, { files: inQemu, helper })] : [],
+  ]);
+  const sum = (key: "passed" | "failed") => results.reduce((all, one) => all + one[key], 0);
+  console.log(`${sum("passed")} passed, ${sum("failed")} failed`);
+  return sum("failed") > 0 ? 1 : 0;
+}
+
+/** Built outside: compilers are slow in there. */
+async function builtHelper(): Promise<string> {
+  const folder = hostPath(`${root}/.cache/vm`);
+  await Deno.mkdir(folder, { recursive: true });
+  return await buildHelper(folder);
+}
+
+async function runOn(
+  machine: Machine,
+  { files, helper }: { readonly files: readonly string[]; readonly helper: string },
+) {
+  const filter = Deno.env.get("VM_FILTER") ?? "";
+  const { code, stdout, stderr, seconds } = await machine.run({
     // Types were checked outside.
     argv: [
       // Limits of disks don't count for who may exceed them.
       ...["setpriv", "--inh-caps=-sys_resource", "--bounding-set=-sys_resource"],
       ...["deno", "test", "-A", "--no-check", "--no-prompt"],
-      ...wanted.map((name) => `tests/vm/${name}`),
+      ...(filter === "" ? [] : [`--filter=${filter}`]),
+      ...files.map((name) => `tests/vm/${name}`),
     ],
     directory: root,
     environment: {
@@ -34,13 +86,24 @@ export async function runVmTests(words: readonly string[]): Promise<number> {
       DENO_NO_UPDATE_CHECK: "1",
       NO_COLOR: "1",
       CI_REQUIRE_ALL: "1",
+      VM_HELPER: helper,
     },
-    limitSeconds: limit,
+    limitSeconds: Number(Deno.env.get("VM_LIMIT_SECONDS") ?? machine.limitSeconds),
   });
   const output = `${stdout}${stderr}`;
   const { passed, failed, ignored } = countResults("deno test", output, code === 0);
   if (failed > 0) console.log(failureText("deno test", output));
-  console.log(`User-Mode-Linux: ${wanted.join(" ")}, ${ignored} ignored, ${seconds.toFixed(0)} s`);
-  console.log(`${passed} passed, ${failed} failed`);
-  return failed > 0 ? 1 : 0;
+  for (const line of output.split("\n").filter((one) => /\.\.\. .*(ok|FAILED)/.test(one))) {
+    console.log(line);
+  }
+  console.log(`${machine.name}: ${files.join(" ")}, ${ignored} ignored, ${seconds.toFixed(0)} s`);
+  return { passed, failed };
+}
+
+async function mustRun(argv: readonly string[]): Promise<void> {
+  const [program = "", ...args] = argv;
+  const { success } = await new Deno.Command(program, { args, cwd: root, stdout: "inherit" })
+    .spawn()
+    .status;
+  if (!success) throw new Error(`${argv.join(" ")} failed`);
 }

@@ -20,6 +20,10 @@ export const NEEDS = {
       projectQuotaMount() === undefined ? "no ext4 with prjquota is mounted" : undefined,
     where: "tools/test vm",
   },
+  zfs: {
+    missing: () => hasZfs() ? undefined : "the kernel has no module zfs",
+    where: "tools/test vm zfs",
+  },
 } as const satisfies Readonly<Record<string, Need>>;
 
 /** Is it there? If not, say so; the caller then defines its tests as ignored. */
@@ -34,10 +38,17 @@ export function isMet(name: keyof typeof NEEDS): boolean {
 }
 
 function hasDeviceMapper(): boolean {
-  const isLoaded = () => /\bdevice-mapper$/m.test(Deno.readTextFileSync("/proc/misc"));
+  return canLoad("dm-mod", () => Deno.readTextFileSync("/proc/misc").includes("device-mapper\n"));
+}
+
+function hasZfs(): boolean {
+  return canLoad("zfs", () => Deno.readTextFileSync("/proc/filesystems").includes("\tzfs\n"));
+}
+
+function canLoad(module: string, isLoaded: () => boolean): boolean {
   if (isLoaded()) return true;
   try {
-    new Deno.Command("modprobe", { args: ["dm-mod"], stderr: "null" }).outputSync();
+    new Deno.Command("modprobe", { args: [module], stderr: "null" }).outputSync();
   } catch {
     return false; // Ignored: without modprobe it stays as it is.
   }

@@ -5,9 +5,10 @@ import { filteredRun, type Step, wholeRun } from "./steps.ts";
 
 const USAGE = `usage: tools/test [--all] [WORD...] | vm [WORD...]
 Without words: build, format, lint, types, unit tests, kernel tests, real clients (root, about 5 min).
-  --all   also LXD's own suites (tools/compat)
+  --all   also LXD's own suites (tools/compat) and the test VMs
   WORD    only test files whose path contains it
-  vm      tests/vm in a throw-away VM (User-Mode-Linux): LVM, project quotas, AppArmor, cgroup v2
+  vm      tests/vm in throw-away VMs (User-Mode-Linux): LVM, project quotas, AppArmor, cgroup v2;
+          vm zfs: in QEMU, whose first run builds the modules
 `;
 
 interface Outcome extends Count {
@@ -43,6 +44,7 @@ function print(step: Step, outcome: Outcome): void {
     : [`${passed} passed`, ...failed > 0 ? [`${failed} FAILED`] : []];
   if (ignored > 0) words.push(`${ignored} ignored`);
   console.log(`${step.name.padEnd(14)}${words.join(", ").padEnd(34)}${seconds.toFixed(1)} s`);
+  for (const [line] of outcome.output.matchAll(/^not run: .*$/gm)) console.log(`  ${line}`);
   if (failed > 0) console.log(`\n${failureText(step.count, outcome.output)}\n`);
 }
 

@@ -20,7 +20,7 @@ const CHECKED = [...UNIT_FOLDERS, "tests", "mod.ts"];
 /**
  * Groups of steps: those of a group run side by side.
  *
- * @param files All test files. @param all Also what takes long: LXD's own suites.
+ * @param files All test files. @param all Also what takes long: LXD's own suites, and what needs another kernel.
  */
 export function wholeRun(files: readonly string[], all: boolean): readonly (readonly Step[])[] {
   const conformance: Step = {
@@ -29,6 +29,13 @@ export function wholeRun(files: readonly string[], all: boolean): readonly (read
     count: "last line",
     limitSeconds: 40 * 60,
     needs: "build",
+  };
+  const machines: Step = {
+    name: "VMs",
+    argv: ["tools/test", "vm"],
+    count: "last line",
+    limitSeconds: 16 * 60,
+    needs: "types",
   };
   return [
     [BUILD],
@@ -43,7 +50,7 @@ export function wholeRun(files: readonly string[], all: boolean): readonly (read
       return all ? { ...step, argv: ["env", "LXD_TEST_EVERY_EFFECT=1", ...step.argv] } : step;
     }),
     [kernelTests("clients", ["tests/compat"], 300)],
-    ...all ? [[conformance]] : [],
+    ...all ? [[machines], [conformance]] : [],
   ];
 }
 

@@ -1,0 +1,68 @@
+/**
+ * A throw-away VM of QEMU without hardware help: Debian's own kernel with ZFS, which User-Mode-Linux
+ * can't have. The command runs as root, sees the host's file system (read-only below, writable in
+ * memory) and ends with its own exit status. Nothing of it stays on the host but the built modules in
+ * .cache/vm.
+ */
+import { makeInitrd, readResult, type VmResult, type VmRun } from "./machine.ts";
+
+const EARLY_MODULES = ["virtio_pci", "9pnet_virtio", "9p", "overlay", "virtio_blk"];
+const MOUNT_SHARE = "-t 9p -o " +
+  "ro,trans=virtio,version=9p2000.L,msize=1048576,cache=loose,access=any";
+
+/** @param kernel What zfs_kernel.sh made: vmlinuz, and `root` with modules and the tools of ZFS. */
+export async function runInQemu(run: VmRun, kernel: string): Promise<VmResult> {
+  const started = performance.now();
+  const work = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "lxd-vm." });
+  await using _cleanup = {
+    [Symbol.asyncDispose]: () => Deno.remove(work, { recursive: true }),
+  };
+  const disk = `${work}/disk`;
+  await Deno.writeTextFile(disk, "");
+  await Deno.truncate(disk, (run.diskGib ?? 16) * 2 ** 30);
+  const folder = `${kernel}/root/usr/lib/modules`;
+  const [release = ""] = [...Deno.readDirSync(folder)].map((entry) => entry.name);
+  await makeInitrd(work, run, {
+    modules: `${folder}/${release}`,
+    earlyModules: EARLY_MODULES,
+    settings: {
+      ROOT: `${MOUNT_SHARE} root`,
+      LAYER: `${MOUNT_SHARE} layer`,
+      ...{ OUT: "ttyS1", ERR: "ttyS2", STATUS: "ttyS3" },
+      DISK: "vda",
+      MODULES: "",
+    },
+  });
+  const { code, stderr } = await new Deno.Command("timeout", {
+    args: [
+      ...["--kill-after=5", `${run.limitSeconds}`, "qemu-system-x86_64"],
+      ...["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2"],
+      ...["-m", run.memory ?? "3G", "-nodefaults", "-no-user-config", "-no-reboot"],
+      ...["-display", "none", "-monitor", "none"],
+      ...["-kernel", `${kernel}/vmlinuz`, "-initrd", `${work}/initrd`],
+      ...["-append", "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on"],
+      ...["console", "out", "err", "status"].flatMap((name) => ["-serial", `file:${work}/${name}`]),
+      ...share("root", "/"),
+      ...share("layer", `${kernel}/root`),
+      ...["-device", "virtio-rng-pci"],
+      ...["-drive", `file=${disk},format=raw,if=virtio,cache=unsafe,discard=unmap`],
+    ],
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  const result = await readResult(work, { ended: code, limitSeconds: run.limitSeconds, started });
+  if (result.code !== undefined) return result;
+  return {
+    ...result,
+    stderr: `${result.stderr}\n${new TextDecoder().decode(stderr).slice(-2000)}`,
+  };
+}
+
+function share(tag: string, path: string): string[] {
+  const options = "security_model=passthrough,multidevs=remap,readonly=on";
+  return [
+    ...["-fsdev", `local,id=${tag},path=${path},${options}`],
+    ...["-device", `virtio-9p-pci,fsdev=${tag},mount_tag=${tag}`],
+  ];
+}
