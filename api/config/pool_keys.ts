@@ -136,7 +136,11 @@ export const VOLUME_LVM_KEYS: Keys = {
 };
 
 export const VOLUME_ZFS_KEYS: Keys = {
-  "zfs.blocksize": { type: "size", summary: "Record size, a power of two from 512 to 16MiB" },
+  "zfs.blocksize": {
+    type: "size",
+    check: blockSize,
+    summary: "Record size, a power of two from 512 to 16MiB",
+  },
   "zfs.remove_snapshots": {
     type: "bool",
     default: "false",
@@ -251,4 +255,13 @@ function checkValue(key: string, row: PoolKey, value: string): void {
     });
   }
   row.check?.(value);
+}
+
+/** @throws {Fault} bad_request */
+function blockSize(value: string): void {
+  const bytes = parseBytes(value);
+  if (Number.isInteger(Math.log2(bytes)) && bytes >= 512 && bytes <= 16 * 2 ** 20) return;
+  throw new Fault("bad_request", `Invalid value "${value}" for "zfs.blocksize"`, {
+    hint: "Give a power of two from 512 to 16MiB.",
+  });
 }

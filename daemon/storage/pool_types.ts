@@ -5,8 +5,9 @@ import { btrfsPool } from "./btrfs/pool.ts";
 import { dirPool } from "./dir/pool.ts";
 import { lvmPool } from "./lvm/pool.ts";
 import type { PoolType } from "./pool_type.ts";
+import { zfsPool } from "./zfs/pool.ts";
 
-export const POOL_TYPES: readonly PoolType[] = [dirPool, btrfsPool, lvmPool];
+export const POOL_TYPES: readonly PoolType[] = [dirPool, btrfsPool, lvmPool, zfsPool];
 
 /** Drivers of LXD that need a cluster of storage servers. */
 const REMOTE = ["ceph", "cephfs", "cephobject"];

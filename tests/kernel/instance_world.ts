@@ -86,13 +86,22 @@ export async function openWorld(root: HostPath, helper: HostPath): Promise<World
 }
 
 /** A fresh state directory with a pool, a default profile with a root disk, and an image "busybox". */
-export async function newWorld(): Promise<World> {
+export async function newWorld(
+  pool: { readonly driver: string; readonly config: Readonly<Record<string, string>> } = {
+    driver: "dir",
+    config: {},
+  },
+): Promise<World> {
   const root = hostPath(Deno.makeTempDirSync({ prefix: "ins-" }));
   Deno.chmodSync(root, 0o711);
   const helper = await buildHelper(root);
   const world = await openWorld(root, helper);
+  const row = { name: "default", driver: pool.driver, description: "" };
+  const keep = (config: Readonly<Record<string, string>>) =>
+    world.db.write((tx) => insertPool(tx, { ...row, config }));
+  if (pool.driver === "dir") await keep(pool.config);
+  else await world.storage.pools.create({ ...row, config: pool.config }, keep);
   await world.db.write(async (tx) => {
-    await insertPool(tx, { name: "default", driver: "dir", description: "", config: {} });
     const before = (await readAllDevices(tx, "profiles")).get(1) ?? {};
     const rootDisk = { type: "disk", path: "/", pool: "default" };
     await writeDevices(tx, "profiles", 1, { ...before, root: rootDisk });

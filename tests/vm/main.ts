@@ -18,7 +18,7 @@ interface Machine {
   run(run: VmRun): Promise<VmResult>;
 }
 
-const UML: Machine = { name: "User-Mode-Linux", limitSeconds: 570, run: runInUml };
+const UML: Machine = { name: "User-Mode-Linux", limitSeconds: 900, run: runInUml };
 
 /** The first run builds the modules, which takes ten minutes or more and is not limited. */
 const QEMU: Machine = {

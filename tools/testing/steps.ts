@@ -20,7 +20,8 @@ const CHECKED = [...UNIT_FOLDERS, "tests", "mod.ts"];
 /**
  * Groups of steps: those of a group run side by side.
  *
- * @param files All test files. @param all Also what takes long: LXD's own suites, and what needs another kernel.
+ * @param files All test files.
+ * @param all Also what takes long: LXD's own suites, and what needs another kernel.
  */
 export function wholeRun(files: readonly string[], all: boolean): readonly (readonly Step[])[] {
   const conformance: Step = {

@@ -303,6 +303,9 @@ export function backupFolder(
   return paths.at("backups/custom", pool, `${project}_${name}`);
 }
 
+/** The size, and what it means. */
+const SIZE_KEYS = ["size", "zfs.reserve_space", "zfs.use_refquota"];
+
 /** Configuration and description; a size acts at once. */
 export async function changeVolume(
   ctx: CustomContext,
@@ -312,9 +315,9 @@ export async function changeVolume(
   using _held = await lockVolume(ctx, volume);
   const before = await ctx.db.read((tx) => readConfig(tx, "storage_volumes", volume.id));
   await using undo = new Undo((step, error) => ctx.onError(`undo of volume: ${step}`, error));
-  if ((before["size"] ?? "") !== (change.config["size"] ?? "")) {
-    const { driver, volume: made } = await placeOf(ctx, volume);
+  if (SIZE_KEYS.some((key) => (before[key] ?? "") !== (change.config[key] ?? ""))) {
     const resize = async (config: Config) => {
+      const { driver, volume: made } = await placeOf(ctx, { ...volume, config });
       if (canSize(driver, made)) await driver.resize(made, sizeOf(config) ?? 0);
     };
     await resize(change.config);

@@ -1,0 +1,24 @@
+import assert from "node:assert/strict";
+import { checkPoolConfig, checkVolumeConfig } from "./pool_keys.ts";
+
+Deno.test("zfs.blocksize is a power of two in the range of ZFS", () => {
+  for (const size of ["512", "64KiB", "16MiB"]) {
+    checkVolumeConfig("zfs", "custom", { "zfs.blocksize": size });
+    checkPoolConfig("zfs", { "volume.zfs.blocksize": size });
+  }
+  for (const size of ["256", "64kB", "32MiB", "100000"]) {
+    assert.throws(
+      () => checkVolumeConfig("zfs", "custom", { "zfs.blocksize": size }),
+      /Invalid value/,
+    );
+  }
+});
+
+Deno.test("keys of zfs are none of other drivers", () => {
+  assert.throws(
+    () => checkVolumeConfig("dir", "custom", { "zfs.blocksize": "64KiB" }),
+    /Invalid option/,
+  );
+  assert.throws(() => checkPoolConfig("lvm", { "zfs.clone_copy": "true" }), /Invalid option/);
+  assert.throws(() => checkPoolConfig("zfs", { "zfs.clone_copy": "maybe" }), /Invalid value/);
+});

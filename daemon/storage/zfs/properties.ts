@@ -1,0 +1,90 @@
+/** Properties of datasets, as arguments of zfs(8). Pure. */
+import { isTrue, parseBytes } from "#base/units.ts";
+import { DEFAULT_DISK_BYTES, type Volume } from "#daemon/storage/volume.ts";
+import type { Dataset } from "./tool.ts";
+
+/** Keys of volumes and the pool's `volume.*`, without the prefix. */
+export type Options = Readonly<Record<string, string>>;
+
+/** Of the pool's own dataset; what is below inherits them. As LXD's. */
+export const POOL_PROPERTIES = [
+  "mountpoint=legacy",
+  "acltype=posixacl",
+  "xattr=sa",
+  "relatime=on",
+  "atime=off",
+  "setuid=on",
+  "exec=on",
+  "devices=on",
+] as const;
+
+/** ZFS has no larger blocks in disks. */
+const DISK_BLOCK_MAX = 128 * 1024;
+/** The default of ZFS. */
+const DISK_BLOCK_BYTES = 8192;
+
+const valueOf = (bytes: number) => bytes === 0 ? "none" : `${bytes}`;
+
+/** A limit that includes the snapshots, or (zfs.use_refquota) one without; 0: none. */
+export function limits(sizeBytes: number, options: Options): string[] {
+  const isOwn = isTrue(options["zfs.use_refquota"]);
+  const reserved = isTrue(options["zfs.reserve_space"]) ? sizeBytes : 0;
+  return [
+    `quota=${valueOf(isOwn ? 0 : sizeBytes)}`,
+    `refquota=${valueOf(isOwn ? sizeBytes : 0)}`,
+    `reservation=${valueOf(isOwn ? 0 : reserved)}`,
+    `refreservation=${valueOf(isOwn ? reserved : 0)}`,
+  ];
+}
+
+/** The limits that a dataset has, for a new one in its place. */
+export function limitsOf(dataset: Dataset): string[] {
+  if (dataset.type === "volume") return [];
+  return [
+    `quota=${valueOf(dataset.quotaBytes)}`,
+    `refquota=${valueOf(dataset.refquotaBytes)}`,
+    `reservation=${valueOf(dataset.reservationBytes)}`,
+    `refreservation=${valueOf(dataset.refreservationBytes)}`,
+  ];
+}
+
+/** Of a new file system. */
+export function filesystemProperties(sizeBytes: number, options: Options): string[] {
+  const blocks = options["zfs.blocksize"] ?? "";
+  return [
+    "mountpoint=legacy",
+    "canmount=noauto",
+    ...(blocks === "" ? [] : [`recordsize=${parseBytes(blocks)}`]),
+    ...(sizeBytes === 0 ? [] : limits(sizeBytes, options)),
+  ];
+}
+
+/** Arguments of `zfs create` for a disk: sparse unless its space is reserved. */
+export function diskArguments(sizeBytes: number, options: Options): string[] {
+  const wanted = options["zfs.blocksize"] ?? "";
+  const block = Math.min(wanted === "" ? DISK_BLOCK_BYTES : parseBytes(wanted), DISK_BLOCK_MAX);
+  return [
+    ...(isTrue(options["zfs.reserve_space"]) ? [] : ["-s"]),
+    ...(wanted === "" ? [] : ["-o", `volblocksize=${block}`]),
+    ...["-V", `${diskBytes(sizeBytes, options)}`],
+  ];
+}
+
+/** Whole blocks. @param sizeBytes 0: the default. */
+export function diskBytes(sizeBytes: number, options: Options): number {
+  const fallback = options["size"] ?? "";
+  const wanted = sizeBytes || (fallback === "" ? 0 : parseBytes(fallback)) || DEFAULT_DISK_BYTES;
+  const given = options["zfs.blocksize"] ?? "";
+  const block = Math.min(given === "" ? DISK_BLOCK_BYTES : parseBytes(given), DISK_BLOCK_MAX);
+  const unit = Math.max(block, DISK_BLOCK_BYTES);
+  return Math.ceil(wanted / unit) * unit;
+}
+
+/** "a=1" for each as "-o a=1". */
+export const asOptions = (properties: readonly string[]) =>
+  properties.flatMap((one) => ["-o", one]);
+
+/** The keys of a volume over the defaults of its pool. */
+export function optionsOf(volume: Volume | undefined, defaults: Options): Options {
+  return { ...defaults, ...volume?.config };
+}
