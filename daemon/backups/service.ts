@@ -8,6 +8,7 @@ import {
 } from "#daemon/db/backups.ts";
 import { listInstances } from "#daemon/db/instances.ts";
 import { listVolumes } from "#daemon/db/storage_pools.ts";
+import { writeStream } from "#daemon/host/write_stream.ts";
 import type { InstanceContext } from "#daemon/instances/context.ts";
 import { lxcName } from "#daemon/instances/context.ts";
 import type { CreationPlan } from "#daemon/instances/make.ts";
@@ -15,8 +16,6 @@ import type { CustomContext } from "#daemon/storage/custom/service.ts";
 import { expiryChore } from "#daemon/operations/expiry.ts";
 import type { Chore } from "#daemon/operations/scheduler.ts";
 import type { IncomingMessage } from "node:http";
-import { createWriteStream } from "node:fs";
-import { pipeline } from "node:stream/promises";
 import { type ImportWish, planImport } from "./import_instance.ts";
 import { type InstanceBackups, instanceBackups, lockName } from "./instances.ts";
 import { type LostAndFound, lostAndFound } from "./lost/service.ts";
@@ -60,7 +59,7 @@ export function createBackups(ctx: InstanceContext, custom: CustomContext): Back
         [Symbol.asyncDispose]: () => Deno.remove(file).catch(() => undefined),
       };
       try {
-        await pipeline(request, createWriteStream(file, { mode: 0o600 }));
+        await writeStream(request, file);
       } catch (error) {
         await received[Symbol.asyncDispose]();
         throw error;

@@ -3,10 +3,10 @@ import { BadMultipart, dispositionOf, partsOf } from "#api/multipart.ts";
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
+import { writeStream } from "#daemon/host/write_stream.ts";
 import { createHash, type Hash } from "node:crypto";
-import { createReadStream, createWriteStream } from "node:fs";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import { createReadStream } from "node:fs";
+import type { Readable } from "node:stream";
 import { compressionOf, decompress } from "./compression.ts";
 import { type ImageMetadata, parseMetadata } from "./metadata.ts";
 import { TarFilter } from "./tar_filter.ts";
@@ -63,7 +63,7 @@ async function receiveParts(
         );
       }
       const path = hostPath(`${directory}/${name === "metadata" ? "meta" : "rootfs"}`);
-      const size = await writeHashed(Readable.from(part.pieces), path, hash);
+      const size = await writeHashed(part.pieces, path, hash);
       written.push({ path, size, filename: dispositionOf(part, "filename") });
     }
   } catch (error) {
@@ -87,14 +87,12 @@ async function receiveParts(
 }
 
 /** @returns bytes written. */
-export async function writeHashed(source: Readable, path: HostPath, hash: Hash): Promise<number> {
-  let size = 0;
-  source.on("data", (chunk: Uint8Array) => {
-    hash.update(chunk);
-    size += chunk.length;
-  });
-  await pipeline(source, createWriteStream(path, { mode: 0o600 }));
-  return size;
+export async function writeHashed(
+  source: AsyncIterable<Uint8Array>,
+  path: HostPath,
+  hash: Hash,
+): Promise<number> {
+  return await writeStream(source, path, (piece) => void hash.update(piece));
 }
 
 /** Fingerprint of files on disk: of the one, or of metadata and rootfs after each other. */

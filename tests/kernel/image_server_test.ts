@@ -85,6 +85,21 @@ Deno.test("image server: both clients list and launch from a tree laid out as cl
   await forget();
 });
 
+/** What is made in a folder while `run` goes on: trees are built in the trash, then moved. */
+async function madeIn(folder: string, run: () => Promise<void>): Promise<Set<string>> {
+  const made = new Set<string>();
+  const mark = `${folder}/.end`;
+  using watcher = Deno.watchFs(folder, { recursive: false });
+  await run();
+  await Deno.writeTextFile(mark, "");
+  for await (const { kind, paths } of watcher) {
+    if (paths.includes(mark)) break;
+    if (kind === "create") { for (const path of paths) made.add(path); }
+  }
+  await Deno.remove(mark);
+  return made;
+}
+
 Deno.test("image server: many launches of one image share one download; a server that is down is not missed", async () => {
   const path = await tree("containers");
   const { fingerprint } = await containerImagesTree(path);
@@ -99,9 +114,15 @@ Deno.test("image server: many launches of one image share one download; a server
   {
     await using served = await serveTree(daemon, path, { ...certificate, port: 8452 });
 
-    await Promise.all(Array.from({ length: 20 }, (_, index) => launch(`p${index}`)));
+    const unpacked = await madeIn(
+      `${daemon.directory}/storage-pools/images-test/trash`,
+      async () => {
+        await Promise.all(Array.from({ length: 20 }, (_, index) => launch(`p${index}`)));
+      },
+    );
 
     assert.equal(served.requests.filter((line) => line.includes(".squashfs 200")).length, 1);
+    assert.equal(unpacked.size, 1, [...unpacked].join(", "));
   }
   assert.equal((await api.get("/1.0/images")).length, 1);
 
