@@ -88,19 +88,28 @@ export class StreamTransport implements Transport {
     try {
       const { head, reusable } = await this.#exchange(connection, request);
       if (head === undefined) {
-        connection.duplex.close();
-        settle();
         // A kept connection that the server closed meanwhile; a stream can't be sent twice.
         const canRepeat = connection.used && !(request.body instanceof Object &&
           "stream" in request.body);
-        if (canRepeat) return await this.request(request);
-        throw new Error("the server closed the connection without an answer");
+        if (!canRepeat) throw new ConnectionLost();
+        settle();
+        connection.duplex.close();
+        return await this.#again(request);
       }
       return this.#reply(connection, head, { method: request.method, reusable, settle });
     } catch (error) {
       settle();
       connection.duplex.close();
       throw request.signal?.aborted ? request.signal.reason : error;
+    }
+  }
+
+  /** @throws {ConnectionLost} if nobody is there any more. */
+  async #again(request: TransportRequest): Promise<TransportReply> {
+    try {
+      return await this.request(request);
+    } catch (error) {
+      throw error instanceof SocketUnreachable ? new ConnectionLost({ cause: error }) : error;
     }
   }
 
@@ -229,6 +238,14 @@ export class StreamTransport implements Transport {
 function isConnectionError(error: unknown): boolean {
   return error instanceof Deno.errors.BrokenPipe || error instanceof Deno.errors.ConnectionReset ||
     error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted;
+}
+
+/** The server was there, and is gone without an answer. */
+export class ConnectionLost extends Error {
+  constructor(options?: ErrorOptions) {
+    super("the server closed the connection without an answer", options);
+    this.name = "ConnectionLost";
+  }
 }
 
 /** Nobody answers at the unix socket; the cause is the system's error. */

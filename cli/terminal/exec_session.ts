@@ -1,5 +1,5 @@
 /** One command in an instance: its websockets, this process's standard streams, its exit status. */
-import type { Client } from "#api/client.ts";
+import { type Client, ClientError } from "#api/client.ts";
 import type { OperationObject } from "#api/envelope.ts";
 import { STATUS } from "#api/status.ts";
 import type { WebSocketConnection } from "#api/websocket.ts";
@@ -52,10 +52,19 @@ export async function execute(
   using _size = request.interactive ? forwardSize(send) : undefined;
   const data = passStreams(sockets, request.interactive, streams);
   data.catch(() => {}); // Ignored: awaited below, after the operation's end.
-  const result = await end;
+  const result = await end.catch((error) => {
+    throw isLost(error) ? new Error(LOST, { cause: error }) : error;
+  });
   await data;
   for (const socket of sockets.values()) socket[Symbol.dispose]();
   return resultOf(result);
+}
+
+const LOST = "the connection to the daemon was lost while the command ran";
+
+/** Did the daemon end, or another one answer that knows nothing of the operation? */
+function isLost(error: unknown): boolean {
+  return !(error instanceof ClientError) || error.status === 404;
 }
 
 type Sockets = ReadonlyMap<string, WebSocketConnection>;

@@ -189,7 +189,13 @@ Deno.test("daemon: SIGTERM ends it alone, a crash too; SIGPWR ends the instances
     (await must(["ps", "-eo", "args="])).split("\n").filter((line) => line === "sleep 12345")
       .length;
   await until(async () => await sleeps() === 1);
+  const client = run([OURS.lxc, "exec", NAME, "--", "sleep", "12345"], {
+    env: { LXD_DIR: world.directory, LXD_CONF: world.folder },
+  });
+  await until(async () => await sleeps() === 2);
   await world.endDaemon("SIGKILL");
+  const { status, stderr } = await client;
+  assert.match(`${status} ${stderr}`, /^1 Error: .*connection to the daemon was lost/);
   await world.startDaemon();
   assert.equal((await state()).pid, pid);
   await until(async () => await sleeps() === 0);
