@@ -1,10 +1,10 @@
 /** Send a file of the host that nobody else can swap: links are not followed. */
 import { dispositionOf } from "#daemon/guest/files/headers.ts";
+import { hostPath } from "#base/brand.ts";
 import { ERRNO, Fault, isErrno } from "#base/errors.ts";
 import { O, openPath } from "#ffi/libc/fd.ts";
-import { createReadStream } from "node:fs";
+import { sendBytes } from "#daemon/host/send_bytes.ts";
 import type { ServerResponse } from "node:http";
-import { pipeline } from "node:stream/promises";
 
 /** @throws {Fault} not_found with `missing`, if it is not there or is a link. */
 export async function sendFile(
@@ -21,8 +21,7 @@ export async function sendFile(
   });
   if (size === 0) return void response.end();
   try {
-    // No more than was announced: logs grow while they are read.
-    await pipeline(createReadStream(`/proc/self/fd/${held.fd}`, { end: size - 1 }), response);
+    await sendBytes(response, hostPath(`/proc/self/fd/${held.fd}`), { size });
   } catch {
     response.destroy(); // Ignored: the client went away, or the file has shrunk.
   }

@@ -1,8 +1,8 @@
 /** The files of an image as they go to clients and other servers, byte for byte as they came in. */
-import { type HostPath } from "#base/brand.ts";
+import { type HostPath, hostPath } from "#base/brand.ts";
+import { sendBytes } from "#daemon/host/send_bytes.ts";
 import { createReadStream } from "node:fs";
 import type { ServerResponse } from "node:http";
-import { pipeline } from "node:stream/promises";
 import { compressionOf, EXTENSION } from "./compression.ts";
 import type { ImageFiles } from "./service.ts";
 
@@ -56,15 +56,14 @@ export async function sendImage(files: ImageFiles, response: ServerResponse): Pr
     response.setHeader("Content-Disposition", `inline;filename=${filename}`);
   }
   try {
-    for (const [index, piece] of pieces.entries()) {
-      if (index % 2 === 0) {
-        if (piece !== "") response.write(piece);
-      } else {
-        const file = createReadStream(piece, { highWaterMark: CHUNK_BYTES });
-        await pipeline(file, response, { end: false });
-      }
+    const tail = pieces.at(-1) ?? "";
+    for (const [index, piece] of pieces.slice(0, -1).entries()) {
+      const isText = index % 2 === 0;
+      const isLast = index === pieces.length - 2 && tail === "";
+      if (isText && piece !== "") response.write(piece);
+      if (!isText) await sendBytes(response, hostPath(piece), { isLast });
     }
-    response.end();
+    if (tail !== "") response.end(tail);
   } catch {
     response.destroy(); // Ignored: the client went away, or got all it wanted.
   }

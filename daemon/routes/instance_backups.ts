@@ -16,8 +16,7 @@ import { background, type BoundRoute, handle, type Reply, sync } from "#daemon/h
 import { list, projectSuffix } from "#daemon/http/list.ts";
 import { parseExpiry } from "#daemon/instances/snapshots.ts";
 import type { ServerSettings } from "#daemon/server_settings.ts";
-import { createReadStream } from "node:fs";
-import { pipeline } from "node:stream/promises";
+import { sendBytes } from "#daemon/host/send_bytes.ts";
 
 const NEVER = "0001-01-01T00:00:00Z";
 
@@ -46,11 +45,10 @@ export function sendArchive(path: HostPath, name: string): Reply {
       response.setHeader("Content-Type", "application/octet-stream");
       response.setHeader("Content-Length", size);
       response.setHeader("Content-Disposition", `inline;filename=${name}`);
-      await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), response)
-        .catch((error) => {
-          // The client may close as soon as it has the last byte, or give up.
-          if (!response.destroyed) throw error;
-        });
+      await sendBytes(response, path, { size }).catch((error) => {
+        // The client may close as soon as it has the last byte, or give up.
+        if (!response.destroyed) throw error;
+      });
     },
   };
 }
