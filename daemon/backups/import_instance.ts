@@ -6,12 +6,14 @@ import { findInstance, profileLayers } from "#daemon/db/instances.ts";
 import { type InstanceContext } from "#daemon/instances/context.ts";
 import { expandConfig, expandDevices, findRootDisk, withRootOn } from "#daemon/instances/expand.ts";
 import type { CreationPlan } from "#daemon/instances/make.ts";
+import { ON_DISK } from "#daemon/instances/id_maps.ts";
 import { checkInstanceName } from "#daemon/instances/name.ts";
 import { findArchitecture, hostArchitecture } from "#daemon/instances/record.ts";
 import type { InstanceVolume } from "#daemon/storage/service.ts";
 import { fillTree } from "./fill.ts";
 import type { BackupIndex, SavedInstance } from "./index.ts";
 import { ROOT_PARTS } from "./instances.ts";
+import { INSTANCE_STREAMS, openStreams, requireFormat } from "./optimized.ts";
 import { extractMember } from "./tarball.ts";
 
 export interface ImportWish {
@@ -45,8 +47,19 @@ export async function planImport(
   if (taken !== undefined) throw new Fault("conflict", `Instance "${name}" already exists`);
   const profileRoot = findRootDisk(expandDevices(profiles, {}))?.config["pool"];
   const pool = choosePool(pools, { given: wish.pool, saved: index.pool, profileRoot });
+  if (index.optimizedFor !== undefined) {
+    requireFormat(
+      await ctx.storage.instances.locate({ pool, project: wish.project, name }),
+      index.optimizedFor,
+    );
+  }
   const devices = withRootOn(saved.devices, expandDevices(profiles, saved.devices), pool);
-  const config = name === index.name ? saved.config : withoutIdentity(saved.config);
+  // Streams have the ids that were on the disk, files plain ones.
+  const isStream = index.optimizedFor !== undefined;
+  const config = {
+    ...name === index.name ? saved.config : withoutIdentity(saved.config),
+    ...!isStream && { [ON_DISK]: "[]" },
+  };
   return {
     project: wish.project,
     name,
@@ -111,6 +124,15 @@ async function unpackAll(
   volume: InstanceVolume,
   signal: AbortSignal | undefined,
 ): Promise<void> {
+  if (index.optimizedFor !== undefined) {
+    const open = { file, helper: ctx.helper, paths: ctx.paths, names: INSTANCE_STREAMS };
+    const streams = { ...open, signal: signal ?? new AbortController().signal };
+    return await ctx.storage.instances.receive(volume, {
+      snapshots: index.snapshots,
+      parts: await openStreams(streams, index.snapshots),
+      ...signal && { signal },
+    });
+  }
   const from = (member: string) => (target: HostPath) =>
     extractMember(file, target, {
       helper: ctx.helper,

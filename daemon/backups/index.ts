@@ -69,6 +69,8 @@ export interface BackupIndex {
   /** Names, oldest first. */
   readonly snapshots: readonly string[];
   readonly saved: SavedConfig;
+  /** Storage driver whose format it is in; undefined: files that any can take. */
+  readonly optimizedFor: string | undefined;
 }
 
 const NAME = /^[^/\0\s]{1,255}$/;
@@ -80,12 +82,6 @@ export function parseIndex(text: string): BackupIndex {
   if (type !== "container" && type !== "custom") {
     throw broken(`backups of type "${type}" are not supported`, "This server runs containers.");
   }
-  if (isTrue(root["optimized"])) {
-    throw broken(
-      `it is in the optimized format of the storage driver "${textOf(root["backend"])}"`,
-      "Export it again without --optimized-storage.",
-    );
-  }
   const name = nameOf(root["name"]);
   const snapshots = listOf(root["snapshots"]).map(nameOf);
   return {
@@ -94,6 +90,7 @@ export function parseIndex(text: string): BackupIndex {
     type,
     snapshots,
     saved: savedConfig(root["config"]),
+    optimizedFor: isTrue(root["optimized"]) ? textOf(root["backend"]) : undefined,
   };
 }
 

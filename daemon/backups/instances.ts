@@ -14,7 +14,10 @@ import {
 } from "#daemon/db/backups.ts";
 import { describeInstance } from "#daemon/instances/backup_yaml.ts";
 import { announce, type InstanceContext, lxcName, volumeOf } from "#daemon/instances/context.ts";
+import { getSnapshot } from "#daemon/db/instances_snapshots.ts";
+import { diskMapOf } from "#daemon/instances/id_maps.ts";
 import type { InstanceRecord } from "#daemon/instances/record.ts";
+import { hasHeader, INSTANCE_STREAMS, streamParts } from "./optimized.ts";
 import { packBackup, type Part } from "./tarball.ts";
 
 /** Of a volume's directory only what LXD has there too. */
@@ -26,6 +29,8 @@ export interface BackupWish {
   /** Without snapshots. */
   readonly isBare: boolean;
   readonly compression: string;
+  /** In the format of the storage driver, if it has one. */
+  readonly isOptimized: boolean;
 }
 
 export interface InstanceBackups {
@@ -57,6 +62,8 @@ export function instanceBackups(ctx: InstanceContext): InstanceBackups {
     async make(instance, wish, signal) {
       using _held = await ctx.locks.acquire(lockName("instance", instance.id, wish.name), signal);
       await using undo = new Undo((step, error) => ctx.onError(`undo of backup: ${step}`, error));
+      const place = await ctx.storage.instances.locate(volumeOf(instance));
+      const isOptimized = wish.isOptimized && place.driver.streams !== undefined;
       const target = path(instance, wish.name);
       await Deno.mkdir(folder(instance), { recursive: true, mode: 0o700 });
       undo.add("remove the folder", () => removeIfEmpty(folder(instance)));
@@ -64,11 +71,11 @@ export function instanceBackups(ctx: InstanceContext): InstanceBackups {
         insertBackup(tx, "instance", instance.id, {
           ...wish,
           createdAt: new Date().toISOString(),
-          isOptimized: false,
+          isOptimized,
         })
       );
       undo.add("delete the row", () => ctx.db.write((tx) => deleteBackupRow(tx, "instance", id)));
-      await pack(ctx, instance, wish, hostPath(`${target}.new`), signal);
+      await pack(ctx, instance, { ...wish, isOptimized }, hostPath(`${target}.new`), signal);
       await Deno.rename(`${target}.new`, target);
       undo.keep();
       announce(ctx, "backup-created", instance, { context: { name: wish.name } });
@@ -144,14 +151,24 @@ async function pack(
     backend: description.pool?.driver ?? "",
     pool: volume.pool,
     ...(snapshots.length > 0 && { snapshots }),
-    optimized: false,
-    optimized_header: false,
+    optimized: wish.isOptimized,
+    optimized_header: wish.isOptimized && hasHeader(description.pool?.driver ?? ""),
     type: "container",
     config,
   });
+  const { compression } = wish;
+  if (wish.isOptimized) {
+    const place = await ctx.storage.instances.locate(volume);
+    const streams = { place, names: INSTANCE_STREAMS, snapshots, paths: ctx.paths, signal };
+    return await packBackup({ target, index, parts: streamParts(streams), compression, signal });
+  }
   await using views = new AsyncDisposableStack();
   const partsOf = async (name: string, snapshot?: string): Promise<Part[]> => {
-    const view = views.use(await ctx.storage.instances.openStopped(volume, snapshot));
+    const saved = snapshot === undefined
+      ? record
+      : await ctx.db.read((tx) => getSnapshot(tx, record, snapshot));
+    const diskMap = diskMapOf(saved.config);
+    const view = views.use(await ctx.storage.instances.openPlain(volume, { snapshot, diskMap }));
     const directory = ctx.storage.instances.directory(volume, snapshot);
     return [
       { source: directory, name, only: ["backup.yaml", "metadata.yaml", "templates"] },
@@ -161,7 +178,7 @@ async function pack(
   const parts: Part[] = [];
   for (const one of snapshots) parts.push(...await partsOf(`backup/snapshots/${one}`, one));
   parts.push(...await partsOf("backup/container"));
-  await packBackup({ target, index, parts, compression: wish.compression, signal });
+  await packBackup({ target, index, parts, compression, signal });
 }
 
 export async function removeFile(path: HostPath): Promise<void> {

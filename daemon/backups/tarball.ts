@@ -20,7 +20,8 @@ export interface PackOptions {
   readonly target: HostPath;
   /** Text of backup/index.yaml. */
   readonly index: string;
-  readonly parts: readonly Part[];
+  /** Each is read before the next is asked for. */
+  readonly parts: Iterable<Part> | AsyncIterable<Part>;
   /** "none", "gzip", "zstd" ... */
   readonly compression: string;
   readonly signal: AbortSignal;
@@ -31,7 +32,6 @@ export async function packBackup(options: PackOptions): Promise<void> {
   const { target, signal } = options;
   const compressor = filterOf(options.compression) ?? "cat";
   const index = hostPath(`${target}.index.yaml`);
-  const parts: Part[] = [{ source: index, name: "backup/index.yaml" }, ...options.parts];
   await Deno.writeTextFile(index, options.index, { mode: 0o600 });
   // The shell only redirects: what it runs and where to are arguments.
   const sink = new Deno.Command("sh", {
@@ -45,12 +45,14 @@ export async function packBackup(options: PackOptions): Promise<void> {
   try {
     const writer = sink.stdin.getWriter();
     try {
-      for (const part of parts) await appendPart(writer, part, signal);
+      await appendPart(writer, { source: index, name: "backup/index.yaml" }, signal);
+      for await (const part of options.parts) await appendPart(writer, part, signal);
       await writer.write(new Uint8Array(END_BYTES));
       await writer.close();
     } catch (error) {
       await writer.abort(error).catch(() => undefined);
       signal.throwIfAborted();
+      if (error instanceof Fault) throw error;
       throw tarFailure(`${await complaint}${messageOf(error)}`);
     }
     const { success } = await sink.status;
@@ -147,11 +149,22 @@ function tarFailure(text: string): Error {
 
 /** The index of an archive, found without unpacking the rest. @throws {Fault} bad_request */
 export async function readIndex(file: HostPath): Promise<BackupIndex> {
+  const text = await readMember(file, "backup/index.yaml");
+  if (text === undefined) {
+    throw new Fault("bad_request", "invalid backup: it has no backup/index.yaml", {
+      hint: "lxc export and lxc storage volume export make such files.",
+    });
+  }
+  return parseIndex(text);
+}
+
+/** A text in an archive; undefined: it has none of that name. @throws {Fault} bad_request */
+export async function readMember(file: HostPath, member: string): Promise<string | undefined> {
   let text: string | undefined;
   await asBackup(async () => {
     const filter = new TarFilter({
       bytesMax: Number.MAX_SAFE_INTEGER,
-      onEntry: ({ name, size }) => name === "backup/index.yaml" && size <= INDEX_BYTES_MAX,
+      onEntry: ({ name, size }) => name === member && size <= INDEX_BYTES_MAX,
       onBody: (_entry, data) => text = new TextDecoder().decode(data),
     });
     for await (const piece of decompress(file)) {
@@ -160,12 +173,7 @@ export async function readIndex(file: HostPath): Promise<BackupIndex> {
     }
     filter.end();
   });
-  if (text === undefined) {
-    throw new Fault("bad_request", "invalid backup: it has no backup/index.yaml", {
-      hint: "lxc export and lxc storage volume export make such files.",
-    });
-  }
-  return parseIndex(text);
+  return text;
 }
 
 const INDEX_BYTES_MAX = 4 * 1024 * 1024;

@@ -19,13 +19,13 @@ import {
   backupFolder,
   checkVolumeName,
   type CustomContext,
+  enforcedSize,
   lockVolume,
   placeOf,
   requireFreeName,
-  sizeOf,
   snapshotsOf,
 } from "#daemon/storage/custom/service.ts";
-import type { Located } from "#daemon/storage/transfer.ts";
+import { type Located, receiveVolume } from "#daemon/storage/transfer.ts";
 import type { BackupIndex, SavedVolume } from "./index.ts";
 import {
   type BackupWish,
@@ -34,6 +34,7 @@ import {
   removeFile,
   removeIfEmpty,
 } from "./instances.ts";
+import { hasHeader, openStreams, requireFormat, streamParts, VOLUME_STREAMS } from "./optimized.ts";
 import { describeVolume } from "./volume_config.ts";
 import { extractFile, extractMember, packBackup, type Part, readIndex } from "./tarball.ts";
 
@@ -81,6 +82,8 @@ export function volumeBackups(custom: CustomContext, helper: HostPath): VolumeBa
       await using undo = new Undo((step, error) =>
         custom.onError(`undo of backup: ${step}`, error)
       );
+      const { driver } = await placeOf(custom, volume);
+      const isOptimized = wish.isOptimized && driver.streams !== undefined;
       const target = path(volume, wish.name);
       await Deno.mkdir(backupFolder(custom, volume), { recursive: true, mode: 0o700 });
       undo.add("remove the folders", () => removeFolders(volume));
@@ -88,11 +91,11 @@ export function volumeBackups(custom: CustomContext, helper: HostPath): VolumeBa
         insertBackup(tx, "volume", volume.id, {
           ...wish,
           createdAt: new Date().toISOString(),
-          isOptimized: false,
+          isOptimized,
         })
       );
       undo.add("delete the row", () => db.write((tx) => deleteBackupRow(tx, "volume", id)));
-      await pack(custom, volume, wish, hostPath(`${target}.new`), signal);
+      await pack(custom, volume, { ...wish, isOptimized }, hostPath(`${target}.new`), signal);
       await Deno.rename(`${target}.new`, target);
       undo.keep();
     },
@@ -127,6 +130,14 @@ async function pack(
   const pool = await custom.db.read((tx) => getPool(tx, volume.pool));
   const snapshots = wish.isBare ? [] : await snapshotsOf(custom, volume);
   const place = await placeOf(custom, volume);
+  const { isOptimized, compression } = wish;
+  const index = describe(volume, { backend: pool.driver, snapshots, isOptimized });
+  if (isOptimized) {
+    const names = snapshots.map((one) => one.name);
+    const { paths } = custom;
+    const streams = { place, names: VOLUME_STREAMS, snapshots: names, paths, signal };
+    return await packBackup({ target, index, parts: streamParts(streams), compression, signal });
+  }
   await using views = new AsyncDisposableStack();
   const isDisk = volume.contentType === "block";
   const partOf = async (name: string, snapshot?: string): Promise<Part> => {
@@ -140,23 +151,25 @@ async function pack(
     parts.push(await partOf(`backup/volume-snapshots/${name}`, name));
   }
   parts.push(await partOf("backup/volume"));
-  const index = describe(volume, pool.driver, snapshots);
-  await packBackup({ target, index, parts, compression: wish.compression, signal });
+  await packBackup({ target, index, parts, compression, signal });
 }
 
 /** index.yaml, as LXD writes it. */
 function describe(
   volume: VolumeRow,
-  backend: string,
-  snapshots: readonly VolumeSnapshotRow[],
+  { backend, snapshots, isOptimized }: {
+    readonly backend: string;
+    readonly snapshots: readonly VolumeSnapshotRow[];
+    readonly isOptimized: boolean;
+  },
 ): string {
   return formatYaml({
     name: volume.name,
     backend,
     pool: volume.pool,
     ...(snapshots.length > 0 && { snapshots: snapshots.map((one) => one.name) }),
-    optimized: false,
-    optimized_header: false,
+    optimized: isOptimized,
+    optimized_header: isOptimized && hasHeader(backend),
     type: "custom",
     config: describeVolume(volume, snapshots),
   });
@@ -178,6 +191,9 @@ async function planImport(
   const volume = { ...wish, name: wish.name || index.name };
   checkVolumeName(volume.name);
   await requireFreeName(custom, volume);
+  if (index.optimizedFor !== undefined) {
+    requireFormat(await placeOf(custom, { ...volume, ...saved }), index.optimizedFor);
+  }
   return {
     volume,
     run: (signal) => importAll({ custom, helper, file, index, saved }, volume, signal),
@@ -203,14 +219,8 @@ async function importAll(
   await using undo = new Undo((step, error) => custom.onError(`undo of import: ${step}`, error));
   const row = { ...volume, ...saved, type: "custom" as const };
   const place = await placeOf(custom, row);
-  const sizeBytes = sizeOf(saved.config);
-  await place.driver.create(place.volume, { signal, ...sizeBytes !== undefined && { sizeBytes } });
+  await fill(archive, place, signal);
   undo.add("remove the volume", () => place.driver.remove(place.volume));
-  for (const name of index.snapshots) {
-    await unpackInto(archive, place, `backup/volume-snapshots/${name}`, signal);
-    await place.driver.snapshot(place.volume, name);
-  }
-  await unpackInto(archive, place, "backup/volume", signal);
   await custom.db.write(async (tx) => {
     const id = await insertVolume(tx, row);
     for (const name of index.snapshots) {
@@ -219,6 +229,30 @@ async function importAll(
       await insertVolumeSnapshot(tx, id, one ?? blank);
     }
   });
+  undo.keep();
+}
+
+/** Make the volume and its snapshots; nothing is left of them if that fails. */
+async function fill(archive: Archive, place: Located, signal: AbortSignal): Promise<void> {
+  const { custom, helper, file, index, saved } = archive;
+  const { driver, volume } = place;
+  const sizeBytes = enforcedSize(driver, volume, saved.config);
+  const options = { signal, ...sizeBytes !== undefined && { sizeBytes } };
+  const { snapshots } = index;
+  if (index.optimizedFor !== undefined) {
+    const { paths } = custom;
+    const streams = { file, helper, paths, names: VOLUME_STREAMS, signal };
+    const parts = await openStreams(streams, snapshots);
+    return await receiveVolume(place, { ...options, snapshots, parts });
+  }
+  await using undo = new Undo((step, error) => custom.onError(`undo of import: ${step}`, error));
+  await driver.create(volume, options);
+  undo.add("remove the volume", () => driver.remove(volume));
+  for (const name of snapshots) {
+    await unpackInto(archive, place, `backup/volume-snapshots/${name}`, signal);
+    await driver.snapshot(volume, name);
+  }
+  await unpackInto(archive, place, "backup/volume", signal);
   undo.keep();
 }
 

@@ -84,7 +84,11 @@ export function instanceBackupRoutes(backups: Backups, settings: ServerSettings)
         caller,
         cancellable: true,
         run: ({ signal }) =>
-          backups.instances.make(record, { name, expiresAt, isBare, compression }, signal),
+          backups.instances.make(
+            record,
+            { name, expiresAt, isBare, compression, isOptimized: body.optimized_storage ?? false },
+            signal,
+          ),
       }));
     }),
     handle(getInstanceBackup, async (services, { params, query }) => {

@@ -50,6 +50,7 @@ export function storageVolumeBackupRoutes(
       const compression = await compressionWish(settings, body.compression_algorithm);
       const expiresAt = parseExpiry(body.expires_at) ?? "";
       const isBare = body.volume_only ?? false;
+      const isOptimized = body.optimized_storage ?? false;
       return background(services.operations.start({
         description: "Creating custom volume backup",
         project: query.project,
@@ -57,7 +58,11 @@ export function storageVolumeBackupRoutes(
         caller,
         cancellable: true,
         run: async ({ signal }) => {
-          await backups.volumes.make(volume, { name, expiresAt, isBare, compression }, signal);
+          await backups.volumes.make(
+            volume,
+            { name, expiresAt, isBare, compression, isOptimized },
+            signal,
+          );
           announce(services, caller, "created", volume);
         },
       }));

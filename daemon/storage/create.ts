@@ -31,7 +31,7 @@ import type {
   VolumeSource,
   VolumeUser,
 } from "./service.ts";
-import { copyVolume, refreshVolume } from "./transfer.ts";
+import { copyVolume, receiveVolume, refreshVolume } from "./transfer.ts";
 import { shiftTree } from "./shift.ts";
 import { UserNamespaces } from "./user_namespaces.ts";
 import { containerVolume, FOLDERS, type Volume } from "./volume.ts";
@@ -227,6 +227,22 @@ function instanceStorage(
       });
       requireLosable(snapshot, later, config);
       return later;
+    },
+    async locate(volume) {
+      const [driver, tree] = await on(volume);
+      return { driver, volume: tree };
+    },
+    async receive(volume, { snapshots, parts, signal }) {
+      const [driver, tree] = await on(volume);
+      const { totalBytes: sizeBytes } = await driver.usage(tree);
+      await driver.remove(tree);
+      await receiveVolume({ driver, volume: tree }, {
+        snapshots,
+        parts,
+        sizeBytes,
+        ...(signal !== undefined && { signal }),
+      });
+      await link(deps.paths, pools, volume, "snapshots");
     },
     async restore(volume, snapshot) {
       const [driver, tree] = await on(volume);

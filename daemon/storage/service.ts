@@ -3,6 +3,8 @@
  * shifted where mounts can map them; where they are, volatile.last_state.idmap says by which map.
  */
 import type { Fd, HostPath } from "#base/brand.ts";
+import type { StreamPart } from "./driver.ts";
+import type { Located } from "./transfer.ts";
 import type { IdMap } from "#daemon/idmap/idmap.ts";
 import type { DiskMap, ShiftState } from "./shift.ts";
 
@@ -134,6 +136,21 @@ export interface InstanceStorage {
       readonly missing: readonly string[];
       readonly extra: readonly string[];
       readonly running?: { freeze<T>(copy: () => Promise<T>): Promise<T> };
+      readonly signal?: AbortSignal;
+    },
+  ): Promise<void>;
+  /** Where it is, for those who send its driver's own format. */
+  locate(volume: InstanceVolume): Promise<Located>;
+  /**
+   * Make the volume and its snapshots out of streams of its driver's format; what was in it goes.
+   *
+   * @param options.snapshots Oldest first.
+   */
+  receive(
+    volume: InstanceVolume,
+    options: {
+      readonly snapshots: readonly string[];
+      readonly parts: (snapshot: string | undefined) => AsyncIterable<StreamPart>;
       readonly signal?: AbortSignal;
     },
   ): Promise<void>;

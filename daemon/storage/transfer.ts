@@ -6,7 +6,7 @@
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { assert } from "#base/errors.ts";
 import { Undo } from "#base/undo.ts";
-import type { CopyOptions, StorageDriver } from "./driver.ts";
+import type { CopyOptions, CreateOptions, StorageDriver, StreamPart } from "./driver.ts";
 import { copyDisk, syncTrees } from "./sync.ts";
 import type { Volume } from "./volume.ts";
 
@@ -64,6 +64,28 @@ async function copyByStreams(target: Located, source: Located, options: CopyOpti
     sizeBytes,
     ...(signal !== undefined && { signal }),
   });
+  undo.keep();
+}
+
+/**
+ * Make a volume that does not exist out of streams of its driver's format: its snapshots, oldest
+ * first, then the present state. Nothing is left of it if that fails.
+ */
+export async function receiveVolume(
+  { driver, volume }: Located,
+  { snapshots, parts, ...options }: CreateOptions & {
+    readonly snapshots: readonly string[];
+    readonly parts: (snapshot: string | undefined) => AsyncIterable<StreamPart>;
+  },
+): Promise<void> {
+  assert(driver.streams !== undefined, "the driver has streams");
+  await using receiver = await driver.streams.receiver();
+  await using undo = new Undo();
+  undo.add("remove what came", () => driver.remove(volume));
+  for (const snapshot of snapshots) {
+    await receiver.receive(volume, parts(snapshot), { ...options, snapshot });
+  }
+  await receiver.receive(volume, parts(undefined), options);
   undo.keep();
 }
 

@@ -1,0 +1,121 @@
+/** Backups in the format of btrfs go from our daemon to Debian's LXD and back. */
+import { OURS } from "#tests/world/daemon.ts";
+import { must } from "#tests/world/run.ts";
+import {
+  buildImage,
+  type Client,
+  clientOf,
+  hasLxd,
+  type Server,
+  startTwoServers,
+  type TwoServers,
+} from "./two_servers.ts";
+import assert from "node:assert/strict";
+
+const NAME = `bak${Deno.pid}`;
+const hasBtrfs = await Deno.stat("/usr/bin/btrfs").then(() => true, () => false);
+const ignore = !hasLxd || !hasBtrfs;
+
+let servers: TwoServers;
+let client: Client;
+
+Deno.test.beforeAll(async () => {
+  if (ignore) return;
+  servers = await startTwoServers("btrfs");
+  await buildImage(servers.ours);
+  client = clientOf(servers, OURS.lxc, NAME);
+  const trust = ["--accept-certificate", "--password", "sesame"];
+  await client.lxc("remote", "add", "us", "127.0.0.1:8443", ...trust);
+  await client.lxc("remote", "add", "deb", "127.0.0.1:8444", ...trust);
+  await client.lxc("image", "copy", "us:tiny", "deb:", "--copy-aliases");
+});
+Deno.test.afterAll(async () => {
+  if (!ignore) await servers[Symbol.asyncDispose]();
+});
+
+const onPool = ({ daemon }: Server, path: string) =>
+  `${daemon.directory}/storage-pools/pool/${path}`;
+/** In the mounts of a daemon. */
+const inside = ({ daemon }: Server, ...argv: string[]) =>
+  must(["nsenter", "-t", `${daemon.pid}`, "-m", "--", ...argv]);
+const write = (server: Server, path: string, text: string) =>
+  inside(server, "sh", "-c", `echo ${text} >"$0"`, onPool(server, path));
+const read = async (server: Server, path: string) =>
+  (await inside(server, "cat", onPool(server, path))).trim();
+
+const ways = () =>
+  [
+    ["us", servers.ours, "deb", servers.theirs],
+    ["deb", servers.theirs, "us", servers.ours],
+  ] as const;
+
+Deno.test({
+  name:
+    "backup: an optimized one of an instance is taken by the other server, with snapshots and subvolumes",
+  ignore,
+  async fn() {
+    const { lxc } = client;
+    for (const [from, source, to, target] of ways()) {
+      const file = `${servers.ours.daemon.folder}/${from}.tar.gz`;
+      const root = `containers/${NAME}/rootfs`;
+      await lxc("init", `${from}:tiny`, `${from}:${NAME}`);
+      for (const path of ["sub-a", "sub-a/b"]) {
+        await inside(source, "btrfs", "subvolume", "create", onPool(source, `${root}/${path}`));
+      }
+      await write(source, `${root}/sub-a/b/file`, "first");
+      await lxc("snapshot", `${from}:${NAME}`, "s0");
+      await write(source, `${root}/sub-a/b/file`, "second");
+      const nested = onPool(source, `${root}/sub-a/b`);
+      await inside(source, "btrfs", "property", "set", nested, "ro", "true");
+
+      await lxc("export", `${from}:${NAME}`, file, "--optimized-storage");
+      const names = await must(["tar", "-tf", file]);
+      await lxc("import", `${to}:`, file);
+
+      assert.match(names, /^backup\/container_rootfs-sub--a-b\.bin$/m);
+      assert.match(names, /^backup\/snapshots\/s0\.bin$/m);
+      assert.equal(await read(target, `${root}/sub-a/b/file`), "second", from);
+      const ro = await inside(
+        target,
+        ...["btrfs", "property", "get", onPool(target, `${root}/sub-a/b`), "ro"],
+      );
+      assert.equal(ro.trim(), "ro=true");
+      const old = `containers-snapshots/${NAME}/s0/rootfs/sub-a/b/file`;
+      assert.equal(await read(target, old), "first");
+      await lxc("start", `${to}:${NAME}`);
+      assert.equal(await lxc("exec", `${to}:${NAME}`, "--", "cat", "/sub-a/b/file"), "second\n");
+      for (const remote of [from, to]) await lxc("delete", "--force", `${remote}:${NAME}`);
+    }
+  },
+});
+
+Deno.test({
+  name:
+    "backup: an optimized one of a volume is taken by the other server, and by no pool of another kind",
+  ignore,
+  async fn() {
+    const { lxc, fails } = client;
+    const volume = (...args: string[]) => lxc("storage", "volume", ...args);
+    for (const [from, source, to, target] of ways()) {
+      const file = `${servers.ours.daemon.folder}/${from}-volume.tar.gz`;
+      await volume("create", `${from}:pool`, "data", "user.mark=1");
+      await write(source, "custom/default_data/file", "first");
+      await volume("snapshot", `${from}:pool`, "data", "s0");
+      await write(source, "custom/default_data/file", "second");
+
+      await volume("export", `${from}:pool`, "data", file, "--optimized-storage");
+      await volume("import", `${to}:pool`, file, "copy");
+
+      assert.equal(await read(target, "custom/default_copy/file"), "second", from);
+      assert.equal(await read(target, "custom-snapshots/default_copy/s0/file"), "first");
+      assert.equal((await volume("get", `${to}:pool`, "copy", "user.mark")).trim(), "1");
+      await volume("delete", `${from}:pool`, "data");
+      await volume("delete", `${to}:pool`, "copy");
+      if (from === "deb") {
+        await lxc("storage", "create", "us:plain", "dir");
+        assert.match(await fails("storage", "volume", "import", "us:plain", file), /differs/);
+        await lxc("storage", "delete", "us:plain");
+      }
+    }
+  },
+});
