@@ -28,6 +28,12 @@ modprobe quota_v2
 mkfs.ext4 -q -F -O quota,project /dev/$DISK || fail "no scratch disk"
 mount -t ext4 -o prjquota /dev/$DISK /var/tmp || fail "no scratch disk"
 chmod 1777 /var/tmp
+# Volume groups of the tests lie on loop devices: LVM looks nowhere else, and keeps no copies.
+mkdir -p /etc/lvm
+cat >/etc/lvm/lvmlocal.conf <<'END'
+devices { filter=["a|^/dev/loop|", "r|.*|"] }
+backup { backup=0 archive=0 }
+END
 $B hostname vm
 $B ip link set lo up
 for device in $OUT $ERR $STATUS; do $B stty raw -echo </dev/$device; done
