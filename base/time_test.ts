@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { wireTime } from "./time.ts";
+import { trimmedTime, wireTime } from "./time.ts";
 
 for (
   const [text, want] of [
@@ -13,3 +13,13 @@ for (
     assert.equal(wireTime(new Date(text)), want);
   });
 }
+
+Deno.test("trimmedTime() leaves whole seconds and nanoseconds as they are", () => {
+  const texts = [
+    "2026-01-01T10:20:30Z",
+    "2026-01-01T10:20:30.900Z",
+    "2026-01-01T10:20:30.123456789Z",
+  ];
+
+  assert.deepEqual(texts.map(trimmedTime), [texts[0], "2026-01-01T10:20:30.9Z", texts[2]]);
+});

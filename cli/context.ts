@@ -88,6 +88,18 @@ export class Context {
     return client;
   }
 
+  /** A client for a member of a cluster. @throws if the server is not part of one. */
+  async member(client: Client, target: string): Promise<Client> {
+    if (target === "") return client;
+    const { environment } = await client.get<{ environment: { server_clustered: boolean } }>(
+      "/1.0",
+    );
+    if (!environment.server_clustered) {
+      throw new Error("To use --target, the destination remote must be a cluster");
+    }
+    return client.onTarget(target);
+  }
+
   /** The certificate that was accepted as the remote was added, as PEM. */
   pinnedCertificate(remoteName: string): string | undefined {
     return this.#read(`servercerts/${remoteName}.crt`);

@@ -34,11 +34,19 @@ export function commandHelp(
   command: Command,
   options: HelpOptions,
 ): string {
+  const description = [command.summary, command.description].filter((text) => text).join("\n\n");
+  return `Description:\n${indented(description)}\n\n${commandUsage(commands, command, options)}`;
+}
+
+/** How it is called: what is said to whoever calls a group without one of its commands. */
+export function commandUsage(
+  commands: readonly Command[],
+  command: Command,
+  options: HelpOptions,
+): string {
   const name = nameOf(command, options.program);
   const children = childrenOf(commands, name, options.program);
-  const description = [command.summary, command.description].filter((text) => text).join("\n\n");
-  const parts = [`Description:\n${indented(description)}\n`];
-  parts.push(usageText(command, options, children.length > 0));
+  const parts = [usageText(command, options, children.length > 0)];
   const last = name.split(" ").at(-1);
   if (command.aliases?.length) parts.push(`Aliases:\n  ${[last, ...command.aliases].join(", ")}\n`);
   if (command.examples?.length) {

@@ -58,19 +58,14 @@ export async function update<Thing = Configured>(
   await client.operate("PUT", url, { json: changed, etag });
 }
 
-/** Set keys of an object's config; an empty value unsets. */
+/** Set keys of an object's config; an empty value unsets: the server knows which keys there are. */
 export async function setKeys(
   client: Client,
   url: string,
   values: Readonly<Record<string, string>>,
 ): Promise<void> {
   await update(client, url, (thing: Configured) => {
-    const config = { ...thing.config };
-    for (const [key, value] of Object.entries(values)) {
-      if (value === "") delete config[key];
-      else config[key] = value;
-    }
-    return { ...thing, config };
+    return { ...thing, config: { ...thing.config, ...values } };
   });
 }
 

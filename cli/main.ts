@@ -8,7 +8,7 @@ import { DEFAULT_ALIASES, expandAlias } from "./aliases.ts";
 import { type Command, GLOBAL_FLAGS, SERVER_FLAGS, UsageError, WrongCount } from "./command.ts";
 import { parseFlags } from "./flags.ts";
 import { Context } from "./context.ts";
-import { commandHelp, programHelp } from "./help.ts";
+import { commandHelp, commandUsage, programHelp } from "./help.ts";
 import { Output, processStreams } from "./output/output.ts";
 import { findCommand, type ProgramName } from "./registry_rules.ts";
 import type { RemoteTransport } from "./remote_transport.ts";
@@ -100,8 +100,12 @@ async function perform(call: Call, { command, args, flags, wantsHelp }: Chosen):
     else out.text(programHelp(scope.commands, help));
     return 0;
   }
-  if (wantsHelp || command.run === undefined) {
+  if (wantsHelp) {
     out.text(commandHelp(scope.commands, command, help));
+    return 0;
+  }
+  if (command.run === undefined) {
+    out.error(commandUsage(scope.commands, command, help));
     return 0;
   }
   const [leastNames, most] = command.args;
@@ -178,5 +182,7 @@ function networkError({ message }: Error): string | undefined {
 /** "No such file or directory (os error 2): open 'x'" -> "open x: no such file or directory". */
 function fileError(message: string): string {
   const [, reason, call, path] = /^(.+) \(os error \d+\): (\w+) '(.*)'$/s.exec(message) ?? [];
-  return reason === undefined ? message : `${call} ${path}: ${reason.toLowerCase()}`;
+  return reason === undefined
+    ? message
+    : `${call === "readfile" ? "open" : call} ${path}: ${reason.toLowerCase()}`;
 }

@@ -1,6 +1,6 @@
 /** delete: instances and snapshots. */
 import type { Client } from "#api/client.ts";
-import { type Command, command } from "#cli/command.ts";
+import { type Command, command, UsageError } from "#cli/command.ts";
 import { type Context, path } from "#cli/context.ts";
 import { readLine } from "#cli/stdin.ts";
 
@@ -22,11 +22,15 @@ export const DELETE_COMMANDS: readonly Command[] = [
           throw new Error("User aborted delete operation");
         }
         const [instance = "", snapshot] = name.split("/");
+        // Its URL would be that of all instances.
+        if (instance === "") throw new UsageError(`Name an instance: "${label}"`);
         if (snapshot !== undefined) {
           const url = path("instances", instance, "snapshots", snapshot);
+          await exists(client, { url, what: "instance snapshot", label: `${remote}:${name}` });
           await context.operate(client, "DELETE", url);
         } else {
-          await exists(client, { name, label: `${remote}:${name}` });
+          const url = path("instances", name);
+          await exists(client, { url, what: "instance", label: `${remote}:${name}` });
           await deleteInstance(context, client, { name, force });
         }
       }
@@ -34,12 +38,15 @@ export const DELETE_COMMANDS: readonly Command[] = [
   }),
 ];
 
-async function exists(client: Client, { name, label }: { name: string; label: string }) {
+async function exists(
+  client: Client,
+  { url, what, label }: { url: string; what: string; label: string },
+): Promise<void> {
   try {
-    await client.get(path("instances", name));
+    await client.get(url);
   } catch (error) {
     const reason = error instanceof Error ? error.message : error;
-    throw new Error(`Failed checking instance exists "${label}": ${reason}`, { cause: error });
+    throw new Error(`Failed checking ${what} exists "${label}": ${reason}`, { cause: error });
   }
 }
 

@@ -43,7 +43,8 @@ export const QUERY_COMMANDS: readonly Command[] = [
       }
       const shown = raw ? envelope : metadata;
       if (shown === null || isEmpty(shown)) return;
-      context.out.text(`${toJson(shown, undefined, "\t")}\n\n`);
+      const inOrder = raw ? JSON.stringify(shown, null, "\t") : toJson(shown, undefined, "\t");
+      context.out.text(`${inOrder}\n\n`);
     },
   }),
 ];

@@ -2,6 +2,7 @@
 import { type Command, command, FORMAT_FLAG, group, UsageError } from "#cli/command.ts";
 import { path } from "#cli/context.ts";
 import { shape } from "#cli/output/shape.ts";
+import { sortRows } from "#cli/output/sort.ts";
 import { render } from "#cli/output/table.ts";
 import { longTime } from "#cli/output/time.ts";
 import { toYaml } from "#cli/output/yaml.ts";
@@ -123,7 +124,7 @@ Column shorthand chars:
       const warnings = found.filter(({ status }) => flags.all || status === "new");
       context.out.text(render({
         header: columns.map(({ title }) => title),
-        rows: warnings.map((warning) => columns.map(({ cell }) => cell(warning))),
+        rows: sortRows(warnings.map((warning) => columns.map(({ cell }) => cell(warning)))),
         data: warnings,
         shape: shape("warning"),
       }, flags.format));

@@ -1,4 +1,5 @@
 /** Records -> objects of the API. The one place where names change from ours to LXD's. Pure. */
+import { trimmedTime } from "#base/time.ts";
 import type { InstanceObject, InstanceSnapshotObject } from "#api/routes/instances.ts";
 import type { RunState } from "./machine.ts";
 import { statusOf } from "./machine.ts";
@@ -17,12 +18,12 @@ export function renderInstance(record: InstanceRecord, state: RunState): Instanc
     profiles: record.profiles.map((layer) => layer.name),
     stateful: false,
     description: record.description,
-    created_at: record.createdAt,
+    created_at: trimmedTime(record.createdAt),
     expanded_config: { ...record.expandedConfig },
     expanded_devices: copyDevices(record.expandedDevices),
     name: record.name,
     ...statusOf(state),
-    last_used_at: record.lastUsedAt === "" ? NEVER_USED : record.lastUsedAt,
+    last_used_at: record.lastUsedAt === "" ? NEVER_USED : trimmedTime(record.lastUsedAt),
     location: "none",
     type: "container",
     project: record.project,
@@ -49,12 +50,12 @@ export function renderSnapshot(
   return {
     architecture: architectureName(snapshot.architecture),
     config: { ...snapshot.config },
-    created_at: snapshot.createdAt,
+    created_at: trimmedTime(snapshot.createdAt),
     devices: copyDevices(snapshot.devices),
     ephemeral: snapshot.isEphemeral,
     expanded_config: { ...snapshot.expandedConfig },
     expanded_devices: copyDevices(snapshot.expandedDevices),
-    last_used_at: lastUsedAt === "" ? NEVER_USED : lastUsedAt,
+    last_used_at: lastUsedAt === "" ? NEVER_USED : trimmedTime(lastUsedAt),
     name: snapshot.name,
     profiles: [...snapshot.profiles],
     stateful: snapshot.isStateful,

@@ -127,7 +127,8 @@ export function splitTarget(
   args: readonly string[],
 ): { label: string; pairs: readonly string[] } {
   const [first = "", ...rest] = args;
-  const isServer = first.includes("=") || args.length === 2 && !rest[0]?.includes("=");
+  const isServer = first.includes("=") || args.length === 1 && first.includes(".") ||
+    args.length === 2 && !rest[0]?.includes("=");
   return isServer ? { label: "", pairs: args } : { label: first, pairs: rest };
 }
 

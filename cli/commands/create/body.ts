@@ -108,7 +108,13 @@ export function parseOverrides(texts: readonly string[]): Overrides {
 /** A device that comes from a profile is copied before it is changed. Changes `devices`. */
 export function applyOverrides(devices: Devices, overrides: Overrides, inherited: Devices): void {
   for (const [name, keys] of overrides) {
-    devices[name] = { ...devices[name] ?? inherited[name], ...keys };
+    const base = devices[name] ?? inherited[name];
+    if (base === undefined) {
+      throw new UsageError(
+        `Cannot override config for device "${name}": Device not found in profile devices`,
+      );
+    }
+    devices[name] = { ...base, ...keys };
   }
 }
 

@@ -41,6 +41,9 @@ export const FILE_MOUNT = command({
     if (target !== undefined && flags.listen !== "") {
       throw new UsageError("Target path and --listen flag cannot be used together");
     }
+    if (target === undefined && slash >= 0) {
+      throw new UsageError("Instance path cannot be used in SSH SFTP listener mode");
+    }
     const { client, name } = context.resource(label);
     const open = async () =>
       rawStream(await client.upgrade(url("instances", name, "sftp"), "sftp"));

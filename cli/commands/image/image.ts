@@ -147,8 +147,7 @@ const OF_PROPERTIES: readonly Command[] = [
     async run(context, [label = "", key = ""]) {
       const { client, url } = await imageOf(context, label);
       await update<Image>(client, url, (image) => {
-        const { [key]: old, ...properties } = image.properties ?? {};
-        if (old === undefined) throw new Error("Property not found");
+        const { [key]: _old, ...properties } = image.properties ?? {};
         return { ...writable(image), properties };
       });
     },

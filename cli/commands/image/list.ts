@@ -1,7 +1,7 @@
 /** image list. */
 import { type Command, command, FORMAT_FLAG, UsageError } from "#cli/command.ts";
 import { shape } from "#cli/output/shape.ts";
-import { naturalOrder } from "#cli/output/shape.ts";
+import { sortRows } from "#cli/output/sort.ts";
 import { render } from "#cli/output/table.ts";
 import { longTime } from "#cli/output/time.ts";
 import type { Image } from "./lookup.ts";
@@ -65,13 +65,15 @@ export function imageFits(image: Image, filters: readonly string[]): boolean {
 }
 
 function propertyFits(image: Image, key: string, pattern: string): boolean {
-  const own = new Map(Object.entries(image.properties ?? {}));
   const field = new Map<string, unknown>(Object.entries(image)).get(key);
-  const value = own.get(key) ?? (typeof field === "object" ? undefined : field);
+  if (field !== undefined && typeof field !== "object") {
+    return String(field).toLowerCase() === pattern.toLowerCase();
+  }
+  const value = new Map(Object.entries(image.properties ?? {})).get(key);
   if (value === undefined) return false;
-  if (String(value).toLowerCase() === pattern.toLowerCase()) return true;
+  if (value === pattern) return true;
   try {
-    return new RegExp(`^(?:${pattern})$`, "i").test(String(value));
+    return new RegExp(/[\^$]/.test(pattern) ? pattern : `^(?:${pattern})$`).test(value);
   } catch {
     return false; // Ignored: no pattern, and not equal.
   }
@@ -116,20 +118,9 @@ Column shorthand chars:
     const rows = images.map((image) => columns.map(({ cell }) => cell(image)));
     context.out.text(render({
       header: columns.map(({ title }) => title),
-      rows: rows.toSorted(compareRows),
+      rows: sortRows(rows),
       data: images,
       shape: shape("image"),
     }, format));
   },
 });
-
-function compareRows(a: readonly string[], b: readonly string[]): number {
-  for (const [index, left] of a.entries()) {
-    const right = b[index] ?? "";
-    if (left === right) continue;
-    // What has no name stands below what has one.
-    if (left === "" || right === "") return left === "" ? 1 : -1;
-    return naturalOrder(left, right);
-  }
-  return 0;
-}

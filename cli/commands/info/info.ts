@@ -25,11 +25,11 @@ export const INFO_COMMANDS: readonly Command[] = [
     args: [0, 1],
     async run(context, [label = ""], flags) {
       const resource = context.resource(label);
-      const client = resource.client.onTarget(flags.target);
       if (resource.name !== "") {
         if (flags.target) throw new UsageError("--target cannot be used with instances");
         return await instanceInfo(context, resource, flags["show-log"]);
       }
+      const client = await context.member(resource.client, flags.target);
       if (flags.resources) {
         return context.out.text(resourcesText(await client.get("/1.0/resources")));
       }

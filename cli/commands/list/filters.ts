@@ -90,9 +90,10 @@ function isWithin(text: string, wanted: string): boolean {
     contains(subnet, address.family, address.value);
 }
 
+/** The expression stands for all of the text, unless it says itself where it begins or ends. */
 function wholly(text: string): RegExp | undefined {
   try {
-    return new RegExp(`^${text}$`);
+    return new RegExp(/[\^$]/.test(text) ? text : `^${text}$`);
   } catch {
     return undefined; // Ignored: no expression, so it is plain text.
   }

@@ -1,7 +1,8 @@
 /** list: instances. */
 import { type Command, command, FORMAT_FLAG, UsageError } from "#cli/command.ts";
 import type { Context } from "#cli/context.ts";
-import { naturalOrder, shape } from "#cli/output/shape.ts";
+import { shape } from "#cli/output/shape.ts";
+import { sortRows } from "#cli/output/sort.ts";
 import { FORMATS, render } from "#cli/output/table.ts";
 import { type Column, DEFAULT_COLUMNS, FAST_COLUMNS, parseColumns } from "./columns.ts";
 import { parseFilters } from "./filters.ts";
@@ -50,7 +51,7 @@ export const LIST_COMMANDS: readonly Command[] = [
       const empty = { backups: null, state: null, snapshots: null };
       context.out.text(render({
         header: columns.map(({ title }) => title),
-        rows: rows.toSorted(byCells),
+        rows: sortRows(rows),
         data: full ? instances : instances.map((one) => ({ ...one, ...empty })),
         shape: shape("instanceFull"),
       }, format));
@@ -77,12 +78,4 @@ interface Wish {
 function wantedColumns({ text, everywhere, isDefault }: Wish): Column[] {
   const letters = isDefault ? text.replace("L", "") : text;
   return parseColumns(isDefault && everywhere ? `e${letters}` : letters, { clustered: false });
-}
-
-function byCells(a: readonly string[], b: readonly string[]): number {
-  for (const [index, cell] of a.entries()) {
-    const order = naturalOrder(cell, b[index] ?? "");
-    if (order !== 0) return order;
-  }
-  return 0;
 }

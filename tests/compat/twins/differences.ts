@@ -68,6 +68,12 @@ export const DIFFERENCES: readonly Difference[] = [
     why: "it resolves names and looks for volumes",
   },
   {
+    sweep: /^server$/,
+    key: /^storage\.(lvm|zfs)_/,
+    who: "LXD refuses",
+    why: "names of LXD 2.0, which the guide uses",
+  },
+  {
     sweep: /^bridge$/,
     key: /^tunnel\.x\.(id|port|ttl|interface|group)$/,
     who: "LXD refuses",
