@@ -57,7 +57,7 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     sweep: /^server$/,
-    key: /^core\.(dns_address|remote_token_expiry)$/,
+    key: /^core\.(dns_address|remote_token_expiry|https_trusted_proxy)$/,
     who: "we refuse",
     why: "an address that can't be listened on is refused now, not in the log; a blank is no time",
   },
