@@ -115,7 +115,10 @@ function openChild(child: Pid, parent: Pid): OwnedFd | undefined {
     const isOurs = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1] === `${parent}`;
     return isOurs ? new OwnedFd(pidfd.take()) : undefined;
   } catch (error) {
-    if (isErrno(error, ERRNO.ESRCH) || error instanceof Deno.errors.NotFound) return undefined;
+    // The runtime's own error says ESRCH too, where /proc has the process no more.
+    const isGone = isErrno(error, ERRNO.ESRCH) || error instanceof Deno.errors.NotFound ||
+      error instanceof Error && "code" in error && error.code === "ESRCH";
+    if (isGone) return undefined;
     throw error;
   }
 }

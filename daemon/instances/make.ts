@@ -16,6 +16,7 @@ import {
   patchInstanceConfig,
   profileLayers,
 } from "#daemon/db/instances.ts";
+import type { Tx } from "#daemon/db/db.ts";
 import type { NewVolumeSnapshot } from "#daemon/db/volume_snapshots.ts";
 import { requireType, validateDevices } from "#daemon/devices/registry.ts";
 import type { Caller } from "#daemon/http/caller.ts";
@@ -293,6 +294,13 @@ export interface CreateOptions {
   readonly signal?: AbortSignal;
 }
 
+/** With nobody between this and the new row: others may have used up the limits of the project. */
+async function checkStillAllowed(tx: Tx, plan: CreationPlan): Promise<void> {
+  if (plan.source.kind === "copy" && plan.source.isMove) return;
+  const { project, name, expandedConfig: config, expandedDevices: devices } = plan;
+  await checkInstanceAllowed(tx, project, { name, config, devices, given: [] });
+}
+
 /** Make what was planned. @throws {Fault} conflict if somebody was faster. */
 export async function createInstance(
   ctx: InstanceContext,
@@ -300,13 +308,14 @@ export async function createInstance(
   options: CreateOptions,
 ): Promise<InstanceRecord> {
   await using undo = new Undo((step, error) => ctx.onError(`undo of create: ${step}`, error));
-  const id = await ctx.db.write((tx) =>
-    insertInstance(tx, {
+  const id = await ctx.db.write(async (tx) => {
+    await checkStillAllowed(tx, plan);
+    return await insertInstance(tx, {
       ...plan,
       createdAt: createdAtOf(plan),
       config: { ...NO_MAP, ...plan.config, ...firstVolatile(plan) },
-    })
-  );
+    });
+  });
   undo.add("delete the row", () => ctx.db.write((tx) => deleteInstanceRow(tx, id)));
   using _held = await lockInstance(ctx, { id }, options.signal);
   const record = await reload(ctx, id);

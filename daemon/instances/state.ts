@@ -20,6 +20,10 @@ export class UsageCache {
     if (found !== undefined && Date.now() - found.at < USAGE_KEPT_MS) return found.value;
     const value = measure();
     this.#kept.set(id, { at: Date.now(), value });
+    // What can't be told now is asked for again.
+    void value.then((disk) => {
+      if (Object.keys(disk ?? {}).length === 0) this.#kept.delete(id);
+    }, () => this.#kept.delete(id));
     if (this.#kept.size > 10_000) this.#kept.clear();
     return value;
   }

@@ -17,6 +17,7 @@ import { list, projectSuffix } from "#daemon/http/list.ts";
 import { parseExpiry } from "#daemon/instances/snapshots.ts";
 import type { ServerSettings } from "#daemon/server_settings.ts";
 import type { Services } from "#daemon/services.ts";
+import { checkCopiesAllowed } from "#daemon/projects/check.ts";
 import { compressionWish, renderBackup, sendArchive } from "./instance_backups.ts";
 import { findCustom, volumeUrl } from "./volume_access.ts";
 
@@ -46,6 +47,7 @@ export function storageVolumeBackupRoutes(
     handle(postVolumeBackups, async (services, call) => {
       const { body, query, caller } = call;
       const volume = await findCustom(services, call);
+      await services.db.read((tx) => checkCopiesAllowed(tx, volume.project, "backups"));
       const name = await backups.volumes.planName(volume, body.name ?? "");
       const compression = await compressionWish(settings, body.compression_algorithm);
       const expiresAt = parseExpiry(body.expires_at) ?? "";

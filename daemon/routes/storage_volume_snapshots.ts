@@ -21,6 +21,7 @@ import { checkSnapshotName } from "#daemon/instances/name.ts";
 import { expiryAfter, snapshotName } from "#daemon/instances/snapshot_name.ts";
 import { parseExpiry } from "#daemon/instances/snapshots.ts";
 import type { Migrations } from "#daemon/migration/service.ts";
+import { checkCopiesAllowed } from "#daemon/projects/check.ts";
 import type { Services } from "#daemon/services.ts";
 import type { StorageService } from "#daemon/storage/create.ts";
 import {
@@ -103,6 +104,7 @@ export function storageVolumeSnapshotRoutes(
     handle(postVolumeSnapshots, async (services, call) => {
       const { query, body, caller } = call;
       const volume = await findCustom(services, call);
+      await services.db.read((tx) => checkCopiesAllowed(tx, volume.project, "snapshots"));
       const name = await planVolumeSnapshot(services, volume, body.name ?? "");
       const expiresAt = parseExpiry(body.expires_at) ??
         expiryAfter(new Date(), volume.config["snapshots.expiry"] ?? "");

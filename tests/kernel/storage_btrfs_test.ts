@@ -1,24 +1,27 @@
 /** The driver `btrfs` on a loop file. */
 import assert from "node:assert/strict";
-import { hostPath } from "#base/brand.ts";
 import { BtrfsDriver } from "#daemon/storage/btrfs/driver.ts";
 import { copyVolume } from "#daemon/storage/transfer.ts";
 import { storageSuite } from "#tests/suites/storage.ts";
+import { fullDiskSuite } from "#tests/suites/storage_full.ts";
 import { container, fromImage, read, rootfsOf, write } from "#tests/suites/storage_tools.ts";
 import { must } from "#tests/world/run.ts";
-import { openPlace } from "./storage_places.ts";
+import { mountLoop, openPlace } from "./storage_places.ts";
 
-const openBtrfs = () =>
-  openPlace((deps) => new BtrfsDriver(deps), async (base) => {
-    const image = `${base}/disk.img`;
-    await must(["truncate", "--size=3G", image]);
-    await must(["mkfs.btrfs", "--quiet", image]);
-    await Deno.mkdir(`${base}/pool`);
-    await must(["mount", "-o", "loop", image, `${base}/pool`]);
-    return async () => void await must(["umount", hostPath(`${base}/pool`)]);
-  });
+async function openBtrfs(size = "3G") {
+  const place = await openPlace(
+    (deps) => new BtrfsDriver(deps),
+    (base) => mountLoop(base, size, ["mkfs.btrfs", "-q"]),
+  );
+  const settle = async () => {
+    await must(["btrfs", "subvolume", "sync", `${place.base}/pool`]);
+    await must(["btrfs", "filesystem", "sync", `${place.base}/pool`]);
+  };
+  return Object.assign(place, { settle });
+}
 
-storageSuite("btrfs", openBtrfs);
+storageSuite("btrfs", () => openBtrfs());
+fullDiskSuite("btrfs", () => openBtrfs("400M"));
 
 Deno.test("nested subvolumes and their read-only property go with snapshots, restores, copies and streams", async () => {
   await using place = await openBtrfs();

@@ -1,7 +1,9 @@
 /** The driver `dir` on the file system of this machine, by overlays and by copies. */
 import { storageSuite } from "#tests/suites/storage.ts";
-import { openDir } from "./storage_places.ts";
+import { fullDiskSuite } from "#tests/suites/storage_full.ts";
+import { openDir, openSmallDir } from "./storage_places.ts";
 
 for (const clone of ["overlay", "copy"] as const) {
   storageSuite(`dir (${clone})`, () => openDir(clone));
+  fullDiskSuite(`dir (${clone})`, () => openSmallDir(clone));
 }

@@ -6,6 +6,7 @@ import type { StorageDriver } from "#daemon/storage/driver.ts";
 import type { PoolPlace, PoolType } from "#daemon/storage/pool_type.ts";
 import { UserNamespaces } from "#daemon/storage/user_namespaces.ts";
 import type { Place } from "#tests/suites/storage.ts";
+import { must } from "#tests/world/run.ts";
 import { buildHelper } from "./ffi_support.ts";
 
 let helper: Promise<HostPath> | undefined;
@@ -59,6 +60,23 @@ export async function openPlace(
 
 export const openDir = (clone: "overlay" | "copy") =>
   openPlace((deps) => new DirDriver({ ...deps, clone }));
+
+/** The same on a small file system of its own. */
+export const openSmallDir = (clone: "overlay" | "copy") =>
+  openPlace(
+    (deps) => new DirDriver({ ...deps, clone }),
+    (base) => mountLoop(base, "400M", ["mkfs.ext4", "-q", "-m", "0"]),
+  );
+
+/** A file system in a loop file, mounted where the pool is. @returns what undoes it. */
+export async function mountLoop(base: HostPath, size: string, mkfs: readonly string[]) {
+  const image = `${base}/disk.img`;
+  await must(["truncate", `--size=${size}`, image]);
+  await must([...mkfs, image]);
+  await Deno.mkdir(`${base}/pool`);
+  await must(["mount", "-o", "loop", image, `${base}/pool`]);
+  return async () => void await must(["umount", `${base}/pool`]);
+}
 
 let poolCount = 0;
 

@@ -181,3 +181,61 @@ Deno.test("volume: projects have their own, and one moves between them", async (
   for (const name of ["both", "moved"]) await api.do("DELETE", `${AT}/${name}?project=blue`);
   await api.do("DELETE", "/1.0/projects/blue");
 });
+
+Deno.test("project: limits hold when many come at once; restrictions count for volumes", async () => {
+  const { api } = world;
+  await api.do("POST", "/1.0/projects", {
+    name: "tight",
+    config: {
+      "features.images": "false",
+      "features.profiles": "false",
+      "limits.instances": "2",
+      "limits.disk": "8MiB",
+      "restricted": "true",
+    },
+  });
+  const settled = async (requests: Promise<unknown>[]) =>
+    (await Promise.allSettled(requests)).filter(({ status }) => status === "fulfilled").length;
+  const five = ["1", "2", "3", "4", "5"];
+
+  const volumes = await settled(
+    five.map((name) =>
+      api.do("POST", `${AT}?project=tight`, {
+        name,
+        content_type: "block",
+        config: { size: "4MiB" },
+      })
+    ),
+  );
+  assert.equal(volumes, 2);
+  const kept = (await api.get(`${AT}?project=tight&recursion=1`))
+    .map(({ name }: { name: string }) => name);
+  assert.equal(kept.length, 2);
+  const [kind, refused] = await api.fails(
+    "POST",
+    `${AT}/${kept[0]}/snapshots?project=tight`,
+    { name: "s" },
+  );
+  assert.equal(kind, 403);
+  assert.match(refused, /doesn't allow for snapshots/);
+  const [, backup] = await api.fails("POST", `${AT}/${kept[0]}/backups?project=tight`, {
+    name: "b",
+  });
+  assert.match(backup, /doesn't allow for backups/);
+  for (const name of kept) await api.do("DELETE", `${AT}/${name}?project=tight`);
+
+  await api.do("PATCH", "/1.0/projects/tight", { config: { "limits.disk": "" } });
+  const made = await settled(
+    five.map((one) =>
+      api.do("POST", "/1.0/instances?project=tight", {
+        name: `${NAME}t${one}`,
+        source: { type: "image", alias: "busybox" },
+      })
+    ),
+  );
+  assert.equal(made, 2);
+  const instances: string[] = await api.get("/1.0/instances?project=tight");
+  assert.equal(instances.length, 2);
+  for (const url of instances) await api.do("DELETE", url);
+  await api.do("DELETE", "/1.0/projects/tight");
+});

@@ -32,7 +32,7 @@ export interface Place extends AsyncDisposable {
   readonly legalName?: RegExp;
   /** How many volumes are made at once where each is slow; 100 else. */
   readonly manyVolumes?: number;
-  /** Where usage lags behind what was written: let it catch up. */
+  /** Where usage lags behind what was written or removed: let it catch up. */
   settle?(): Promise<void>;
   /** Everything of the pool lies below it. */
   readonly base: HostPath;

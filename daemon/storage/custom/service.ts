@@ -22,6 +22,7 @@ import {
   type VolumeSnapshotRow,
 } from "#daemon/db/volume_snapshots.ts";
 import type { VolumeName } from "#daemon/db/volume_uses.ts";
+import { checkVolumeAllowed } from "#daemon/projects/check.ts";
 import type { Paths } from "#daemon/paths.ts";
 import { copyVolume, type Located, refreshVolume } from "#daemon/storage/transfer.ts";
 import { removeIfEmpty, removeTree } from "#daemon/storage/files.ts";
@@ -134,7 +135,11 @@ export async function createVolume(
   const sizeBytes = enforcedSize(driver, made, config);
   await driver.create(made, sizeBytes === undefined ? {} : { sizeBytes });
   undo.add("remove the volume", () => driver.remove(made));
-  await ctx.db.write((tx) => insertVolume(tx, { ...volume, ...wish, config, type: "custom" }));
+  await ctx.db.write(async (tx) => {
+    // With nobody between: others may have used up the limits of the project.
+    await checkVolumeAllowed(tx, volume.project, { name: volume.name, size: sizeOf(config) });
+    await insertVolume(tx, { ...volume, ...wish, config, type: "custom" });
+  });
   undo.keep();
 }
 
@@ -190,6 +195,7 @@ export async function copyCustom(
   });
   undo.add("remove the volume", () => place.driver.remove(place.volume));
   await ctx.db.write(async (tx) => {
+    await checkVolumeAllowed(tx, target.project, { name: target.name, size: sizeOf(config) });
     const { contentType } = source;
     const description = wish.description ?? origin.description;
     const row = { ...target, type: "custom" as const, contentType, description, config };
