@@ -50,7 +50,7 @@ export function wholeRun(files: readonly string[], all: boolean): readonly (read
       const step = kernelTests(`kernel ${index + 1}`, lane, all ? 1200 : 600);
       return all ? { ...step, argv: ["env", "LXD_TEST_EVERY_EFFECT=1", ...step.argv] } : step;
     }),
-    [kernelTests("clients", ["tests/compat"], 300)],
+    clientLanes(files).map((lane, index) => kernelTests(`clients ${index + 1}`, lane, 900)),
     ...all ? [[machines], [conformance]] : [],
   ];
 }
@@ -65,6 +65,13 @@ function kernelLanes(files: readonly string[]): readonly (readonly string[])[] {
   const kernel = files.filter((path) => path.startsWith("tests/kernel/"));
   const isEarly = (path: string) => path < "tests/kernel/i";
   return [kernel.filter(isEarly), kernel.filter((path) => !isEarly(path))];
+}
+
+/** Comparisons with Debian's programs, and days of work with real clients. */
+function clientLanes(files: readonly string[]): readonly (readonly string[])[] {
+  const clients = files.filter((path) => path.startsWith("tests/compat/"));
+  const isTwin = (path: string) => path.startsWith("tests/compat/twins/");
+  return [clients.filter(isTwin), clients.filter((path) => !isTwin(path))];
 }
 
 function unitTests(paths: readonly string[]): Step {
