@@ -67,7 +67,7 @@ Deno.test("server volumes: a volume that does not fit is refused, and nothing mo
   await Deno.writeTextFile(`${volume("used")}/file`, "");
   for (
     const [value, why] of [
-      ["pool", /must be "<pool>\/<volume>"/],
+      ["pool", /must be <pool>\/<volume>/],
       ["nowhere/images", /Storage pool not found/],
       ["pool/absent", /Storage volume not found/],
       ["pool/disk", /it is a disk/],

@@ -58,13 +58,17 @@ export function wholeRun(files: readonly string[], all: boolean): readonly (read
 const BUILD: Step = { name: "build", argv: ["tools/build"], count: "step", limitSeconds: 300 };
 
 /**
- * Two processes of about the same length: each test has a daemon in namespaces of its own and looks
- * for what is left there, so that a neighbour is not in its way.
+ * Processes of about the same length, more than there are processors, since tests wait much: each test
+ * has a daemon in namespaces of its own and looks for what is left there, so that a neighbour is not in
+ * its way.
  */
 function kernelLanes(files: readonly string[]): readonly (readonly string[])[] {
   const kernel = files.filter((path) => path.startsWith("tests/kernel/"));
-  const isEarly = (path: string) => path < "tests/kernel/i";
-  return [kernel.filter(isEarly), kernel.filter((path) => !isEarly(path))];
+  const bounds = ["", "i", "r", "~"].map((letter) => `tests/kernel/${letter}`);
+  return bounds.slice(1).map((end, index) => {
+    const start = bounds[index] ?? "";
+    return kernel.filter((path) => path >= start && path < end);
+  });
 }
 
 /** Comparisons with Debian's programs, and days of work with real clients. */
