@@ -33,9 +33,9 @@ export function wholeRun(files: readonly string[], all: boolean): readonly (read
   };
   const machines: Step = {
     name: "VMs",
-    argv: ["tools/test", "vm"],
+    argv: ["tools/test", "vm", "storage_dir"], // LVM takes ten minutes, ZFS an hour: by hand.
     count: "last line",
-    limitSeconds: 16 * 60,
+    limitSeconds: 6 * 60,
     needs: "types",
   };
   return [
