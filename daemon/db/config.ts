@@ -45,9 +45,10 @@ export async function readAllConfig(
   id?: number,
 ): Promise<Map<number, Record<string, string>>> {
   const { column } = OWNER[owner];
-  const where = id === undefined ? "" : `WHERE ${column} = ${Math.trunc(id)}`;
+  const where = id === undefined ? "" : `WHERE ${column} = ?`;
   const rows = await tx.all(
     `SELECT ${column} AS owner, key, value FROM ${owner}_config ${where} ORDER BY key`,
+    ...(id === undefined ? [] : [id]),
   );
   const all = new Map<number, Record<string, string>>();
   for (const row of rows) {
@@ -109,10 +110,11 @@ export async function readAllDevices(
   id?: number,
 ): Promise<Map<number, Record<string, Record<string, string>>>> {
   const { column, device } = OWNER[owner];
-  const where = id === undefined ? "" : `WHERE d.${column} = ${Math.trunc(id)}`;
+  const where = id === undefined ? "" : `WHERE d.${column} = ?`;
   const rows = await tx.all(
     `SELECT d.${column} AS owner, d.name, d.type, c.key, c.value FROM ${owner}_devices d
        LEFT JOIN ${owner}_devices_config c ON c.${device} = d.id ${where} ORDER BY d.name, c.key`,
+    ...(id === undefined ? [] : [id]),
   );
   const all = new Map<number, Record<string, Record<string, string>>>();
   for (const row of rows) {
