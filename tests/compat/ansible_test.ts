@@ -4,6 +4,7 @@ import { Api } from "#tests/world/api.ts";
 import { OURS, TestDaemon } from "#tests/world/daemon.ts";
 import { run } from "#tests/world/run.ts";
 import assert from "node:assert/strict";
+import { isInstalled } from "./installed.ts";
 
 const PLAY = new URL("./ansible_play.yml", import.meta.url).pathname;
 const ADDRESS = "127.0.0.1:8443";
@@ -20,7 +21,7 @@ const CHANGING = [
 ];
 
 /** It is large, and wanted by nothing else: tools/bootstrap ansible. */
-const hasAnsible = await Deno.stat("/usr/bin/ansible-playbook").then(() => true, () => false);
+const hasAnsible = await isInstalled("/usr/bin/ansible-playbook", "ansible");
 
 let daemon: TestDaemon;
 let api: Api;

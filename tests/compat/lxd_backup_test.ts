@@ -11,9 +11,10 @@ import {
   type TwoServers,
 } from "./two_servers.ts";
 import assert from "node:assert/strict";
+import { isInstalled } from "./installed.ts";
 
 const NAME = `bak${Deno.pid}`;
-const hasBtrfs = await Deno.stat("/usr/bin/btrfs").then(() => true, () => false);
+const hasBtrfs = await isInstalled("/usr/bin/btrfs", "btrfs-progs");
 const ignore = !hasLxd || !hasBtrfs;
 
 let servers: TwoServers;

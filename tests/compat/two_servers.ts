@@ -3,11 +3,12 @@ import { Api } from "#tests/world/api.ts";
 import { DEBIAN, OURS, TestDaemon } from "#tests/world/daemon.ts";
 import { must, run } from "#tests/world/run.ts";
 import assert from "node:assert/strict";
+import { isInstalled } from "./installed.ts";
 
 const LIMIT_MS = 120_000;
 
 /** Debian's package lxd is only there where the benchmarks run: tools/bootstrap lxd. */
-export const hasLxd: boolean = await Deno.stat(DEBIAN.lxd).then(() => true, () => false);
+export const hasLxd: boolean = await isInstalled(DEBIAN.lxd, "lxd");
 
 export interface Server {
   readonly daemon: TestDaemon;

@@ -4,7 +4,8 @@ import { runVmTests } from "#tests/vm/main.ts";
 import { filteredRun, type Step, wholeRun } from "./steps.ts";
 
 const USAGE = `usage: tools/test [--all] [WORD...] | vm [WORD...]
-Without words: build, format, lint, types, unit tests, kernel tests, real clients (root, about 5 min).
+Without words: build, format, lint, types, unit and kernel tests (root, about 5 min), and real clients
+(as long again where Debian's lxd is there to compare with).
   --all   also LXD's own suites (tools/compat) and the test VMs
   WORD    only test files whose path contains it
   vm      tests/vm in throw-away VMs (User-Mode-Linux): LVM, project quotas, AppArmor, cgroup v2;

@@ -6,8 +6,9 @@ import assert from "node:assert/strict";
 import { Api } from "#tests/world/api.ts";
 import { DEBIAN, OURS, TestDaemon } from "#tests/world/daemon.ts";
 import { run } from "#tests/world/run.ts";
+import { isInstalled } from "../installed.ts";
 
-const hasClient = await Deno.stat(DEBIAN.lxc).then(() => true, () => false);
+const hasClient = await isInstalled(DEBIAN.lxc, "lxd-client");
 const PARTS = Deno.env.get("LXD_SWEEP") === "all" ? 1 : 3;
 const CLIENTS = { ours: OURS.lxc, theirs: DEBIAN.lxc };
 

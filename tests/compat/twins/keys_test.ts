@@ -9,8 +9,9 @@ import { DIFFERENCES } from "./differences.ts";
 import { type Sweep, SWEEPS } from "./sweeps.ts";
 import { Twins } from "./twins.ts";
 import { VALUES } from "./values.ts";
+import { isInstalled } from "../installed.ts";
 
-const hasLxd = await Deno.stat(DEBIAN.lxd).then(() => true, () => false);
+const hasLxd = await isInstalled(DEBIAN.lxd, "lxd");
 const PARTS = Deno.env.get("LXD_SWEEP") === "all" ? 1 : 8;
 const PARTS_SLOW = PARTS * 4;
 
