@@ -2,7 +2,7 @@
 import { type Fd, type HostPath, type Pid, pid as brandPid } from "#base/brand.ts";
 import { ERRNO, Fault, isErrno } from "#base/errors.ts";
 import { fdStream, OwnedFd, socketPair } from "#ffi/libc/fd.ts";
-import { openPidfd, reap, signalPidfd, spawn } from "#ffi/libc/process.ts";
+import { openPidfd, parentOf, reap, signalPidfd, spawn } from "#ffi/libc/process.ts";
 import type { Socket } from "node:net";
 import type { Wish } from "./exec_plan.ts";
 
@@ -111,14 +111,9 @@ export class Program {
 function openChild(child: Pid, parent: Pid): OwnedFd | undefined {
   try {
     using pidfd = openPidfd(child);
-    const stat = Deno.readTextFileSync(`/proc/${child}/stat`);
-    const isOurs = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1] === `${parent}`;
-    return isOurs ? new OwnedFd(pidfd.take()) : undefined;
+    return parentOf(child) === parent ? new OwnedFd(pidfd.take()) : undefined;
   } catch (error) {
-    // The runtime's own error says ESRCH too, where /proc has the process no more.
-    const isGone = isErrno(error, ERRNO.ESRCH) || error instanceof Deno.errors.NotFound ||
-      error instanceof Error && "code" in error && error.code === "ESRCH";
-    if (isGone) return undefined;
+    if (isErrno(error, ERRNO.ESRCH)) return undefined;
     throw error;
   }
 }

@@ -2,7 +2,7 @@
  * What runs now: a table of states kept current by the ends of monitor processes, so that no request
  * has to ask the kernel who lives.
  */
-import { type Pid, pid as brandPid } from "#base/brand.ts";
+import type { Pid } from "#base/brand.ts";
 import type { CgroupPaths } from "#daemon/cgroup/layout.ts";
 import { processEnd } from "#ffi/libc/exit_watch.ts";
 import type { RunState } from "./machine.ts";
@@ -101,10 +101,4 @@ function newEntry(state: RunState): Entry {
     target: undefined,
     ended: Promise.withResolvers<void>(),
   };
-}
-
-/** The parent of a process: liblxc's monitor is that of init. */
-export function parentOf(pid: Pid): Pid {
-  const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
-  return brandPid(Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]));
 }

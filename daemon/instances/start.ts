@@ -33,7 +33,8 @@ import { applyNetworkPriority } from "./network_priority.ts";
 import { findNvidiaTools, nvidiaLines } from "./nvidia.ts";
 import { lxcConfig } from "./plan.ts";
 import type { InstanceRecord } from "./record.ts";
-import { parentOf, type Running } from "./runtime.ts";
+import type { Running } from "./runtime.ts";
+import { parentOf } from "#ffi/libc/process.ts";
 import { scheduleOf, snapshotAtStartup } from "./take_snapshot.ts";
 import { applyTemplates, type Trigger } from "./templates.ts";
 
@@ -297,7 +298,10 @@ export async function findRunning(
       ctx.facts.layout,
       await Deno.readTextFile(`/proc/${pid}/cgroup`),
     );
-    return { pid, monitor: parentOf(pid), cgroups };
+    // liblxc's monitor is the parent of init.
+    const monitor = parentOf(pid);
+    if (monitor === undefined) throw endedAtOnce(record.name);
+    return { pid, monitor, cgroups };
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) throw endedAtOnce(record.name);
     throw error;

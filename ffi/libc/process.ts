@@ -91,6 +91,23 @@ export function reap(child: Pid): ExitStatus {
   return signal === 0 ? { kind: "exit", code: (word >> 8) & 0xff } : { kind: "signal", signal };
 }
 
+/**
+ * The parent of a process; undefined if it has none or has ended. Reading fails for no other reason, but says so in
+ * two ways: ENOENT, or ESRCH without a code where the process ends meanwhile.
+ *
+ * @see proc_pid_stat(5)
+ */
+export function parentOf(process: Pid): Pid | undefined {
+  let stat: string;
+  try {
+    stat = Deno.readTextFileSync(`/proc/${process}/stat`);
+  } catch {
+    return undefined; // Ignored: as said above.
+  }
+  const parent = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+  return parent > 0 ? brandPid(parent) : undefined;
+}
+
 /** pidfd_open(2). @throws {SysError} ESRCH if there is no such process. */
 export function openPidfd(target: Pid): OwnedFd {
   const result = syscallNumbers()(BigInt(SYS.pidfd_open), BigInt(target), 0n, 0n, 0n, 0n);

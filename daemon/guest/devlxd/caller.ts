@@ -1,5 +1,6 @@
 /** Which container a process belongs to: by its process namespace, or that of a process above it. */
 import { type Fd, type Pid, pid as brandPid } from "#base/brand.ts";
+import { parentOf } from "#ffi/libc/process.ts";
 import { isAlive, peerCredentials, peerPidfd } from "#ffi/libc/peer.ts";
 
 export interface RunningInit {
@@ -38,8 +39,8 @@ function findInit(pid: Pid, inits: readonly RunningInit[]): RunningInit | undefi
     const found = byNamespace.get(namespaceOf(process) ?? "");
     if (found !== undefined) return found;
     const parent = parentOf(process);
-    if (parent <= 1) return undefined;
-    process = brandPid(parent);
+    if (parent === undefined || parent <= 1) return undefined;
+    process = parent;
   }
   return undefined;
 }
@@ -49,14 +50,5 @@ function namespaceOf(pid: Pid): string | undefined {
     return Deno.readLinkSync(`/proc/${pid}/ns/pid`);
   } catch {
     return undefined; // Ignored: the process has ended.
-  }
-}
-
-function parentOf(pid: Pid): number {
-  try {
-    const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
-    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
-  } catch {
-    return 0; // Ignored: as above.
   }
 }
