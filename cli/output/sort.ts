@@ -1,5 +1,4 @@
 /** The order of rows in LXD's tables: column by column, numbers by value, what is empty last. Pure. */
-import { naturalOrder } from "./shape.ts";
 
 export function sortRows(rows: readonly (readonly string[])[]): (readonly string[])[] {
   return rows.toSorted((a, b) => {
@@ -12,4 +11,31 @@ export function sortRows(rows: readonly (readonly string[])[]): (readonly string
     }
     return 0;
   });
+}
+
+/** Runs of digits, and the characters between them one by one. */
+const PIECES = /\d+|\D/gu;
+
+/** "c2" before "c10", "1" before "01", digits before all else, which goes by its code. */
+export function naturalOrder(a: string, b: string): number {
+  const left = a.match(PIECES) ?? [];
+  const right = b.match(PIECES) ?? [];
+  const at = left.findIndex((piece, index) => piece !== right[index]);
+  const [x, y] = [left[at], right[at]];
+  if (x === undefined || y === undefined) return left.length - right.length;
+  if (isDigits(x) && isDigits(y)) return orderOfDigits(x, y);
+  if (isDigits(x) || isDigits(y)) return isDigits(x) ? -1 : 1;
+  return (x.codePointAt(0) ?? 0) - (y.codePointAt(0) ?? 0);
+}
+
+function isDigits(piece: string): boolean {
+  return /^\d/.test(piece);
+}
+
+/** By value, however long they are; with the same value, the one with fewer zeros in front first. */
+function orderOfDigits(a: string, b: string): number {
+  const [x, y] = [a.replace(/^0+/, ""), b.replace(/^0+/, "")];
+  if (x.length !== y.length) return x.length - y.length;
+  if (x !== y) return x < y ? -1 : 1;
+  return a.length - b.length;
 }

@@ -1,7 +1,8 @@
 /** image alias: names of images. */
 import { type Command, command, FORMAT_FLAG, group, UsageError } from "#cli/command.ts";
 import { type Context, path, type Resource } from "#cli/context.ts";
-import { naturalOrder, shape } from "#cli/output/shape.ts";
+import { shape } from "#cli/output/shape.ts";
+import { naturalOrder } from "#cli/output/sort.ts";
 import { render } from "#cli/output/table.ts";
 import type { Alias } from "./lookup.ts";
 

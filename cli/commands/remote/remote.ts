@@ -1,7 +1,7 @@
 /** remote: the servers that the client knows. */
 import { type Command, command, FORMAT_FLAG, group } from "#cli/command.ts";
 import type { Context } from "#cli/context.ts";
-import { naturalOrder } from "#cli/output/shape.ts";
+import { naturalOrder } from "#cli/output/sort.ts";
 import { sortRows } from "#cli/output/sort.ts";
 import { render } from "#cli/output/table.ts";
 import type { Remote } from "#cli/remotes.ts";
