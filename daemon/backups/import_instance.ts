@@ -14,7 +14,7 @@ import { fillTree } from "./fill.ts";
 import type { BackupIndex, SavedInstance } from "./index.ts";
 import { ROOT_PARTS } from "./instances.ts";
 import { INSTANCE_STREAMS, openStreams, requireFormat } from "./optimized.ts";
-import { extractMember } from "./tarball.ts";
+import { extractMember, requireRoomFor } from "./tarball.ts";
 
 export interface ImportWish {
   readonly project: string;
@@ -47,12 +47,9 @@ export async function planImport(
   if (taken !== undefined) throw new Fault("conflict", `Instance "${name}" already exists`);
   const profileRoot = findRootDisk(expandDevices(profiles, {}))?.config["pool"];
   const pool = choosePool(pools, { given: wish.pool, saved: index.pool, profileRoot });
-  if (index.optimizedFor !== undefined) {
-    requireFormat(
-      await ctx.storage.instances.locate({ pool, project: wish.project, name }),
-      index.optimizedFor,
-    );
-  }
+  const place = await ctx.storage.instances.locate({ pool, project: wish.project, name });
+  if (index.optimizedFor !== undefined) requireFormat(place, index.optimizedFor);
+  await requireRoomFor(place.driver, file, index);
   const devices = withRootOn(saved.devices, expandDevices(profiles, saved.devices), pool);
   // Streams have the ids that were on the disk, files plain ones.
   const isStream = index.optimizedFor !== undefined;

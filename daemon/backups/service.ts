@@ -9,6 +9,7 @@ import {
 import { listInstances } from "#daemon/db/instances.ts";
 import { listVolumes } from "#daemon/db/storage_pools.ts";
 import { writeStream } from "#daemon/host/write_stream.ts";
+import { requireUploadSpace } from "#daemon/storage/space.ts";
 import type { InstanceContext } from "#daemon/instances/context.ts";
 import { lxcName } from "#daemon/instances/context.ts";
 import type { CreationPlan } from "#daemon/instances/make.ts";
@@ -59,6 +60,7 @@ export function createBackups(ctx: InstanceContext, custom: CustomContext): Back
         [Symbol.asyncDispose]: () => Deno.remove(file).catch(() => undefined),
       };
       try {
+        await requireUploadSpace(ctx.paths.at("backups"), request, "receive the backup");
         await writeStream(request, file);
       } catch (error) {
         await received[Symbol.asyncDispose]();

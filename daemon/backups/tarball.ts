@@ -5,6 +5,10 @@ import { decompress } from "#daemon/images/compression.ts";
 import { filterOf } from "#daemon/images/compressor.ts";
 import { TarFilter } from "#daemon/images/tar_filter.ts";
 import { unpackBudget, unpackFile } from "#daemon/images/unpack.ts";
+import { packedBytes, unpackedBytes } from "#daemon/images/unpacked_size.ts";
+import { treeBytes } from "#daemon/storage/copy_tree.ts";
+import type { StorageDriver } from "#daemon/storage/driver.ts";
+import { requirePoolSpace, requireServerSpace } from "#daemon/storage/space.ts";
 import { type BackupIndex, parseIndex } from "./index.ts";
 
 /** A directory or file of the host and what it is called in the archive. */
@@ -21,7 +25,7 @@ export interface PackOptions {
   /** Text of backup/index.yaml. */
   readonly index: string;
   /** Each is read before the next is asked for. */
-  readonly parts: Iterable<Part> | AsyncIterable<Part>;
+  readonly parts: readonly Part[] | AsyncIterable<Part>;
   /** "none", "gzip", "zstd" ... */
   readonly compression: string;
   readonly signal: AbortSignal;
@@ -31,6 +35,7 @@ export interface PackOptions {
 export async function packBackup(options: PackOptions): Promise<void> {
   const { target, signal } = options;
   const compressor = filterOf(options.compression) ?? "cat";
+  if (Array.isArray(options.parts)) await requireRoom(target, options.parts, options.compression);
   const index = hostPath(`${target}.index.yaml`);
   await Deno.writeTextFile(index, options.index, { mode: 0o600 });
   // The shell only redirects: what it runs and where to are arguments.
@@ -63,6 +68,16 @@ export async function packBackup(options: PackOptions): Promise<void> {
   } finally {
     await Deno.remove(index).catch(() => undefined);
   }
+}
+
+/** Parts that come one by one are files already, beside the archive. @throws {Fault} no_space */
+async function requireRoom(target: HostPath, parts: readonly Part[], compression: string) {
+  let bytes = 0;
+  for (const { source, only } of parts) {
+    if (only === undefined) bytes += await treeBytes(source);
+  }
+  const folder = hostPath(target.slice(0, target.lastIndexOf("/")));
+  await requireServerSpace(folder, packedBytes(bytes, compression), "make the backup");
 }
 
 /** Two zero blocks end an archive. */
@@ -174,6 +189,23 @@ export async function readMember(file: HostPath, member: string): Promise<string
     filter.end();
   });
   return text;
+}
+
+/**
+ * Does what the archive holds fit? Of states that share what they have in common on the pool but not in
+ * the archive, one is counted.
+ *
+ * @throws {Fault} no_space
+ */
+export async function requireRoomFor(
+  driver: StorageDriver,
+  file: HostPath,
+  { optimizedFor, snapshots }: BackupIndex,
+): Promise<void> {
+  const isShared = optimizedFor === undefined && driver.can.snapshot === "instant";
+  const states = isShared ? snapshots.length + 1 : 1;
+  const bytes = Math.floor(await unpackedBytes(file) / states);
+  await requirePoolSpace(driver, bytes, "import the backup");
 }
 
 const INDEX_BYTES_MAX = 4 * 1024 * 1024;

@@ -36,7 +36,14 @@ import {
 } from "./instances.ts";
 import { hasHeader, openStreams, requireFormat, streamParts, VOLUME_STREAMS } from "./optimized.ts";
 import { describeVolume } from "./volume_config.ts";
-import { extractFile, extractMember, packBackup, type Part, readIndex } from "./tarball.ts";
+import {
+  extractFile,
+  extractMember,
+  packBackup,
+  type Part,
+  readIndex,
+  requireRoomFor,
+} from "./tarball.ts";
 
 export interface VolumeImport {
   readonly volume: VolumeName;
@@ -191,9 +198,9 @@ async function planImport(
   const volume = { ...wish, name: wish.name || index.name };
   checkVolumeName(volume.name);
   await requireFreeName(custom, volume);
-  if (index.optimizedFor !== undefined) {
-    requireFormat(await placeOf(custom, { ...volume, ...saved }), index.optimizedFor);
-  }
+  const place = await placeOf(custom, { ...volume, ...saved });
+  if (index.optimizedFor !== undefined) requireFormat(place, index.optimizedFor);
+  await requireRoomFor(place.driver, file, index);
   return {
     volume,
     run: (signal) => importAll({ custom, helper, file, index, saved }, volume, signal),

@@ -27,6 +27,7 @@ import { streamServer } from "./remote/streams.ts";
 import type { ImageFiles, ImageRef, Images } from "./service.ts";
 import { readImageMetadata } from "./store.ts";
 import { unpackImage } from "./unpack.ts";
+import { unpackedBytes } from "./unpacked_size.ts";
 
 /** The value of a key of the server's configuration, or of a project's where that has one. */
 export type ImageSetting = (key: string, project?: string) => Promise<string>;
@@ -128,8 +129,7 @@ export function createImages(deps: ImageDeps): ImageService {
     },
     async unpackedBytes(fingerprint) {
       const { meta, rootfs } = files(fingerprint);
-      const { size } = await Deno.stat(rootfs ?? meta);
-      return size * 3;
+      return await unpackedBytes(rootfs ?? meta);
     },
     async touch(project, fingerprint) {
       await db.write(async (tx) => {

@@ -13,6 +13,7 @@ import { compressorOf } from "./compressor.ts";
 import { packInstance } from "./publish.ts";
 import { progressText } from "./remote/progress.ts";
 import { useImageSecret } from "./secrets.ts";
+import { requireUploadSpace } from "#daemon/storage/space.ts";
 import { hashFiles, receiveImage } from "./store.ts";
 
 type PostCall = Call<typeof postImages>;
@@ -43,6 +44,7 @@ export async function importUpload(
     : undefined;
   const workspace = await images.workspace();
   try {
+    await requireUploadSpace(workspace.path, call.request, "receive the image");
     const received = await receiveImage({
       contentType: String(headers["content-type"] ?? ""),
       filename: header("filename") ?? "",

@@ -7,7 +7,10 @@ import { createWriteStream } from "node:fs";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { compressorOf } from "./compressor.ts";
+import { treeBytes } from "#daemon/storage/copy_tree.ts";
+import { requireServerSpace } from "#daemon/storage/space.ts";
 import { hashFiles } from "./store.ts";
+import { packedBytes } from "./unpacked_size.ts";
 
 export interface PackOptions {
   /** Root file system with plain ids. */
@@ -35,6 +38,9 @@ export interface Packed {
 export async function packInstance(options: PackOptions): Promise<Packed> {
   const compressor = compressorOf(options.compression);
   const staging = hostPath(`${options.target}.parts`);
+  const bytes = packedBytes(await treeBytes(options.root), options.compression);
+  const folder = hostPath(options.target.slice(0, options.target.lastIndexOf("/")));
+  await requireServerSpace(folder, bytes, "publish the instance");
   await Deno.mkdir(staging);
   await Deno.writeTextFile(`${staging}/metadata.yaml`, await metadataOf(options));
   const templates = `${options.directory}/templates`;

@@ -42,7 +42,7 @@ export interface Images {
     directory: HostPath,
     options: { signal?: AbortSignal; progress?: (text: string) => void },
   ): Promise<void>;
-  /** Bytes needed to unpack it, an estimate. */
+  /** Bytes that it takes at least when it is unpacked. */
   unpackedBytes(fingerprint: string): Promise<number>;
   /** Update last_use_date. */
   touch(project: string, fingerprint: string): Promise<void>;

@@ -1,7 +1,6 @@
 /** Copies of whole trees with everything in them: owners, ACLs, xattrs (trusted ones too), holes, links. */
 import type { HostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
-import { statfs } from "node:fs/promises";
 
 export interface CopyTreeOptions {
   readonly reflink: "auto" | "always";
@@ -116,20 +115,4 @@ function smallTreeBytes(path: HostPath): number | undefined {
   } catch {
     return undefined; // Ignored: it changes while it is walked; du(1) copes with that.
   }
-}
-
-/** What a copy leaves free: 64 MiB, of small file systems (volumes of LVM) a sixteenth. Pure. */
-export function reserveBytes(totalBytes: number): number {
-  return Math.min(64 * 2 ** 20, Math.floor(totalBytes / 16));
-}
-
-/** @throws {Fault} no_space unless `bytes` and a reserve are free at `path`. */
-export async function requireSpace(path: HostPath, bytes: number, what: string): Promise<void> {
-  const { bavail, blocks, bsize } = await statfs(path);
-  const free = bavail * bsize - reserveBytes(blocks * bsize);
-  if (bytes <= free) return;
-  const mib = (value: number) => `${Math.ceil(Math.max(0, value) / 1048576)}MiB`;
-  throw new Fault("no_space", `cannot ${what}: it needs ${mib(bytes)}, ${mib(free)} are free`, {
-    hint: "Free some space on the storage pool, or use another pool.",
-  });
 }

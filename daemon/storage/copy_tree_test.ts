@@ -1,5 +1,5 @@
 import { hostPath } from "#base/brand.ts";
-import { reserveBytes, treeBytes } from "./copy_tree.ts";
+import { treeBytes } from "./copy_tree.ts";
 import assert from "node:assert/strict";
 
 async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
@@ -39,9 +39,4 @@ Deno.test("treeBytes() of a tree of many files is that of du too", async () => {
 
 Deno.test("treeBytes() of what is not there is 0", async () => {
   assert.equal(await treeBytes(hostPath("/nowhere/at/all")), 0);
-});
-
-Deno.test("reserveBytes() lets small volumes be filled", () => {
-  assert.equal(reserveBytes(64 * 2 ** 20), 4 * 2 ** 20);
-  assert.equal(reserveBytes(2 ** 40), 64 * 2 ** 20);
 });

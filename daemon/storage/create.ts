@@ -15,7 +15,7 @@ import type { Images } from "#daemon/images/service.ts";
 import type { Chore } from "#daemon/operations/scheduler.ts";
 import { inProject, type Paths } from "#daemon/paths.ts";
 import type { IdMap } from "#daemon/idmap/idmap.ts";
-import { copyTree, requireSpace, treeBytes } from "./copy_tree.ts";
+import { copyTree, treeBytes } from "./copy_tree.ts";
 import type { StorageDriver } from "./driver.ts";
 import { removeTree } from "./files.ts";
 import { requireLosable } from "./later_snapshots.ts";
@@ -33,6 +33,7 @@ import type {
 } from "./service.ts";
 import { copyVolume, receiveVolume, refreshVolume } from "./transfer.ts";
 import { shiftTree } from "./shift.ts";
+import { requirePoolSpace, requireServerSpace } from "./space.ts";
 import { UserNamespaces } from "./user_namespaces.ts";
 import { containerVolume, FOLDERS, type Volume } from "./volume.ts";
 
@@ -284,7 +285,7 @@ async function plainCopy(
   const remove = () => removeTree(folder);
   try {
     await Deno.mkdir(path, { recursive: true, mode: 0o700 });
-    await requireSpace(path, await treeBytes(source), "copy the files with plain ids");
+    await requireServerSpace(path, await treeBytes(source), "copy the files with plain ids");
     await copyTree(source, path);
     const note = () => Promise.resolve();
     await shiftTree(helper, path, { state: { now: map }, target: null, note });
@@ -312,11 +313,11 @@ async function fill({ deps, pools, driver, tree, source, signal, sizeBytes }: {
     case "empty":
       return await driver.create(tree, options);
     case "image":
-      await driver.ensureImage(
-        source.fingerprint,
-        (directory) =>
-          deps.images.unpack(source.fingerprint, directory, signal === undefined ? {} : { signal }),
-      );
+      await driver.ensureImage(source.fingerprint, async (directory) => {
+        const bytes = await deps.images.unpackedBytes(source.fingerprint);
+        await requirePoolSpace(driver, bytes, "unpack the image");
+        await deps.images.unpack(source.fingerprint, directory, signal ? { signal } : {});
+      });
       return await driver.createFromImage(tree, source.fingerprint, options);
     case "instance":
       return await copyVolume({ driver, volume: tree }, {

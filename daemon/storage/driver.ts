@@ -64,6 +64,8 @@ export interface Usage {
 export interface PoolSpace {
   readonly usedBytes: number;
   readonly totalBytes: number;
+  /** What may still be written; less than what is not used where some is kept for root. */
+  readonly freeBytes: number;
   /** 0 where inodes are made as needed. */
   readonly inodesUsed: number;
   readonly inodesTotal: number;

@@ -1,7 +1,8 @@
 /** Make one tree or disk like another: only what differs is written. @see rsync(1) */
 import type { HostPath } from "#base/brand.ts";
 import { ExecError, Fault } from "#base/errors.ts";
-import { requireSpace, treeBytes } from "./copy_tree.ts";
+import { treeBytes } from "./copy_tree.ts";
+import { requireSpace } from "./space.ts";
 
 /** rsync: some files vanished while it ran. */
 const RSYNC_VANISHED = 24;

@@ -6,7 +6,9 @@
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { assert } from "#base/errors.ts";
 import { Undo } from "#base/undo.ts";
+import { treeBytes } from "./copy_tree.ts";
 import type { CopyOptions, CreateOptions, StorageDriver, StreamPart } from "./driver.ts";
+import { requirePoolSpace } from "./space.ts";
 import { copyDisk, syncTrees } from "./sync.ts";
 import type { Volume } from "./volume.ts";
 
@@ -31,6 +33,7 @@ export async function copyVolume(
   if (target.driver === source.driver) {
     return await target.driver.copy(target.volume, source.volume, options);
   }
+  await requireRoom(target, source, options);
   const [from, to] = [source.driver.streams, target.driver.streams];
   if (from !== undefined && from.format === to?.format) {
     return await copyByStreams(target, source, options);
@@ -45,6 +48,23 @@ export async function copyVolume(
   }
   await writeContent(target, source, options);
   undo.keep();
+}
+
+/** Snapshots are counted where they are copies: else they share what they have in common. */
+async function requireRoom(target: Located, source: Located, options: CopyOptions): Promise<void> {
+  const snapshots = target.driver.can.snapshot === "copy"
+    ? await wantedSnapshots(source, options)
+    : [];
+  let bytes = 0;
+  for (const one of [...snapshots, options.snapshot]) bytes += await contentBytes(source, one);
+  await requirePoolSpace(target.driver, bytes, `copy "${source.volume.name}"`);
+}
+
+/** All that can be seen in a state of it, whatever it shares with others. Cost: a walk. */
+async function contentBytes({ driver, volume }: Located, snapshot?: string): Promise<number> {
+  if (volume.content === "block") return (await driver.usage(volume, snapshot)).usedBytes;
+  await using view = await driver.view(volume, snapshot);
+  return await treeBytes(volume.kind === "custom" ? view.path : hostPath(`${view.path}/rootfs`));
 }
 
 async function copyByStreams(target: Located, source: Located, options: CopyOptions) {

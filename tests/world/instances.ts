@@ -1,7 +1,7 @@
 /** A daemon of ours that is ready for instances: a pool, a bridge, the image "busybox". */
 import assert from "node:assert/strict";
 import { Api } from "./api.ts";
-import { OURS, TestDaemon } from "./daemon.ts";
+import { type DaemonOptions, OURS, TestDaemon } from "./daemon.ts";
 import { must } from "./run.ts";
 
 export interface InstanceDaemon extends AsyncDisposable {
@@ -17,12 +17,13 @@ export interface InstanceDaemon extends AsyncDisposable {
 
 /** @param subnet Third byte of the bridge's IPv4 network. */
 export async function startInstanceDaemon(
-  options: { readonly subnet: number; readonly env?: Record<string, string> },
+  options: { readonly subnet: number } & Pick<DaemonOptions, "env" | "prepare">,
 ): Promise<InstanceDaemon> {
-  const daemon = await TestDaemon.start({ ...OURS, env: options.env ?? {} });
+  const { subnet, ...more } = options;
+  const daemon = await TestDaemon.start({ ...OURS, ...more });
   const api = new Api({ socketPath: `${daemon.directory}/unix.socket` });
   try {
-    await setUp(api, options.subnet);
+    await setUp(api, subnet);
   } catch (error) {
     await daemon[Symbol.asyncDispose]();
     throw error;

@@ -6,7 +6,7 @@ import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
 import { LockTable } from "#base/lock.ts";
 import { Undo } from "#base/undo.ts";
-import { copyTree, requireSpace, treeBytes } from "#daemon/storage/copy_tree.ts";
+import { copyTree, treeBytes } from "#daemon/storage/copy_tree.ts";
 import type { CopyOptions, Freezer } from "#daemon/storage/driver.ts";
 import {
   copyMetadata,
@@ -17,6 +17,7 @@ import {
   removeTree,
 } from "#daemon/storage/files.ts";
 import type { RunningRoot, RunOptions } from "#daemon/storage/service.ts";
+import { requireSpace } from "#daemon/storage/space.ts";
 import type { UserNamespaces } from "#daemon/storage/user_namespaces.ts";
 import { bindMount, detachAside, MOUNT_ATTR, mountOverlay } from "#ffi/libc/mount.ts";
 import { Layers, type LayersDeps, newUpper } from "./layers.ts";

@@ -4,10 +4,11 @@
  */
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
-import { copyTree, requireSpace, treeBytes } from "#daemon/storage/copy_tree.ts";
+import { copyTree, treeBytes } from "#daemon/storage/copy_tree.ts";
 import { DISK_FILE, growDisk, makeDisk } from "#daemon/storage/disk_file.ts";
 import type { CopyOptions, CreateOptions, Usage } from "#daemon/storage/driver.ts";
 import { entries, exists, removeIfEmpty } from "#daemon/storage/files.ts";
+import { requireSpace } from "#daemon/storage/space.ts";
 import type { Trash } from "#daemon/storage/trash.ts";
 import { FOLDERS, type Volume } from "#daemon/storage/volume.ts";
 import { cannotLimit, type ProjectQuotas } from "./project_quota.ts";

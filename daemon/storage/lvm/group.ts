@@ -4,6 +4,7 @@ import { ExecError, Fault } from "#base/errors.ts";
 import { LockTable } from "#base/lock.ts";
 import { run } from "#daemon/host/run.ts";
 import type { PoolSpace } from "#daemon/storage/driver.ts";
+import { checkSpace } from "#daemon/storage/space.ts";
 
 /** Sizes are whole extents of at most this; the default of LVM. */
 const EXTENT_BYTES = 4 * 2 ** 20;
@@ -39,6 +40,10 @@ export class VolumeGroup {
   async create(lv: string, sizeBytes: number, options: readonly string[] = []): Promise<void> {
     const size = `${roundUp(sizeBytes)}b`;
     const common = ["--yes", "--name", lv, ...options];
+    // A thin one takes what is written to it, a thick one all of its size at once.
+    if (this.thinPool === undefined) {
+      checkSpace(await this.space(), roundUp(sizeBytes), "make the logical volume");
+    }
     await (this.thinPool === undefined
       ? this.#run("lvcreate", "--wipesignatures", "y", ...common, "--size", size, this.name)
       : this.#run(
@@ -115,13 +120,13 @@ export class VolumeGroup {
     if (this.thinPool !== undefined) {
       const pool = `${this.name}/${this.thinPool}`;
       const out = await lvm("lvs", ...columns, "--options", "lv_size,data_percent", pool);
-      const [total, percent] = out.trim().split("|").map(Number);
-      const usedBytes = Math.round((total ?? 0) * (percent ?? 0) / 100);
-      return { usedBytes, totalBytes: total ?? 0, ...counts };
+      const [total = 0, percent = 0] = out.trim().split("|").map(Number);
+      const usedBytes = Math.round(total * percent / 100);
+      return { usedBytes, totalBytes: total, freeBytes: total - usedBytes, ...counts };
     }
     const out = await lvm("vgs", ...columns, "--options", "vg_size,vg_free", this.name);
     const [total = 0, free = 0] = out.trim().split("|").map(Number);
-    return { usedBytes: total - free, totalBytes: total, ...counts };
+    return { usedBytes: total - free, totalBytes: total, freeBytes: free, ...counts };
   }
 
   async has(lv: string): Promise<boolean> {

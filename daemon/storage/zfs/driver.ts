@@ -371,7 +371,8 @@ export class ZfsDriver implements StorageDriver {
   async space() {
     const text = await zfs("list", "-Hp", "-o", "used,available", this.#pool);
     const [used = 0, available = 0] = text.trim().split("\t").map(Number);
-    return { usedBytes: used, totalBytes: used + available, inodesUsed: 0, inodesTotal: 0 };
+    const totalBytes = used + available;
+    return { usedBytes: used, totalBytes, freeBytes: available, inodesUsed: 0, inodesTotal: 0 };
   }
 
   async open() {
