@@ -1,5 +1,6 @@
 /** Files out of streams. */
 import type { HostPath } from "#base/brand.ts";
+import { frugal } from "./frugal.ts";
 
 /**
  * A new file of mode 0600 with all that comes. The next piece is read when the one before is written:
@@ -15,7 +16,7 @@ export async function writeStream(
 ): Promise<number> {
   using file = await Deno.open(path, { write: true, create: true, truncate: true, mode: 0o600 });
   let size = 0;
-  for await (const piece of source) {
+  for await (const piece of frugal(source)) {
     each(piece);
     size += piece.length;
     for (let at = 0; at < piece.length;) at += await file.write(piece.subarray(at));

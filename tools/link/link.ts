@@ -40,8 +40,9 @@ const FLAGS = [
   "--no-config",
   "--no-lock",
   "--no-code-cache",
-  // Else V8 parses a whole bundle again at the first error that is made, to find its places.
-  "--v8-flags=--no-enable-lazy-source-positions",
+  // Else V8 parses a whole bundle again at the first error that is made, to find its places; and
+  // daemon/host/frugal.ts collects the buffers of large streams.
+  "--v8-flags=--no-enable-lazy-source-positions,--expose-gc",
   "--node-modules-dir=none",
   "--cached-only",
   "--no-remote",

@@ -1,5 +1,6 @@
 /** What the file API does to one path of an instance, by a session of the file server. */
 import { Fault } from "#base/errors.ts";
+import { frugal } from "#daemon/host/frugal.ts";
 import { FXP, OPEN, type Stat } from "./packet.ts";
 import { FileError, type FilesSession } from "./session.ts";
 
@@ -162,7 +163,7 @@ async function writeAll(
 ): Promise<void> {
   const ahead: Promise<unknown>[] = [];
   let offset = 0;
-  for await (const piece of body) {
+  for await (const piece of frugal(body)) {
     for (let at = 0; at < piece.length; at += CHUNK_BYTES) {
       const bytes = piece.subarray(at, at + CHUNK_BYTES);
       const written = session.ask(FXP.write, handle, { wide: offset }, bytes);
