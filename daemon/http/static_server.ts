@@ -1,9 +1,9 @@
 /** lxd image serve: the files below a folder over TLS, for reading only. */
+import { hostPath } from "#base/brand.ts";
 import { LIMITS } from "#base/limits.ts";
-import { createReadStream } from "node:fs";
+import { sendBytes } from "#daemon/host/send_bytes.ts";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
-import { pipeline } from "node:stream/promises";
 import { type ListenAddress, listenOptions } from "./address.ts";
 
 export interface StaticServer {
@@ -16,7 +16,6 @@ export interface StaticServer {
 }
 
 const CONNECTIONS_MAX = 1024;
-const CHUNK_BYTES = 1 << 20;
 
 /** @returns the port, once it is listened to, and the end, which comes by `signal`. */
 export async function serveFiles(
@@ -91,8 +90,7 @@ async function answer(
   }
   response.setHeader("Content-Length", end - start + 1);
   if (request.method === "HEAD" || size === 0) return void response.end();
-  const file = createReadStream(path, { start, end, highWaterMark: CHUNK_BYTES });
-  await pipeline(file, response).catch(() => undefined); // Ignored: the client went away.
+  await sendBytes(response, hostPath(path), { offset: start, size: end - start + 1 });
 }
 
 const BINARY = "application/octet-stream";

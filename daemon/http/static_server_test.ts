@@ -56,6 +56,8 @@ async function world() {
   };
   return {
     ask,
+    url: `https://127.0.0.1:${port}`,
+    tree: `${folder}/tree`,
     async [Symbol.asyncDispose]() {
       stop.abort();
       await ended;
@@ -84,3 +86,50 @@ Deno.test("serveFiles() gives files and parts of them, and nothing outside", asy
     assert.deepEqual([status, text], [404, ""], path);
   }
 });
+
+Deno.test("serveFiles() answers what a client asks as soon as it has the bytes before", async () => {
+  await using server = await world();
+  await Deno.writeFile(`${server.tree}/large`, new Uint8Array(8 << 20));
+  const pairs = Array.from({ length: 8 }, () => [
+    ...["-o", "/dev/null", `${server.url}/file`, "-o", "/dev/null", `${server.url}/large`],
+  ]).flat();
+
+  const { stdout } = await new Deno.Command("curl", {
+    args: [
+      "-sk",
+      "--fail-early",
+      "--max-time",
+      "10",
+      "-w",
+      "%{size_download} %{num_connects}\n",
+      ...pairs,
+    ],
+  }).output();
+
+  const lines = new TextDecoder().decode(stdout).trim().split("\n");
+  const expected = Array.from({ length: 8 }, () => ["10 0", "8388608 0"]).flat();
+  assert.deepEqual(lines, ["10 1", ...expected.slice(1)]);
+});
+
+Deno.test("serveFiles() reads a file no faster than its reader", async () => {
+  await using server = await world();
+  await Deno.truncate(await emptyFile(`${server.tree}/huge`), HUGE_BYTES);
+  const before = Deno.memoryUsage().rss;
+  let most = 0;
+  const watch = setInterval(() => most = Math.max(most, Deno.memoryUsage().rss), 10);
+
+  const { stdout } = await new Deno.Command("sh", {
+    args: ["-c", `curl -sk ${server.url}/huge | { head -c 65536; sleep 1; cat; } | wc -c`],
+  }).output();
+
+  clearInterval(watch);
+  assert.equal(Number(new TextDecoder().decode(stdout)), HUGE_BYTES);
+  assert.ok(most - before < HUGE_BYTES / 3, `grew by ${most - before} bytes`);
+});
+
+const HUGE_BYTES = 512 * 1024 * 1024;
+
+async function emptyFile(path: string): Promise<string> {
+  await Deno.writeFile(path, new Uint8Array());
+  return path;
+}
