@@ -1,24 +1,11 @@
 /** The driver `btrfs` on a loop file. */
 import assert from "node:assert/strict";
-import { BtrfsDriver } from "#daemon/storage/btrfs/driver.ts";
 import { copyVolume } from "#daemon/storage/transfer.ts";
 import { storageSuite } from "#tests/suites/storage.ts";
 import { fullDiskSuite } from "#tests/suites/storage_full.ts";
 import { container, fromImage, read, rootfsOf, write } from "#tests/suites/storage_tools.ts";
 import { must } from "#tests/world/run.ts";
-import { mountLoop, openPlace } from "./storage_places.ts";
-
-async function openBtrfs(size = "3G") {
-  const place = await openPlace(
-    (deps) => new BtrfsDriver(deps),
-    (base) => mountLoop(base, size, ["mkfs.btrfs", "-q"]),
-  );
-  const settle = async () => {
-    await must(["btrfs", "subvolume", "sync", `${place.base}/pool`]);
-    await must(["btrfs", "filesystem", "sync", `${place.base}/pool`]);
-  };
-  return Object.assign(place, { settle });
-}
+import { openBtrfs } from "./storage_places.ts";
 
 storageSuite("btrfs", () => openBtrfs());
 fullDiskSuite("btrfs", () => openBtrfs("400M"));

@@ -1,6 +1,7 @@
 /** Open pools for the storage tests, each in a directory of its own. */
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Undo } from "#base/undo.ts";
+import { BtrfsDriver } from "#daemon/storage/btrfs/driver.ts";
 import { DirDriver } from "#daemon/storage/dir/driver.ts";
 import type { StorageDriver } from "#daemon/storage/driver.ts";
 import type { PoolPlace, PoolType } from "#daemon/storage/pool_type.ts";
@@ -76,6 +77,19 @@ export async function mountLoop(base: HostPath, size: string, mkfs: readonly str
   await Deno.mkdir(`${base}/pool`);
   await must(["mount", "-o", "loop", image, `${base}/pool`]);
   return async () => void await must(["umount", `${base}/pool`]);
+}
+
+/** A btrfs file system of this size. */
+export async function openBtrfs(size = "3G") {
+  const place = await openPlace(
+    (deps) => new BtrfsDriver(deps),
+    (base) => mountLoop(base, size, ["mkfs.btrfs", "-q"]),
+  );
+  const settle = async () => {
+    await must(["btrfs", "subvolume", "sync", `${place.base}/pool`]);
+    await must(["btrfs", "filesystem", "sync", `${place.base}/pool`]);
+  };
+  return Object.assign(place, { settle });
 }
 
 let poolCount = 0;

@@ -36,6 +36,8 @@ export interface Place extends AsyncDisposable {
   settle?(): Promise<void>;
   /** Everything of the pool lies below it. */
   readonly base: HostPath;
+  /** What there is of the pool that is no file below `base`. */
+  remains?(): Promise<readonly string[]>;
   /** As after a crash: a new driver on the same pool, nothing closed. */
   reopen(): Promise<StorageDriver>;
 }

@@ -1,23 +1,32 @@
-/** The suite of storage drivers on one kind of pool of the driver `lvm`. */
+/** The suites of storage drivers on one kind of pool of the driver `lvm`. */
+import { lvm } from "#daemon/storage/lvm/group.ts";
 import { lvmPool } from "#daemon/storage/lvm/pool.ts";
 import { openPoolPlace } from "#tests/kernel/storage_places.ts";
 import { storageSuite } from "#tests/suites/storage.ts";
+import { type CrashOptions, crashSuite } from "#tests/suites/storage_crash.ts";
 import { isMet } from "./needs.ts";
 
-export function lvmSuite(what: string, { config, sizeBytes, only }: {
+export interface LvmKind {
   readonly config: Readonly<Record<string, string>>;
   /** Of a volume. */
   readonly sizeBytes: number;
-  /** Some of the cases; default: all. */
-  readonly only?: RegExp;
-}): void {
-  if (!isMet("lvm")) return;
-  storageSuite(what, async () => {
-    const place = await openPoolPlace(lvmPool, {
-      size: "8GiB",
-      "volume.size": `${sizeBytes}B`,
-      ...config,
-    });
-    return { ...place, sizeBytes, legalName: /^[a-zA-Z0-9+_.-]+$/, manyVolumes: 8 };
-  }, only);
+}
+
+export function lvmSuite(what: string, kind: LvmKind & { readonly only?: RegExp }): void {
+  if (isMet("lvm")) storageSuite(what, () => openLvm(kind), kind.only);
+}
+
+export function lvmCrashSuite(what: string, kind: LvmKind & CrashOptions): void {
+  if (isMet("lvm")) crashSuite(what, () => openLvm(kind), kind);
+}
+
+async function openLvm({ config, sizeBytes }: LvmKind) {
+  const place = await openPoolPlace(lvmPool, {
+    size: "8GiB",
+    "volume.size": `${sizeBytes}B`,
+    ...config,
+  });
+  const remains = async () =>
+    (await lvm("lvs", "--noheadings", "--options", "lv_name")).split("\n").map((one) => one.trim());
+  return { ...place, sizeBytes, legalName: /^[a-zA-Z0-9+_.-]+$/, manyVolumes: 8, remains };
 }

@@ -9,6 +9,7 @@
 import { createRequire } from "node:module";
 import { DatabaseSync } from "node:sqlite";
 import { constants, Script } from "node:vm";
+import { watchEffects } from "./effects.ts";
 
 const control = Deno.env.get("LXD_TEST_CRASH") ?? "";
 const { readTextFileSync, writeTextFileSync, kill, pid } = Deno;
@@ -28,58 +29,10 @@ function effect(name: string): void {
   kill(pid, "SIGKILL");
 }
 
-// deno-lint-ignore no-explicit-any
-const space = Deno as any;
-
-const CALLS = [
-  ...["mkdir", "rename", "remove", "symlink", "link", "chmod", "chown", "copyFile"],
-  ...["writeTextFile", "writeFile", "truncate"],
-];
-for (const name of CALLS.flatMap((one) => [one, `${one}Sync`])) {
-  const original = space[name];
-  space[name] = (...args: unknown[]) => {
-    effect(`${name} ${args[0]}`);
-    return original(...args);
-  };
-}
-
-const { Command } = Deno;
-space.Command = class extends Command {
-  readonly #what: string;
-
-  constructor(command: string | URL, options?: Deno.CommandOptions) {
-    super(command, options);
-    this.#what = [command, ...options?.args ?? []].join(" ");
-  }
-
-  override spawn(): Deno.ChildProcess {
-    effect(`before ${this.#what}`);
-    const child = super.spawn();
-    effect(`while it runs: ${this.#what}`);
-    return child;
-  }
-
-  override output(): Promise<Deno.CommandOutput> {
-    effect(`before ${this.#what}`);
-    return super.output();
-  }
-};
-
-const MOVE_MOUNT = 429;
-const { dlopen } = Deno;
-space.dlopen = (file: string, table: Deno.ForeignLibraryInterface) => {
-  const library = dlopen(file, table);
-  const symbols: Record<string, unknown> = { ...library.symbols };
-  for (const name of ["mount", "umount2", "syscall"]) {
-    const original = symbols[name] as ((...args: unknown[]) => unknown) | undefined;
-    if (original === undefined) continue;
-    symbols[name] = (...args: unknown[]) => {
-      if (name !== "syscall" || Number(args[0]) === MOVE_MOUNT) effect(name);
-      return original(...args);
-    };
-  }
-  return { symbols, close: () => library.close() };
-};
+watchEffects((name) => {
+  effect(name);
+  return false;
+});
 
 const exec = DatabaseSync.prototype.exec;
 const writing = new WeakSet<DatabaseSync>();

@@ -1,0 +1,7 @@
+/** Drivers that work on this kernel, dead in front of each of their effects. */
+import { crashSuite } from "#tests/suites/storage_crash.ts";
+import { openBtrfs, openDir } from "./storage_places.ts";
+
+crashSuite("dir (overlay)", () => openDir("overlay"));
+crashSuite("dir (copy)", () => openDir("copy"));
+crashSuite("btrfs", () => openBtrfs());

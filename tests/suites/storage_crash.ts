@@ -1,0 +1,229 @@
+/** What every storage driver must do when it dies in front of any of its effects: the next one repairs. */
+import assert from "node:assert/strict";
+import type { StorageDriver } from "#daemon/storage/driver.ts";
+import type { Volume } from "#daemon/storage/volume.ts";
+import { watchEffects } from "#tests/world/effects.ts";
+import type { OpenPlace, Place } from "./storage.ts";
+import { container, custom, disk, read, rootfsOf, unpack, write } from "./storage_tools.ts";
+
+/** More effects than any change has. */
+const EFFECTS_MAX = 300;
+const SETTLE_MS = 3_000;
+const POLL_MS = 20;
+
+/** Effects left until the world ends for the driver under test; undefined: nobody is to die. */
+let left: number | undefined;
+let onEnd: (effect: string) => void = () => {};
+
+watchEffects((effect) => {
+  if (left === undefined) return false;
+  if (left > 0) {
+    left--;
+    return false;
+  }
+  onEnd(effect);
+  return true;
+});
+
+/** @returns the effect in front of which it died; undefined: it came to its end before. */
+async function dieAt(count: number, change: () => Promise<void>): Promise<string | undefined> {
+  const { promise: ended, resolve } = Promise.withResolvers<string>();
+  [left, onEnd] = [count, resolve];
+  const changed = change().then(() => undefined);
+  // What a dead driver says, nobody hears.
+  changed.catch(() => undefined);
+  try {
+    const effect = await Promise.race([ended, changed]);
+    // What it still does by itself (children that run, timers) goes nowhere from here.
+    if (effect !== undefined) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    return effect;
+  } finally {
+    left = undefined;
+  }
+}
+
+type Make = (name: string) => Volume;
+
+interface Change {
+  readonly name: string;
+  prepare(driver: StorageDriver, make: Make): Promise<void>;
+  run(driver: StorageDriver, make: Make): Promise<void>;
+  /** What a caller does who finds it half-done, and what must be true then. */
+  verify(driver: StorageDriver, make: Make): Promise<void>;
+}
+
+const inside = async (driver: StorageDriver, volume: Volume, snapshot?: string) =>
+  volume.kind === "custom"
+    ? await driver.mount(volume, snapshot)
+    : await rootfsOf(driver, volume, snapshot);
+
+async function valueOf(driver: StorageDriver, volume: Volume, snapshot?: string) {
+  return await read(await inside(driver, volume, snapshot), "value");
+}
+
+async function isListed(driver: StorageDriver, volume: Volume): Promise<boolean> {
+  return (await driver.list(volume.kind)).some(({ name }) => name === volume.name);
+}
+
+/** A volume "a" that holds "2", with a snapshot "s1" that holds "1". */
+async function makeUsed(driver: StorageDriver, volume: Volume): Promise<void> {
+  if (volume.kind === "container") {
+    await driver.ensureImage("cafe", unpack);
+    await driver.createFromImage(volume, "cafe");
+  } else await driver.create(volume);
+  const now = await inside(driver, volume);
+  await write(now, "value", "1");
+  await driver.snapshot(volume, "s1");
+  await write(now, "value", "2");
+}
+
+async function isUsed(driver: StorageDriver, volume: Volume): Promise<void> {
+  assert.equal(await valueOf(driver, volume), "2");
+  assert.deepEqual(await driver.listSnapshots(volume), ["s1"]);
+  assert.equal(await valueOf(driver, volume, "s1"), "1");
+}
+
+/** It was never finished, as its caller knows: it can be removed, and made again. */
+async function redo(driver: StorageDriver, volume: Volume, again: () => Promise<void>) {
+  await driver.remove(volume);
+  assert.equal(await isListed(driver, volume), false);
+  assert.deepEqual(await driver.listSnapshots(volume).catch(() => []), []);
+  await again();
+  assert.equal(await isListed(driver, volume), true);
+}
+
+const nothing = () => Promise.resolve();
+
+const CHANGES: readonly Change[] = [
+  {
+    name: "made",
+    prepare: nothing,
+    run: (driver, make) => driver.create(make("a")),
+    verify: (driver, make) => redo(driver, make("a"), () => driver.create(make("a"))),
+  },
+  {
+    name: "copied with its snapshots",
+    prepare: (driver, make) => makeUsed(driver, make("a")),
+    run: (driver, make) => driver.copy(make("b"), make("a"), { withSnapshots: true }),
+    async verify(driver, make) {
+      await isUsed(driver, make("a"));
+      await redo(
+        driver,
+        make("b"),
+        () => driver.copy(make("b"), make("a"), { withSnapshots: true }),
+      );
+      await isUsed(driver, make("b"));
+    },
+  },
+  {
+    name: "snapshotted",
+    prepare: (driver, make) => makeUsed(driver, make("a")),
+    run: (driver, make) => driver.snapshot(make("a"), "s2"),
+    async verify(driver, make) {
+      await driver.removeSnapshot(make("a"), "s2");
+      await isUsed(driver, make("a"));
+      await driver.snapshot(make("a"), "s2");
+      assert.equal(await valueOf(driver, make("a"), "s2"), "2");
+    },
+  },
+  {
+    name: "restored",
+    prepare: (driver, make) => makeUsed(driver, make("a")),
+    run: (driver, make) => driver.restore(make("a"), "s1"),
+    async verify(driver, make) {
+      const value = await valueOf(driver, make("a"));
+      assert.ok(value === "1" || value === "2", `it holds "${value}"`);
+      assert.deepEqual(await driver.listSnapshots(make("a")), ["s1"]);
+      await driver.restore(make("a"), "s1");
+      assert.equal(await valueOf(driver, make("a")), "1");
+    },
+  },
+  {
+    name: "renamed",
+    prepare: (driver, make) => makeUsed(driver, make("a")),
+    run: (driver, make) => driver.rename(make("a"), make("b").name),
+    async verify(driver, make) {
+      if (!await isListed(driver, make("a"))) await driver.rename(make("b"), make("a").name);
+      await isUsed(driver, make("a"));
+      assert.equal(await isListed(driver, make("b")), false);
+    },
+  },
+  {
+    name: "removed with its snapshots",
+    prepare: (driver, make) => makeUsed(driver, make("a")),
+    run: (driver, make) => driver.remove(make("a")),
+    verify: (driver, make) => redo(driver, make("a"), () => makeUsed(driver, make("a"))),
+  },
+];
+
+const KINDS: readonly (readonly [string, Make, RegExp?])[] = [
+  ["a container", container],
+  ["a custom volume", custom],
+  ["a disk", disk, /^made/],
+];
+
+export interface CrashOptions {
+  /** Tries every n-th effect, others each time, where each is slow; `LXD_TEST_EVERY_EFFECT` tries all. */
+  readonly stride?: number;
+  readonly only?: RegExp;
+}
+
+/** Register the cases for one driver. */
+export function crashSuite(driver: string, open: OpenPlace, options: CrashOptions = {}): void {
+  const { only = /(?:)/ } = options;
+  const stride = Deno.env.has("LXD_TEST_EVERY_EFFECT") ? 1 : options.stride ?? 1;
+  for (const [kind, make, which = /(?:)/] of KINDS) {
+    for (const change of CHANGES.filter(({ name }) => which.test(name) && only.test(name))) {
+      Deno.test(`${driver}: ${kind} that is ${change.name} survives a death at any step`, async () => {
+        await using place = await open();
+        const first = Math.floor(Math.random() * stride);
+        for (let count = first; count < EFFECTS_MAX; count += stride) {
+          if (!await tryAt(place, { change, make, count })) return;
+        }
+        assert.fail("it never ended");
+      });
+    }
+  }
+}
+
+/** @returns false if the change has fewer effects. */
+async function tryAt(
+  place: Place,
+  { change, make, count }: { readonly change: Change; readonly make: Make; readonly count: number },
+): Promise<boolean> {
+  let driver = await place.reopen();
+  const before = await remains(place);
+  await change.prepare(driver, make);
+  const effect = await dieAt(count, () => change.run(driver, make));
+  if (effect !== undefined) driver = await place.reopen();
+  try {
+    await change.verify(driver, make);
+    for (const name of ["a", "b"]) await driver.remove(make(name));
+    await driver.dropImage("cafe");
+    await assertRemains(place, before);
+  } catch (error) {
+    throw new Error(`dead at effect ${count}: ${effect}`, { cause: error });
+  }
+  return effect !== undefined;
+}
+
+/** All paths of the pool; of others the place knows. */
+async function remains(place: Place): Promise<string[]> {
+  const { stdout } = await new Deno.Command("find", { args: [place.base] }).output();
+  const all = new TextDecoder().decode(stdout).split("\n");
+  // The trash itself is made when it is first needed.
+  const paths = all.filter((path) => path !== "" && !path.endsWith("/trash"));
+  return [...paths, ...await place.remains?.() ?? []].toSorted();
+}
+
+/** At once or soon: what is thrown away goes in the background. */
+async function assertRemains(place: Place, expected: readonly string[]): Promise<void> {
+  const end = performance.now() + SETTLE_MS;
+  for (;;) {
+    const found = await remains(place);
+    const strange = found.filter((path) => !expected.includes(path));
+    if (strange.length === 0) return;
+    if (performance.now() > end) assert.deepEqual(strange, [], "what is left");
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
