@@ -10,6 +10,7 @@ import {
   fill,
   fromImage,
   MIB,
+  mountsBelow,
   read,
   readAt,
   refused,
@@ -393,9 +394,4 @@ export function storageSuite(driver: string, open: OpenPlace, only = /(?:)/): vo
       assert.deepEqual(mountsBelow(base), []);
     });
   }
-}
-
-function mountsBelow(base: string): string[] {
-  return Deno.readTextFileSync("/proc/self/mountinfo").split("\n")
-    .map((line) => line.split(" ")[4] ?? "").filter((path) => path.startsWith(base));
 }

@@ -91,3 +91,8 @@ export async function readAt(path: string): Promise<string> {
   await file.read(buffer);
   return new TextDecoder().decode(buffer);
 }
+
+export function mountsBelow(base: string): string[] {
+  return Deno.readTextFileSync("/proc/self/mountinfo").split("\n")
+    .map((line) => line.split(" ")[4] ?? "").filter((path) => path.startsWith(base));
+}
