@@ -92,8 +92,12 @@ export interface DeviceType {
   start(device: Device, undo: Undo): Promise<DeviceStart>;
   /** After the container stopped, in reverse order; idempotent, also for a device that never started. */
   stop(device: Device): Promise<void>;
-  /** Into a running container. undefined: takes effect at the next start. */
+  /**
+   * Into a running container; registers the undo of each step before it. undefined: takes effect at
+   * the next start.
+   */
   plug?(device: Device, pid: Pid, undo: Undo): Promise<void>;
+  /** Idempotent, also for a device that is half there. */
   unplug?(device: Device, pid: Pid): Promise<void>;
   /** A new daemon found the container running: watch again what `start` watched. */
   adopt?(device: Device, pid: Pid): Promise<void>;

@@ -5,6 +5,7 @@
 import { DISK_KEYS } from "#api/config/device_disk.ts";
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { ExecError, Fault } from "#base/errors.ts";
+import type { Undo } from "#base/undo.ts";
 import { isFalse, isTrue } from "#base/units.ts";
 import { runHelper } from "#daemon/host/helper.ts";
 import { areIdMountsOff } from "#daemon/host/id_mounts.ts";
@@ -210,8 +211,9 @@ function blockPath(device: Device): HostPath {
   return hostPath(`${device.host.devicesPath()}/disk.${device.name}.${path}`);
 }
 
-async function start(device: Device): Promise<DeviceStart> {
+async function start(device: Device, undo: Undo): Promise<DeviceStart> {
   if (isRoot(device.config)) return {};
+  undo.add(`unmount disk "${device.name}"`, () => stop(device));
   const source = await resolve(device);
   if (source === undefined) return {};
   return { lxc: [["lxc.mount.entry", mountEntry(device.config, source)]] };
@@ -236,11 +238,16 @@ function escapeSpaces(path: string): string {
   return path.replaceAll("\\", "\\134").replaceAll(" ", "\\040").replaceAll("\t", "\\011");
 }
 
-function stop(device: Device): Promise<void> {
-  if (isRoot(device.config)) return Promise.resolve();
+/** Idempotent. */
+async function stop(device: Device): Promise<void> {
+  if (isRoot(device.config)) return;
   const path = blockPath(device);
-  if (detach(path)) Deno.removeSync(path);
-  return Promise.resolve();
+  detach(path);
+  try {
+    await Deno.remove(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
 }
 
 // From <sys/mount.h>.
@@ -251,8 +258,9 @@ const PROPAGATION_FLAGS: Readonly<Record<string, number>> = {
   shared: 1 << 20,
 };
 
-async function plug(device: Device, pid: number): Promise<void> {
+async function plug(device: Device, pid: number, undo: Undo): Promise<void> {
   if (isRoot(device.config)) return;
+  undo.add(`unmount disk "${device.name}"`, () => stop(device));
   const source = await resolve(device);
   if (source === undefined) return;
   const { config } = device;
@@ -268,13 +276,20 @@ async function plug(device: Device, pid: number): Promise<void> {
     ...(source.isDirectory ? [] : ["file"]),
     ...(propagation === undefined ? [] : [`propagation=${propagation}`]),
   ]);
+  // Not before: what the container itself has mounted there is its own.
+  undo.add(`take disk "${device.name}" out`, () => takeOut(device, pid));
 }
 
 async function unplug(device: Device, pid: number): Promise<void> {
   // Another one stays: an instance without any is refused before this.
   if (isRoot(device.config)) return;
-  await helper(device, ["umount", String(pid), insidePath(device.config)]);
+  await takeOut(device, pid);
   await stop(device);
+}
+
+/** Idempotent. */
+async function takeOut(device: Device, pid: number): Promise<void> {
+  await helper(device, ["umount", String(pid), insidePath(device.config)]);
 }
 
 function insidePath(config: DeviceConfig): string {

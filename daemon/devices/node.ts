@@ -44,10 +44,14 @@ function fileName(device: string, path: string): string {
   return filePrefix(device) + escapeName(path.replace(/^\/+/, ""));
 }
 
+function fileOf({ name, host }: Device, node: HostNode): HostPath {
+  return hostPath(`${host.devicesPath()}/${fileName(name, node.path)}`);
+}
+
 /** Make the node with the owner and mode that the device asks for. @returns its file. */
 export async function makeNode(device: Device, node: HostNode): Promise<HostPath> {
   const { config, host } = device;
-  const file = hostPath(`${host.devicesPath()}/${fileName(device.name, node.path)}`);
+  const file = fileOf(device, node);
   await removeIfThere(file);
   const args = ["-m", config["mode"] || "0660", "--", file, node.letter];
   const { success, code, stderr } = await new Deno.Command("mknod", {
@@ -115,11 +119,13 @@ export async function plugNode(
   node: HostNode,
   undo: Undo,
 ): Promise<void> {
+  undo.add(`forbid node ${node.path}`, () => forbidNode(device, node));
+  undo.add(`remove node ${node.path}`, () => removeIfThere(fileOf(device, node)));
   const file = await makeNode(device, node);
-  undo.add(`remove node ${file}`, () => removeIfThere(file));
   await device.host.allowNode(accessRule(node), true);
-  undo.add(`forbid node ${file}`, () => device.host.allowNode(accessRule(node), false));
   if (isTaken(device, node.path)) return;
+  const removal = ["umount", String(pid), node.path, "remove"];
+  undo.add(`take node ${node.path} out`, () => helper(device, removal));
   await helper(device, ["mount", String(pid), file, node.path, "file"]);
 }
 
@@ -129,6 +135,11 @@ export async function unplugNode(device: Device, pid: Pid, node: MadeNode): Prom
     await helper(device, ["umount", String(pid), node.path, "remove"]);
   }
   await removeIfThere(node.file);
+  await forbidNode(device, node);
+}
+
+/** Unless another device of the container has the same. Its file is gone by now. */
+async function forbidNode(device: Device, node: HostNode): Promise<void> {
   const isShared = readNodes(device).some((other) => accessRule(other) === accessRule(node));
   if (!isShared) await device.host.allowNode(accessRule(node), false);
 }

@@ -1,8 +1,21 @@
 /** Interfaces of the host, as ip(8) and sysfs tell of them. */
+import { ExecError } from "#base/errors.ts";
 import { run } from "./run.ts";
 
 export async function linkExists(name: string): Promise<boolean> {
   return await Deno.stat(`/sys/class/net/${name}`).then(() => true, () => false);
+}
+
+/** What ip(8) and tc(8) say of what is not there (any more). */
+const GONE = /No such|Cannot (find|delete)|does not exist|Invalid handle/i;
+
+/** Change or remove something by ip(8) or tc(8), if it is there. @throws {ExecError} if it stays. */
+export async function runUnlessGone(argv: readonly string[]): Promise<void> {
+  try {
+    await run(argv);
+  } catch (error) {
+    if (!(error instanceof ExecError && GONE.test(error.stderrTail))) throw error;
+  }
 }
 
 /** Names of the host's interfaces. */
@@ -12,7 +25,7 @@ export async function hostLinks(): Promise<string[]> {
 }
 
 export async function removeLink(name: string): Promise<void> {
-  if (await linkExists(name)) await run(["ip", "link", "delete", "dev", name]);
+  if (await linkExists(name)) await runUnlessGone(["ip", "link", "delete", "dev", name]);
 }
 
 /** Ports of a bridge; none if it is no bridge. */

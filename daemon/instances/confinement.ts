@@ -47,7 +47,7 @@ export async function filterCalls(
 ): Promise<HostPath | undefined> {
   const policy = seccompPolicy(config, ctx.facts.hasCompat);
   if (policy === undefined) return undefined;
-  const file = ctx.paths.at("security", "seccomp", lxcName(instance));
+  const file = filterFile(ctx, instance);
   await Deno.writeTextFile(file, policy, { mode: 0o600 });
   return file;
 }
@@ -69,14 +69,20 @@ export async function intercept(
   return { socket: ctx.interception.socket, policy };
 }
 
+function filterFile(ctx: InstanceContext, instance: Named): HostPath {
+  return ctx.paths.at("security", "seccomp", lxcName(instance));
+}
+
 function policyFile(ctx: InstanceContext, instance: Named): HostPath {
   return ctx.paths.at("security", "seccomp", `${lxcName(instance)}.calls`);
 }
 
 /** Idempotent. */
 export async function unconfine(ctx: InstanceContext, instance: Named): Promise<void> {
-  await Deno.remove(policyFile(ctx, instance)).catch((error) => {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  });
+  for (const file of [policyFile(ctx, instance), filterFile(ctx, instance)]) {
+    await Deno.remove(file).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+  }
   if (ctx.facts.hasAppArmor) await unloadProfile(filesOf(ctx, instance));
 }

@@ -77,23 +77,26 @@ export async function startLocked(
   );
   undo.add(
     "mark as stopped",
-    () =>
-      ctx.db.write((tx) => patchInstanceConfig(tx, id, { "volatile.last_state.power": "STOPPED" })),
+    () => {
+      // What devices kept of their run they have taken back by now.
+      const now = { ...volatile.changes, "volatile.last_state.power": "STOPPED" };
+      return ctx.db.write((tx) => patchInstanceConfig(tx, id, now));
+    },
   );
   const idmap = await chooseMap(ctx, record, volatile);
   const diskMap = await shiftForStart(ctx, record, { idmap, signal: options.signal });
   await applyTemplates(ctx, record, { triggers: triggersOf(record), diskMap });
   await loadModules(record);
   const volume = volumeOf(record);
+  undo.add("show the root as stopped", () => ctx.storage.instances.presentStopped(volume));
   const root = await ctx.storage.instances.present(volume, {
     idmap,
     plainRoot: isTrue(record.expandedConfig["security.nesting"]),
     ...(options.signal !== undefined && { signal: options.signal }),
   });
-  undo.add("show the root as stopped", () => ctx.storage.instances.presentStopped(volume));
   await closeDirectory(ctx.storage.instances.directory(volume), idmap);
   const starts = await startDevices(ctx, record, { volatile, idmap, undo });
-  undo.add("unload the AppArmor profile", () => unconfine(ctx, record));
+  undo.add("take the walls down", () => unconfine(ctx, record));
   const appArmorProfile = await confine(ctx, record, record.expandedConfig);
   const config = await writeFiles(ctx, record, { idmap, root, starts, appArmorProfile });
   volatile.set({

@@ -195,7 +195,6 @@ export async function cleanUp(ctx: InstanceContext, record: InstanceRecord): Pro
     }
   }
   await removeIfThere(ctx.paths.at("devices", lxcName(record)));
-  await removeIfThere(ctx.paths.at("security", "seccomp", lxcName(record)));
   await unconfine(ctx, record);
   await ctx.storage.instances.presentStopped(volumeOf(record));
   volatile.set({ "volatile.last_state.power": "STOPPED" });

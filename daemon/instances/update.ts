@@ -5,15 +5,14 @@ import { Fault } from "#base/errors.ts";
 import { Undo } from "#base/undo.ts";
 import { parseBytes } from "#base/units.ts";
 import { findInstanceById, profileLayers, updateInstance } from "#daemon/db/instances.ts";
-import type { DeviceConfig } from "#daemon/devices/device.ts";
-import { requireType, startOrder, validateDevices } from "#daemon/devices/registry.ts";
+import { validateDevices } from "#daemon/devices/registry.ts";
 import type { Caller } from "#daemon/http/caller.ts";
-import { parseIdmapJson } from "#daemon/idmap/format.ts";
 import { checkInstanceAllowed } from "#daemon/projects/check.ts";
 import { saveBackupYaml } from "./backup_yaml.ts";
 import { INSTANCE_ID, isNewForCloudInit } from "./cloud_init.ts";
 import { announce, type InstanceContext, lockInstance, volumeOf } from "./context.ts";
-import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
+import { changeDevices, diffDevices } from "./change_devices.ts";
+import { VolatileChanges } from "./device_host.ts";
 import { applyDiskLimits } from "./disk_limits.ts";
 import { expandConfig, expandDevices, findRootDisk } from "./expand.ts";
 import { checkHostRules } from "./host_rules.ts";
@@ -94,17 +93,24 @@ export async function changeInstance(
   announce(ctx, "updated", before, options);
 }
 
-/** After the database: what concerns others too, and backup.yaml. */
+/**
+ * After the database: what concerns others too, and backup.yaml. The change is done: what fails here
+ * is told to the log.
+ */
 export async function settle(
   ctx: InstanceContext,
   before: InstanceRecord,
   next: InstanceRecord,
 ): Promise<void> {
-  if (pidOf(ctx.runtime.state(before.id)) !== undefined) {
-    await afterLive(ctx, before.expandedConfig, next.expandedConfig);
-    ctx.onChanged?.(before, next);
+  try {
+    if (pidOf(ctx.runtime.state(before.id)) !== undefined) {
+      await afterLive(ctx, before.expandedConfig, next.expandedConfig);
+      ctx.onChanged?.(before, next);
+    }
+    await saveBackupYaml(ctx, before.id);
+  } catch (error) {
+    ctx.onError(`after the update of instance "${before.name}"`, error);
   }
-  await saveBackupYaml(ctx, before.id);
 }
 
 function withoutEmpty(config: Readonly<Record<string, string | undefined>>): Config {
@@ -198,124 +204,4 @@ async function resizeRoot(
     ctx.storage.instances.resize(volumeOf(before), size === "" ? 0 : parseBytes(size));
   await resize(wanted);
   undo.add("old quota", () => resize(old));
-}
-
-interface DeviceChange {
-  readonly before: InstanceRecord;
-  readonly next: InstanceRecord;
-  readonly volatile: VolatileChanges;
-  readonly undo: Undo;
-}
-
-async function changeDevices(ctx: InstanceContext, change: DeviceChange): Promise<void> {
-  const { before, next } = change;
-  const diff = diffDevices(before.expandedDevices, next.expandedDevices);
-  for (const [name, config] of startOrder(diff.removed).reverse()) {
-    await removeDevice(ctx, change, name, config);
-  }
-  for (const [name, config] of startOrder(diff.changed)) {
-    const old = before.expandedDevices[name] ?? {};
-    if (await updateInPlace(ctx, change, name, old, config)) continue;
-    await removeDevice(ctx, change, name, old);
-    await addDevice(ctx, change, name, config);
-  }
-  for (const [name, config] of startOrder(diff.added)) {
-    await addDevice(ctx, change, name, config);
-  }
-}
-
-/** Pure. */
-export function diffDevices(
-  before: Devices,
-  after: Devices,
-): Record<"added" | "changed" | "removed", Record<string, Config>> {
-  const result = { added: {}, changed: {}, removed: {} } as Record<
-    "added" | "changed" | "removed",
-    Record<string, Config>
-  >;
-  for (const [name, config] of Object.entries(after)) {
-    const old = before[name];
-    if (old === undefined) result.added[name] = config;
-    else if (old["type"] !== config["type"]) {
-      result.removed[name] = old;
-      result.added[name] = config;
-    } else if (!isSame(old, config)) result.changed[name] = config;
-  }
-  for (const [name, config] of Object.entries(before)) {
-    if (after[name] === undefined) result.removed[name] = config;
-  }
-  return result;
-}
-
-function isSame(a: Config, b: Config): boolean {
-  const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
-  return [...keys].every((key) => (a[key] ?? "") === (b[key] ?? ""));
-}
-
-function prepare(
-  ctx: InstanceContext,
-  change: DeviceChange,
-  record: InstanceRecord,
-  device: readonly [string, DeviceConfig],
-) {
-  const idmap = parseIdmapJson(change.before.config["volatile.idmap.current"]) ?? null;
-  const host = deviceHost(ctx, record, { volatile: change.volatile, idmap });
-  return deviceOf(ctx, host, device[0], device[1]);
-}
-
-async function addDevice(
-  ctx: InstanceContext,
-  change: DeviceChange,
-  name: string,
-  config: DeviceConfig,
-): Promise<void> {
-  const type = requireType(ctx.types, name, config);
-  const device = prepare(ctx, change, change.next, [name, config]);
-  change.undo.add(`remove device "${name}"`, () => type.removed?.(device));
-  await type.added?.(device);
-  const pid = pidOf(ctx.runtime.state(change.before.id));
-  if (pid === undefined || type.plug === undefined) return;
-  await type.plug(device, pid, change.undo);
-  change.undo.add(`unplug device "${name}"`, () => type.unplug?.(device, pid));
-}
-
-async function removeDevice(
-  ctx: InstanceContext,
-  change: DeviceChange,
-  name: string,
-  config: DeviceConfig,
-): Promise<void> {
-  const type = requireType(ctx.types, name, config);
-  const device = prepare(ctx, change, change.before, [name, config]);
-  const pid = pidOf(ctx.runtime.state(change.before.id));
-  if (pid !== undefined && type.unplug !== undefined) {
-    await type.unplug(device, pid);
-    change.undo.add(`plug device "${name}" again`, () => type.plug?.(device, pid, change.undo));
-  }
-  await type.removed?.(device);
-  change.undo.add(`bring device "${name}" back`, () => type.added?.(device));
-  const prefix = `volatile.${name}.`;
-  for (const key of Object.keys(change.next.config)) {
-    if (key.startsWith(prefix) && change.next.expandedDevices[name] === undefined) {
-      change.volatile.set({ [key]: undefined });
-    }
-  }
-}
-
-async function updateInPlace(
-  ctx: InstanceContext,
-  change: DeviceChange,
-  name: string,
-  old: DeviceConfig,
-  config: DeviceConfig,
-): Promise<boolean> {
-  const type = requireType(ctx.types, name, config);
-  const pid = pidOf(ctx.runtime.state(change.before.id));
-  const device = prepare(ctx, change, change.next, [name, config]);
-  if (pid === undefined) {
-    if (type.changed === undefined) await type.added?.(device);
-    else await type.changed(device, old);
-    return true;
-  }
-  return await type.update?.(device, old, pid) ?? false;
 }

@@ -16,13 +16,13 @@ let left: number | undefined;
 let onEnd: (effect: string) => void = () => {};
 
 watchEffects((effect) => {
-  if (left === undefined) return false;
+  if (left === undefined) return "happens";
   if (left > 0) {
     left--;
-    return false;
+    return "happens";
   }
   onEnd(effect);
-  return true;
+  return "ended";
 });
 
 /** @returns the effect in front of which it died; undefined: it came to its end before. */

@@ -1,4 +1,4 @@
-/** A daemon that dies in front of its n-th effect, and what it and its successors leave behind. */
+/** A daemon whose n-th effect is its end, or fails, and what it and its successors leave behind. */
 import assert from "node:assert/strict";
 import { bundleDaemon, stopBundler } from "#tools/link/bundle.ts";
 import { Api } from "./api.ts";
@@ -51,6 +51,15 @@ export class CrashWorld implements AsyncDisposable {
   /** Path of a file of the state directory with the mounts that the daemons see. */
   seen(path: string): string {
     return `/proc/${this.#holder.pid}/root${this.directory}/${path}`;
+  }
+
+  /** In whose namespaces the daemons live. */
+  get holderPid(): number {
+    return this.#holder.pid;
+  }
+
+  get daemonPid(): number {
+    return this.#daemon?.pid ?? 0;
   }
 
   get #control(): string {
@@ -109,8 +118,7 @@ export class CrashWorld implements AsyncDisposable {
    * @returns The effect, or undefined if the change has fewer.
    */
   async crash(effect: number, change: () => Promise<unknown>): Promise<string | undefined> {
-    await Deno.remove(`${this.#control}.at`).catch(() => undefined);
-    await Deno.writeTextFile(this.#control, `${effect} ${crypto.randomUUID()}`);
+    await this.#arm("kill", effect);
     // Cut off by the crash: that is the plan.
     const changed = change().then(() => undefined, (error) => error);
     const ended = await Promise.race([changed.then(() => false), this.#ended().then(() => true)]);
@@ -126,6 +134,26 @@ export class CrashWorld implements AsyncDisposable {
     await this.#ended();
     await this.startDaemon();
     return await Deno.readTextFile(`${this.#control}.at`);
+  }
+
+  /**
+   * Run a change whose n-th effect fails. The daemon goes on.
+   *
+   * @returns The effect, or undefined if the change has fewer; and what the change threw, if it did.
+   */
+  async fail(
+    effect: number,
+    change: () => Promise<unknown>,
+  ): Promise<{ readonly at: string | undefined; readonly error: unknown }> {
+    await this.#arm("fail", effect);
+    const error = await change().then(() => undefined, (error) => error);
+    await Deno.remove(this.#control);
+    return { at: await Deno.readTextFile(`${this.#control}.at`).catch(() => undefined), error };
+  }
+
+  async #arm(how: "kill" | "fail", effect: number): Promise<void> {
+    await Deno.remove(`${this.#control}.at`).catch(() => undefined);
+    await Deno.writeTextFile(this.#control, `${how} ${effect} ${crypto.randomUUID()}`);
   }
 
   async #ended(): Promise<void> {

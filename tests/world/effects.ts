@@ -1,10 +1,12 @@
 /**
  * What a program does to the world: calls of the runtime and of libc that change files or mounts, and
- * the programs that it runs. A test can end it in front of any of them; the product knows nothing of it.
+ * the programs that it runs. A test can end it in front of any of them, or let one fail; the product knows
+ * nothing of it.
  */
 
-/** Answers true if the world has ended for the caller: then nothing more of it happens. */
-export type Before = (effect: string) => boolean;
+/** "ended": the world has ended for the caller, nothing more of it happens. */
+export type Fate = "happens" | "fails" | "ended";
+export type Before = (effect: string) => Fate;
 
 const CALLS = [
   ...["mkdir", "rename", "remove", "symlink", "link", "chmod", "chown", "copyFile"],
@@ -12,6 +14,20 @@ const CALLS = [
 ];
 const LIBC = ["mount", "umount2", "renameat2", "syscall"];
 const MOVE_MOUNT = 429;
+const EIO = 5;
+
+// deno-lint-ignore no-explicit-any
+type Call = (...args: any[]) => any;
+
+function throwUnless(fate: Fate, effect: string): void {
+  if (fate === "ended") throw new Error("ended");
+  if (fate === "fails") throw new Error(`made to fail: ${effect}`);
+}
+
+function rejectUnless<T>(fate: Fate, effect: string, run: () => Promise<T>): Promise<T> {
+  if (fate === "ended") return new Promise(() => {});
+  return fate === "fails" ? Promise.reject(new Error(`made to fail: ${effect}`)) : run();
+}
 
 /** Put `before` in front of every effect from now on; libraries must not have been opened yet. */
 export function watchEffects(before: Before): void {
@@ -19,9 +35,13 @@ export function watchEffects(before: Before): void {
   const space = Deno as any;
   for (const name of CALLS) {
     const [later, now] = [space[name], space[`${name}Sync`]];
-    space[name] = (...args: unknown[]) => before(`${name} ${args[0]}`) ? forever() : later(...args);
+    space[name] = (...args: unknown[]) => {
+      const effect = `${name} ${args[0]}`;
+      return rejectUnless(before(effect), effect, () => later(...args));
+    };
     space[`${name}Sync`] = (...args: unknown[]) => {
-      if (before(`${name} ${args[0]}`)) throw new Error("ended");
+      const effect = `${name} ${args[0]}`;
+      throwUnless(before(effect), effect);
       return now(...args);
     };
   }
@@ -30,15 +50,21 @@ export function watchEffects(before: Before): void {
   space.dlopen = (file: string, table: Deno.ForeignLibraryInterface) => {
     const library = dlopen(file, table);
     const symbols: Record<string, unknown> = { ...library.symbols };
+    const errnoOf = symbols["__errno_location"] as Call | undefined;
     for (const name of LIBC) {
-      const original = symbols[name] as ((...args: unknown[]) => unknown) | undefined;
+      const original = symbols[name] as Call | undefined;
       if (original === undefined) continue;
       symbols[name] = (...args: unknown[]) => {
         const counts = name !== "syscall" || Number(args[0]) === MOVE_MOUNT;
-        if (counts && before(name)) throw new Error("ended");
-        return original(...args);
+        const fate = counts ? before(name) : "happens";
+        if (fate === "happens") return original(...args);
+        throwUnless(fate === "ended" ? fate : "happens", name);
+        setErrno(errnoOf);
+        return name === "syscall" ? -1n : -1;
       };
     }
+    const spawn = symbols["posix_spawn"] as Call | undefined;
+    if (spawn !== undefined) symbols["posix_spawn"] = watchedSpawn(before, spawn);
     return { symbols, close: () => library.close() };
   };
 }
@@ -54,18 +80,42 @@ function watchedCommand(before: Before) {
     }
 
     override spawn(): Deno.ChildProcess {
-      if (before(`before ${this.#what}`)) throw new Error("ended");
+      const effect = `before ${this.#what}`;
+      throwUnless(before(effect), effect);
       const child = super.spawn();
       before(`while it runs: ${this.#what}`);
       return child;
     }
 
     override output(): Promise<Deno.CommandOutput> {
-      return before(`before ${this.#what}`) ? forever() : super.output();
+      const effect = `before ${this.#what}`;
+      return rejectUnless(before(effect), effect, () => super.output());
     }
   };
 }
 
-function forever<T>(): Promise<T> {
-  return new Promise(() => {});
+/** The C helper is started by libc. */
+function watchedSpawn(before: Before, spawn: Call): Call {
+  return (...args: unknown[]) => {
+    const effect = `helper ${commandOf(args[4])}`;
+    const fate = before(effect);
+    if (fate === "fails") return EIO;
+    throwUnless(fate, effect);
+    return spawn(...args);
+  };
+}
+
+function setErrno(errnoOf: Call | undefined): void {
+  const place = errnoOf?.() ?? null;
+  if (place !== null) new Int32Array(Deno.UnsafePointerView.getArrayBuffer(place, 4))[0] = EIO;
+}
+
+/** The words of a char *const argv[] but the first. */
+function commandOf(argv: unknown): string {
+  const words: string[] = [];
+  for (const value of new BigUint64Array((argv as Uint8Array<ArrayBuffer>).buffer)) {
+    const word = Deno.UnsafePointer.create(value);
+    if (word !== null) words.push(Deno.UnsafePointerView.getCString(word));
+  }
+  return words.slice(1).join(" ");
 }

@@ -1,7 +1,8 @@
 /** Rate limits of the host's end of a veth pair, by tc(8) and, where the kernel can't police, nft(8). */
 import { parseBitRate } from "#api/config/device_nic.ts";
-import { Fault, messageOf } from "#base/errors.ts";
+import { ExecError, Fault, messageOf } from "#base/errors.ts";
 import { applyRuleset, removeChains, tableText } from "#daemon/host/nft.ts";
+import { runUnlessGone } from "#daemon/host/links.ts";
 import { run } from "#daemon/host/run.ts";
 import type { DeviceConfig } from "#daemon/devices/device.ts";
 
@@ -27,10 +28,14 @@ export async function applyLimits(target: LimitedLink, config: DeviceConfig): Pr
 /** Idempotent. */
 export async function removeLimits({ link, owner }: LimitedLink): Promise<void> {
   for (const root of [["root"], ["ingress"]]) {
-    // Ignored: there is none.
-    await run(["tc", "qdisc", "del", "dev", link, ...root]).catch(() => undefined);
+    await runUnlessGone(["tc", "qdisc", "del", "dev", link, ...root]);
   }
-  await applyRuleset(removeChains("netdev", [chainName(owner)])).catch(() => undefined);
+  try {
+    await applyRuleset(removeChains("netdev", [chainName(owner)]));
+  } catch (error) {
+    // Ignored: a kernel without nft's netdev family has no chain of it.
+    if (!(error instanceof ExecError && /not supported/i.test(error.stderrTail))) throw error;
+  }
 }
 
 async function limitLeaving(link: string, bits: number): Promise<void> {
@@ -53,7 +58,7 @@ async function limitEntering({ link, owner }: LimitedLink, bits: number): Promis
     );
   } catch {
     // Ignored: a kernel without act_police; nft counts as well.
-    await run(["tc", "qdisc", "del", "dev", link, "ingress"]).catch(() => undefined);
+    await runUnlessGone(["tc", "qdisc", "del", "dev", link, "ingress"]);
     await limitByNft({ link, owner }, bits);
   }
 }

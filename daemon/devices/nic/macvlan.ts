@@ -1,9 +1,11 @@
 /** An interface of its own MAC address beside its parent: the host itself can't be reached by it. */
+import type { Pid } from "#base/brand.ts";
 import type { Undo } from "#base/undo.ts";
-import { ipBatch, removeLink } from "#daemon/host/links.ts";
+import { ipBatch, removeLink, runUnlessGone } from "#daemon/host/links.ts";
 import { run } from "#daemon/host/run.ts";
 import type { Nic, NicKind } from "./kind.ts";
 import { forgetRunning, hwaddrOf, interfaceName, randomName } from "./names.ts";
+import { keepNamespace, removeWithNamespace } from "./namespace.ts";
 import { claimParent, releaseParent } from "./parent.ts";
 import { inside, mtuOf } from "./veth.ts";
 
@@ -18,7 +20,13 @@ async function prepare(nic: Nic, undo: Undo) {
   };
 }
 
+/** Idempotent. */
+async function removeInside(pid: Pid, name: string): Promise<void> {
+  await runUnlessGone(inside(pid, "ip", "link", "delete", "dev", name));
+}
+
 async function leave(nic: Nic): Promise<void> {
+  await removeWithNamespace(nic.device, await interfaceName(nic.device));
   await releaseParent(nic);
   await forgetRunning(nic);
 }
@@ -27,6 +35,7 @@ export const macvlan: NicKind = {
   type: "macvlan",
   live: [],
   async start(nic, undo) {
+    undo.add("remove interface", () => leave(nic));
     const { link, hwaddr, name, mtu } = await prepare(nic, undo);
     const line = (key: string, value: string): [string, string] => [`lxc.net.{n}.${key}`, value];
     return {
@@ -39,23 +48,28 @@ export const macvlan: NicKind = {
         line("hwaddr", hwaddr),
         line("mtu", mtu),
       ],
+      afterStart: (pid) => keepNamespace(nic.device, pid),
     };
   },
   stop: leave,
   async plug(nic, pid, undo) {
     const { link, hwaddr, name, mtu } = await prepare(nic, undo);
     const made = randomName("mac");
-    undo.add("remove interface", () => removeLink(made));
+    undo.add("remove interface", async () => {
+      await removeLink(made);
+      await removeInside(pid, name);
+      await removeWithNamespace(nic.device, name);
+    });
     await ipBatch([
       `link add ${made} link ${link} address ${hwaddr} type macvlan mode bridge`,
       `link set dev ${made} mtu ${mtu}`,
     ]);
     await run(["ip", "link", "set", "dev", made, "netns", String(pid), "name", name]);
     await run(inside(pid, "ip", "link", "set", "dev", name, "up"));
+    await keepNamespace(nic.device, pid);
   },
   async unplug(nic, pid) {
-    const name = await interfaceName(nic.device);
-    await run(inside(pid, "ip", "link", "delete", "dev", name));
+    await removeInside(pid, await interfaceName(nic.device));
     await leave(nic);
   },
 };

@@ -1,8 +1,9 @@
 /**
- * The network namespace of an instance, kept by a mount: interfaces that are not virtual by themselves
- * would vanish with it, before anybody could take them out.
+ * The network namespace of an instance, kept by a mount: interfaces would vanish with it, before
+ * anybody could take them out, or at a time that nobody knows.
  */
 import type { Pid } from "#base/brand.ts";
+import { runUnlessGone } from "#daemon/host/links.ts";
 import { run } from "#daemon/host/run.ts";
 import type { Device } from "#daemon/devices/device.ts";
 
@@ -20,18 +21,35 @@ export async function leaveNamespace(
   device: Device,
   options: { readonly link: string; readonly name: string },
 ): Promise<void> {
-  const path = pathOf(device);
-  const isKept = await Deno.stat(path).then(() => true, () => false);
-  if (!isKept) return;
   const { link, name } = options;
-  const within = (...argv: string[]) => run(["nsenter", `--net=${path}`, "--", ...argv]);
-  try {
-    await within("ip", "link", "set", "dev", name, "down");
-    await within("ip", "link", "set", "dev", name, "netns", String(Deno.pid), "name", link);
-  } catch {
-    // Ignored: liblxc has moved it back already.
+  await leave(device, async (within) => {
+    // liblxc may have moved it back already.
+    await runUnlessGone(within("ip", "link", "set", "dev", name, "down"));
+    const here = ["netns", String(Deno.pid), "name", link];
+    await runUnlessGone(within("ip", "link", "set", "dev", name, ...here));
+  });
+}
+
+/**
+ * Remove an interface, if it is still in there, and let the namespace go. Idempotent. Left to the end
+ * of the namespace it goes some time later: meanwhile no other may have its address.
+ */
+export async function removeWithNamespace(device: Device, name: string): Promise<void> {
+  await leave(device, (within) => runUnlessGone(within("ip", "link", "delete", "dev", name)));
+}
+
+async function leave(
+  device: Device,
+  before: (within: (...argv: string[]) => string[]) => Promise<void>,
+): Promise<void> {
+  const path = pathOf(device);
+  const place = await Deno.stat(path).catch(() => undefined);
+  if (place === undefined) return;
+  // A daemon may have died before it was mounted.
+  const isMounted = place.dev !== (await Deno.stat(device.host.devicesPath())).dev;
+  if (isMounted) {
+    await before((...argv) => ["nsenter", `--net=${path}`, "--", ...argv]);
+    await run(["umount", "-l", path]);
   }
-  // Ignored: a daemon that died may have unmounted it.
-  await run(["umount", "-l", path]).catch(() => undefined);
-  await Deno.remove(path).catch(() => undefined);
+  await Deno.remove(path);
 }

@@ -32,6 +32,7 @@ export const p2p: NicKind = {
   stop: removePair,
   async plug(nic, pid, undo) {
     const pair = await planPair(nic, undo);
+    undo.add("remove the pair", () => removePair(nic));
     await plugPair(pair, pid, { undo });
     await dressPair(nic);
     await addRoutes(nic.config, pair.outside);

@@ -1,7 +1,7 @@
 /** An interface of the host, handed over whole; it comes back when the instance stops. */
 import { Fault } from "#base/errors.ts";
 import type { Undo } from "#base/undo.ts";
-import { ipBatch, ipJson, type IpLink, linkExists } from "#daemon/host/links.ts";
+import { ipBatch, ipJson, type IpLink, linkExists, runUnlessGone } from "#daemon/host/links.ts";
 import { run } from "#daemon/host/run.ts";
 import type { Nic, NicKind } from "./kind.ts";
 import { forgetRunning, interfaceName } from "./names.ts";
@@ -52,7 +52,7 @@ async function giveBack(nic: Nic): Promise<void> {
       ...(hwaddr ? [`link set dev ${link} address ${hwaddr}`] : []),
       ...(mtu ? [`link set dev ${link} mtu ${mtu}`] : []),
     ]);
-    await run(["ip", "link", "set", "dev", link, "up"]).catch(() => undefined);
+    await runUnlessGone(["ip", "link", "set", "dev", link, "up"]);
   }
   await forgetRunning(nic);
   if (nic.config["name"]) return;

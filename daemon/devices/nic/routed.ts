@@ -4,7 +4,7 @@ import { parseAddress } from "#base/ip.ts";
 import { listOf } from "#base/list.ts";
 import { isFalse } from "#base/units.ts";
 import type { Undo } from "#base/undo.ts";
-import { ipBatch, linkExists, writeSysctl } from "#daemon/host/links.ts";
+import { ipBatch, linkExists, runUnlessGone, writeSysctl } from "#daemon/host/links.ts";
 import { run } from "#daemon/host/run.ts";
 import { invalidDevice } from "#daemon/devices/check_keys.ts";
 import type { Nic, NicKind } from "./kind.ts";
@@ -106,8 +106,7 @@ async function leave(nic: Nic): Promise<void> {
   const parent = nic.parent === "" ? "" : vlanLink(nic.parent, nic.config["vlan"]);
   if (parent !== "" && await linkExists(parent)) {
     for (const address of FAMILIES.flatMap((family) => addressesOf(nic, family))) {
-      // Ignored: it is not there.
-      await run(["ip", "neigh", "del", "proxy", address, "dev", parent]).catch(() => undefined);
+      await runUnlessGone(["ip", "neigh", "del", "proxy", address, "dev", parent]);
     }
   }
   await releaseParent(nic);

@@ -3,7 +3,7 @@ import type { Pid } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
 import { listOf } from "#base/list.ts";
 import type { Undo } from "#base/undo.ts";
-import { ipBatch, linkExists, removeLink } from "#daemon/host/links.ts";
+import { ipBatch, linkExists, removeLink, runUnlessGone } from "#daemon/host/links.ts";
 import { run } from "#daemon/host/run.ts";
 import { inProject } from "#daemon/paths.ts";
 import type { Nic } from "./kind.ts";
@@ -108,8 +108,7 @@ export async function removePair(nic: Nic): Promise<void> {
   if (link !== undefined) {
     const hasLimits = Object.keys(nic.config).some((key) => key.startsWith("limits."));
     if (hasLimits) await removeLimits({ link, owner: ownerOf(nic) });
-    // Ignored: it may go with its container at this moment.
-    await removeLink(link).catch(() => undefined);
+    await removeLink(link);
   }
   await forgetRunning(nic);
 }
@@ -127,8 +126,6 @@ export async function addRoutes(config: Nic["config"], link: string): Promise<vo
 
 export async function removeRoutes(config: Nic["config"], link: string): Promise<void> {
   for (const route of routesOf(config)) {
-    // Ignored: it went with its interface.
-    await run(["ip", "route", "delete", route, "dev", link, "proto", "boot"])
-      .catch(() => undefined);
+    await runUnlessGone(["ip", "route", "delete", route, "dev", link, "proto", "boot"]);
   }
 }

@@ -1,0 +1,97 @@
+/** Disks and proxies pass the suite of devices. */
+import { type DeviceCase, deviceSuite } from "#tests/suites/device.ts";
+import { DeviceWorld, type Options } from "#tests/suites/device_tools.ts";
+import { must } from "#tests/world/run.ts";
+import assert from "node:assert/strict";
+
+let world: DeviceWorld;
+let shared: string;
+let loop: string;
+
+Deno.test.beforeAll(async () => {
+  world = await DeviceWorld.open(33);
+  shared = `${world.crash.folder}/shared`;
+  await Deno.mkdir(shared);
+  await Deno.writeTextFile(`${shared}/hello`, "world");
+  await world.api.do("POST", "/1.0/storage-pools/default/volumes/custom", { name: "vol" });
+  const image = `${world.crash.folder}/disk.img`;
+  await must(["truncate", "-s", "8M", image]);
+  await must(["mkfs.ext4", "-q", "-d", shared, image]);
+  loop = (await must(["losetup", "--find", "--show", image])).trim();
+  await Deno.symlink(loop, `${world.crash.folder}/disk`);
+});
+Deno.test.afterAll(async () => {
+  await must(["losetup", "--detach", loop]);
+  await world[Symbol.asyncDispose]();
+});
+
+/** Paths of the test's folder are known only when it is there. */
+const inFolder = (options: Options): Options => ({
+  ...options,
+  get source() {
+    return `${world.crash.folder}${options["source"]}`;
+  },
+});
+
+/** Is it writable as the options say? */
+const isMounted = (file: string) => async (world: DeviceWorld, options: Options) => {
+  const path = await world.seen(`${options["path"]}${file}`);
+  assert.ok(await Deno.stat(path));
+  const info = await Deno.readTextFile(`/proc/${await world.pid()}/mountinfo`);
+  const line = info.split("\n").find((one) => one.split(" ")[4] === options["path"]) ?? "";
+  assert.match(line, options["readonly"] === "true" ? / ro[ ,]/ : / rw[ ,]/);
+};
+
+const folder = { type: "disk", source: "/shared", path: "/mnt/folder" };
+const volume = { type: "disk", pool: "default", source: "vol", path: "/mnt/volume" };
+const block = { type: "disk", source: "/disk", path: "/mnt/block" };
+const file = { type: "disk", source: "/shared/hello", path: "/opt/hello" };
+
+const proxy = (listen: string, connect: string) => ({ type: "proxy", listen, connect });
+const isListening = async (world: DeviceWorld, options: Options) => {
+  const [, address = ""] = /^\w+:(.*)$/.exec(options["listen"] ?? "") ?? [];
+  assert.ok((await world.host("ss", "-ltunx")).includes(`${address} `), address);
+};
+
+const eth0 = { type: "nic", network: "testbr0", name: "eth0", "ipv4.address": "10.247.33.9" };
+const nat = { ...proxy("tcp:10.247.33.1:7003", "tcp:10.247.33.9:80"), nat: "true" };
+
+const cases: DeviceCase[] = [
+  {
+    name: "disk of a folder",
+    options: inFolder({ ...folder, shift: "true" }),
+    changed: inFolder({ ...folder, readonly: "true" }),
+    assertThere: isMounted("/hello"),
+  },
+  { name: "disk of a file", options: inFolder(file), assertThere: isMounted("") },
+  {
+    name: "disk of a volume",
+    options: volume,
+    changed: { ...volume, readonly: "true" },
+    assertThere: isMounted(""),
+  },
+  {
+    name: "disk of a block device",
+    options: inFolder(block),
+    changed: inFolder({ ...block, readonly: "true" }),
+    assertThere: isMounted("/hello"),
+  },
+  {
+    name: "proxy",
+    options: proxy("tcp:127.0.0.1:7001", "tcp:127.0.0.1:7101"),
+    changed: proxy("udp:127.0.0.1:7002", "udp:127.0.0.1:7102"),
+    assertThere: isListening,
+  },
+  {
+    name: "proxy by rules of the firewall",
+    options: nat,
+    changed: { ...nat, connect: "tcp:10.247.33.9:81" },
+    others: { eth0 },
+    async assertThere(world, { connect = "" }) {
+      const rules = await world.host("nft", "list", "ruleset");
+      assert.ok(rules.includes(connect.replace("tcp:", "dnat ip to ")), rules);
+    },
+  },
+];
+
+deviceSuite(() => world, cases);
