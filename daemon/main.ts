@@ -46,6 +46,7 @@ import { legacyStorage } from "./legacy_storage.ts";
 import { createSettings } from "./server_settings.ts";
 import type { Services } from "./services.ts";
 import { createStorage } from "./storage/create.ts";
+import { repairVolumes } from "./storage/custom/repair.ts";
 import { createServerVolumes } from "./storage/server_volumes.ts";
 
 /** Run the daemon until it is told to end. @returns the exit status. */
@@ -272,6 +273,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
     const address = await settings.value(key);
     await endpoint.move(address).catch((error) => onError(`listen on "${address}"`, error));
   }
+  await repairVolumes(storage.custom);
   await serverVolumes.open();
   await networks.startAll();
   const { autostarted } = await instances.recover();

@@ -25,6 +25,7 @@ import {
   requireFreeName,
   snapshotsOf,
 } from "#daemon/storage/custom/service.ts";
+import { noteUnfinished } from "#daemon/storage/custom/unfinished.ts";
 import { type Located, receiveVolume } from "#daemon/storage/transfer.ts";
 import type { BackupIndex, SavedVolume } from "./index.ts";
 import {
@@ -223,8 +224,9 @@ async function importAll(
   const { custom, index, saved } = archive;
   using _held = await lockVolume(custom, volume, signal);
   await requireFreeName(custom, volume);
-  await using undo = new Undo((step, error) => custom.onError(`undo of import: ${step}`, error));
   const row = { ...volume, ...saved, type: "custom" as const };
+  await using _note = await noteUnfinished(custom, { what: "make", volume: row });
+  await using undo = new Undo((step, error) => custom.onError(`undo of import: ${step}`, error));
   const place = await placeOf(custom, row);
   await fill(archive, place, signal);
   undo.add("remove the volume", () => place.driver.remove(place.volume));

@@ -9,6 +9,7 @@ import {
 } from "#daemon/db/instances.ts";
 import { requireType } from "#daemon/devices/registry.ts";
 import type { Caller } from "#daemon/http/caller.ts";
+import { renameIfThere } from "#daemon/storage/files.ts";
 import { saveBackupYaml } from "./backup_yaml.ts";
 import { INSTANCE_ID } from "./cloud_init.ts";
 import { announce, type InstanceContext, lockInstance, lxcName, volumeOf } from "./context.ts";
@@ -114,12 +115,4 @@ async function renameBesides(
   const backups = (name: string) => ctx.paths.at("backups/instances", lxcName({ project, name }));
   await renameIfThere(ctx.paths.instanceLogs(project, from), ctx.paths.instanceLogs(project, to));
   await renameIfThere(backups(from), backups(to));
-}
-
-async function renameIfThere(from: string, to: string): Promise<void> {
-  try {
-    await Deno.rename(from, to);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }

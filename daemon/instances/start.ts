@@ -13,6 +13,7 @@ import type { Caller } from "#daemon/http/caller.ts";
 import { toHost } from "#daemon/idmap/format.ts";
 import type { IdMap } from "#daemon/idmap/idmap.ts";
 import { Container } from "#ffi/liblxc/container.ts";
+import { renameIfThere } from "#daemon/storage/files.ts";
 import { saveBackupYaml } from "./backup_yaml.ts";
 import {
   announce,
@@ -249,14 +250,6 @@ function devlxdDirectory(ctx: InstanceContext, record: InstanceRecord): HostPath
     return ctx.paths.at("devlxd");
   } catch {
     return undefined; // Ignored: not served.
-  }
-}
-
-async function renameIfThere(from: string, to: string): Promise<void> {
-  try {
-    await Deno.rename(from, to);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 

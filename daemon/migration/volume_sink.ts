@@ -20,6 +20,7 @@ import {
   requireNotRunning,
   snapshotsOf,
 } from "#daemon/storage/custom/service.ts";
+import { noteUnfinished } from "#daemon/storage/custom/unfinished.ts";
 import type { Located } from "#daemon/storage/transfer.ts";
 import { agree, type Agreed, timeOf } from "./agree.ts";
 import { receiveDisk } from "./disk.ts";
@@ -48,6 +49,8 @@ export async function receiveVolume(
       names: volumeOnly ? [] : offer.snapshotNames,
       refresh: false,
     }));
+    const made = { ...target, contentType: wish.contentType };
+    await using _note = await noteUnfinished(ctx, { what: "make", volume: made });
     await using undo = new Undo((step, error) => ctx.onError(`undo of volume: ${step}`, error));
     const place = await placeOf(ctx, { ...target, ...wish, config });
     const sizeBytes = agreed.header.volumeSize || enforcedSize(place.driver, place.volume, config);

@@ -29,6 +29,11 @@ export async function removeIfEmpty(path: HostPath): Promise<void> {
   await Deno.remove(path).catch(() => undefined); // Ignored: it is in use or gone.
 }
 
+/** Of folders that there may be. */
+export async function renameIfThere(from: string, to: string): Promise<void> {
+  await Deno.rename(from, to).catch(ifThere);
+}
+
 /** metadata.yaml and templates/ of an image, instance or snapshot. */
 export async function copyMetadata(source: HostPath, target: HostPath): Promise<void> {
   await Deno.copyFile(`${source}/metadata.yaml`, `${target}/metadata.yaml`).catch(ifThere);

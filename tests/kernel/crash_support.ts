@@ -63,24 +63,12 @@ export class CrashedInstance {
     return status === 404 ? undefined : body.metadata.status;
   }
 
-  /** Kill the daemon at effects of `change`, one after the other; `verify` looks at what the next one made of it. */
-  async killAtEach(
+  /** @see killAtEach */
+  killAtEach(
     change: () => Promise<unknown>,
     verify: (when: string) => Promise<void>,
   ): Promise<number> {
-    const stride = Deno.env.has("LXD_TEST_EVERY_EFFECT") ? 1 : STRIDE;
-    const first = 1 + Math.floor(Math.random() * stride);
-    for (let effect = first; effect < EFFECTS_MAX; effect += stride) {
-      const name = await this.world.crash(effect, change);
-      if (name === undefined) return effect - 1;
-      const when = `killed at effect ${effect}: ${name}`;
-      try {
-        await verify(when);
-      } catch (error) {
-        throw new Error(`${when}\n${await this.world.log()}`, { cause: error });
-      }
-    }
-    throw new Error("it never ended");
+    return killAtEach(this.world, change, verify);
   }
 
   assertNothing(when: string): Promise<void> {
@@ -97,6 +85,32 @@ export class CrashedInstance {
     if (await this.status() !== undefined) await this.remove();
     await this.assertNothing(when);
   }
+}
+
+/**
+ * Kill the daemon at effects of `change`, one after the other; `verify` looks at what the next one made
+ * of it.
+ *
+ * @returns how many effects it has.
+ */
+export async function killAtEach(
+  world: CrashWorld,
+  change: () => Promise<unknown>,
+  verify: (when: string) => Promise<void>,
+): Promise<number> {
+  const stride = Deno.env.has("LXD_TEST_EVERY_EFFECT") ? 1 : STRIDE;
+  const first = 1 + Math.floor(Math.random() * stride);
+  for (let effect = first; effect < EFFECTS_MAX; effect += stride) {
+    const name = await world.crash(effect, change);
+    if (name === undefined) return effect - 1;
+    const when = `killed at effect ${effect}: ${name}`;
+    try {
+      await verify(when);
+    } catch (error) {
+      throw new Error(`${when}\n${await world.log()}`, { cause: error });
+    }
+  }
+  throw new Error("it never ended");
 }
 
 const EMPTY_TRASH: Remains = { "storage-pools/default/trash": [] };

@@ -1,8 +1,9 @@
 /** Rename and move custom volumes; take, restore, rename and delete their snapshots. */
+import { Fault } from "#base/errors.ts";
 import { Undo } from "#base/undo.ts";
 import { requireLosable } from "#daemon/storage/later_snapshots.ts";
 import { writeConfig } from "#daemon/db/config.ts";
-import { renameVolumeRow } from "#daemon/db/storage_pools.ts";
+import { renameVolumeRow, type VolumeRow } from "#daemon/db/storage_pools.ts";
 import {
   deleteVolumeSnapshotRow,
   insertVolumeSnapshot,
@@ -24,6 +25,8 @@ import {
   requireNotServers,
   snapshotsOf,
 } from "./service.ts";
+import { renameIfThere } from "#daemon/storage/files.ts";
+import { noteUnfinished } from "./unfinished.ts";
 
 /** On its pool and in its project. Devices that have it get the new name. */
 export async function renameVolume(
@@ -37,6 +40,7 @@ export async function renameVolume(
   await requireFreeName(ctx, next);
   await requireNotRunning(ctx, row, "rename");
   await requireNotServers(ctx, row, "renamed");
+  await using _note = await noteUnfinished(ctx, { what: "rename", volume: row, to: newName });
   await using undo = new Undo((step, error) => ctx.onError(`undo of rename: ${step}`, error));
   const { driver, volume: made } = await placeOf(ctx, row);
   const { volume: renamed } = await placeOf(ctx, next);
@@ -52,12 +56,6 @@ export async function renameVolume(
     await renameVolumeRow(tx, row, newName);
   });
   undo.keep();
-}
-
-async function renameIfThere(from: string, to: string): Promise<void> {
-  await Deno.rename(from, to).catch((error) => {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  });
 }
 
 /** To another pool or project: copied with its snapshots, then removed. */
@@ -98,6 +96,9 @@ export async function takeVolumeSnapshot(
   using _held = await lockVolume(ctx, volume);
   const row = await getVolume(ctx, volume);
   await requireNotServers(ctx, row, "snapshotted");
+  await requireFreeSnapshot(ctx, row, wish.name);
+  const note = { what: "drop snapshot", volume: row, snapshot: wish.name } as const;
+  await using _note = await noteUnfinished(ctx, note);
   await using undo = new Undo((step, error) => ctx.onError(`undo of snapshot: ${step}`, error));
   const id = await ctx.db.write((tx) =>
     insertVolumeSnapshot(tx, row.id, { ...wish, config: row.config })
@@ -106,6 +107,12 @@ export async function takeVolumeSnapshot(
   const { driver, volume: made } = await placeOf(ctx, row);
   await driver.snapshot(made, wish.name);
   undo.keep();
+}
+
+/** Before anything is noted: what a crash would drop must not be one that was there. */
+async function requireFreeSnapshot(ctx: CustomContext, row: VolumeRow, name: string) {
+  if (!(await snapshotsOf(ctx, row)).some((one) => one.name === name)) return;
+  throw new Fault("conflict", `Snapshot "${name}" already exists`);
 }
 
 export async function restoreVolume(
@@ -139,6 +146,11 @@ export async function renameVolumeSnapshot(
   using _held = await lockVolume(ctx, volume);
   const row = await getVolume(ctx, volume);
   const saved = await getSnapshot(ctx, row, change.from);
+  await using _note = await noteUnfinished(ctx, {
+    what: "rename snapshot",
+    volume: row,
+    ...change,
+  });
   await using undo = new Undo((step, error) => ctx.onError(`undo of rename: ${step}`, error));
   await ctx.db.write((tx) => renameVolumeSnapshotRow(tx, saved, change.to));
   undo.add(
@@ -158,6 +170,8 @@ export async function removeVolumeSnapshot(
   using _held = await lockVolume(ctx, volume);
   const row = await getVolume(ctx, volume);
   const saved = await getSnapshot(ctx, row, name);
+  const note = { what: "drop snapshot", volume: row, snapshot: name } as const;
+  await using _note = await noteUnfinished(ctx, note);
   const { driver, volume: made } = await placeOf(ctx, row);
   await driver.removeSnapshot(made, name);
   await ctx.db.write((tx) => deleteVolumeSnapshotRow(tx, saved.id));

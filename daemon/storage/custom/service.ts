@@ -29,6 +29,7 @@ import { removeIfEmpty, removeTree } from "#daemon/storage/files.ts";
 import type { Pools } from "#daemon/storage/pools.ts";
 import type { StorageDriver } from "#daemon/storage/driver.ts";
 import type { VolumeUser } from "#daemon/storage/service.ts";
+import { noteUnfinished } from "./unfinished.ts";
 import { customVolume, type Volume, type VolumeContent } from "#daemon/storage/volume.ts";
 
 export interface CustomDeps {
@@ -130,6 +131,7 @@ export async function createVolume(
   using _held = await lockVolume(ctx, volume);
   await requireFreeName(ctx, volume);
   const config = await fullConfig(ctx, volume.pool, wish);
+  await using _note = await noteUnfinished(ctx, { what: "make", volume: { ...volume, ...wish } });
   await using undo = new Undo((step, error) => ctx.onError(`undo of volume: ${step}`, error));
   const { driver, volume: made } = await placeOf(ctx, { ...volume, ...wish, config });
   const sizeBytes = enforcedSize(driver, made, config);
@@ -184,6 +186,8 @@ export async function copyCustom(
   if (origin === undefined) throw new Fault("not_found", "Storage volume snapshot not found");
   const config = { ...origin.config, ...wish.config };
   const rows = wish.isBare || snapshot !== undefined ? [] : saved;
+  const made = { ...target, contentType: source.contentType };
+  await using _note = await noteUnfinished(ctx, { what: "make", volume: made });
   await using undo = new Undo((step, error) => ctx.onError(`undo of volume: ${step}`, error));
   const place = await placeOf(ctx, { ...source, ...target, config });
   const sizeBytes = enforcedSize(place.driver, place.volume, config);
@@ -294,8 +298,14 @@ export async function removeVolume(
       hint: `Used by ${users.slice(0, 5).join(", ")}`,
     });
   }
-  const { driver, volume: made } = await placeOf(ctx, row);
-  await driver.remove(made);
+  await using _note = await noteUnfinished(ctx, { what: "remove", volume: row });
+  await dropVolume(ctx, row);
+}
+
+/** Data, backups and row, in this order: done again it does the rest. */
+export async function dropVolume(ctx: CustomContext, row: VolumeRow): Promise<void> {
+  const { driver, volume } = await placeOf(ctx, row);
+  await driver.remove(volume);
   await removeTree(backupFolder(ctx, row));
   await removeIfEmpty(ctx.paths.at("backups/custom", row.pool));
   await ctx.db.write((tx) => deleteVolumeRow(tx, row));
