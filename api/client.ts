@@ -192,13 +192,14 @@ export class Client implements Disposable {
     return this.websocket(`/1.0/operations/${id}/websocket`, { secret });
   }
 
-  /** Any websocket of the API. @throws {ClientError} */
+  /** Any websocket of the API; `first` is a text message sent at once. @throws {ClientError} */
   async websocket(
     path: string,
     query: Readonly<Record<string, QueryValue>> = {},
+    first?: string,
   ): Promise<WebSocketConnection> {
     try {
-      return await this.transport.websocket(this.#target(path, query));
+      return await this.transport.websocket(this.#target(path, query), first);
     } catch (error) {
       if (!(error instanceof UpgradeRefused)) throw error;
       throw new ClientError(error.status, parseEnvelope(error.status, error.body).error);

@@ -2,7 +2,7 @@
  * HTTP/1.1, the client's side: heads and bodies over a Duplex. Small and strict; bodies stream
  * both ways and nothing is buffered beyond the reader. @see RFC 9112
  */
-import { type ByteReader, type Duplex, UnexpectedEnd, writeAll } from "./bytes.ts";
+import { type ByteReader, concat, type Duplex, UnexpectedEnd, writeAll } from "./bytes.ts";
 
 const LINE_BYTES = 64 * 1024;
 const HEADER_COUNT = 256;
@@ -22,6 +22,8 @@ export interface RequestHead {
   /** Path with query. */
   readonly target: string;
   readonly headers: Headers1;
+  /** Bytes of the protocol that the request asks for, sent without waiting for the answer. */
+  readonly early?: Uint8Array;
 }
 
 /** What a request carries: a text, bytes, or a stream (sent in chunks unless `length` is known). */
@@ -58,11 +60,9 @@ export async function sendRequest(
   else if (plain !== undefined) lines.push(`Content-Length: ${plain.length}`);
   else if (!["GET", "HEAD", "DELETE"].includes(head.method)) lines.push("Content-Length: 0");
   const text = encoder.encode(lines.join("\r\n") + "\r\n\r\n");
+  if (head.early !== undefined) return await writeAll(to, concat([text, head.early]));
   if (plain !== undefined && plain.length < 64 * 1024) {
-    const whole = new Uint8Array(text.length + plain.length);
-    whole.set(text);
-    whole.set(plain, text.length);
-    return await writeAll(to, whole);
+    return await writeAll(to, concat([text, plain]));
   }
   await writeAll(to, text);
   if (plain !== undefined) await writeAll(to, plain);

@@ -8,7 +8,7 @@ import {
   type ResponseHead,
   sendRequest,
 } from "./http1.ts";
-import { HANDSHAKE, WebSocketConnection, WebSocketError } from "./websocket.ts";
+import { HANDSHAKE, textFrame, WebSocketConnection, WebSocketError } from "./websocket.ts";
 
 export interface TransportRequest {
   readonly method: string;
@@ -32,8 +32,12 @@ export interface TransportReply {
 
 export interface Transport {
   request(request: TransportRequest): Promise<TransportReply>;
-  /** Open a websocket. @throws {UpgradeRefused} with the server's reply. */
-  websocket(target: string, headers?: Headers1): Promise<WebSocketConnection>;
+  /**
+   * Open a websocket; `first` is a text message that is sent at once.
+   *
+   * @throws {UpgradeRefused} with the server's reply.
+   */
+  websocket(target: string, first?: string): Promise<WebSocketConnection>;
   /** Speak another protocol on a connection of its own. @throws {UpgradeRefused} as above. */
   upgrade(target: string, protocol: string): Promise<Upgraded>;
   close(): void;
@@ -113,9 +117,9 @@ export class StreamTransport implements Transport {
     }
   }
 
-  async websocket(target: string, headers: Headers1 = {}): Promise<WebSocketConnection> {
-    const { duplex, reader, head } = await this.#upgraded(target, {
-      ...headers,
+  async websocket(target: string, first?: string): Promise<WebSocketConnection> {
+    const early = first === undefined ? undefined : textFrame(first);
+    const { duplex, reader, head } = await this.#upgraded(target, early, {
       "Upgrade": "websocket",
       "Sec-WebSocket-Version": "13",
       "Sec-WebSocket-Key": HANDSHAKE.key,
@@ -128,16 +132,21 @@ export class StreamTransport implements Transport {
   }
 
   async upgrade(target: string, protocol: string): Promise<Upgraded> {
-    return await this.#upgraded(target, { "Upgrade": protocol });
+    return await this.#upgraded(target, undefined, { "Upgrade": protocol });
   }
 
-  async #upgraded(target: string, headers: Headers1): Promise<Upgraded & { head: ResponseHead }> {
+  async #upgraded(
+    target: string,
+    early: Uint8Array | undefined,
+    headers: Headers1,
+  ): Promise<Upgraded & { head: ResponseHead }> {
     const { duplex, reader, used } = await this.#open();
     try {
       const { head } = await this.#exchange({ duplex, reader, used }, {
         method: "GET",
         target,
         headers: { ...headers, "Connection": "Upgrade" },
+        early,
       });
       if (head === undefined) throw new WebSocketError("connection closed during the handshake");
       if (head.status === 101) return { duplex, reader, head };
@@ -163,7 +172,7 @@ export class StreamTransport implements Transport {
   /** Send and read at once: a server may answer (an error) before it has read the whole body. */
   async #exchange(
     connection: Connection,
-    request: TransportRequest,
+    request: TransportRequest & { readonly early?: Uint8Array },
   ): Promise<{ head: ResponseHead | undefined; reusable: boolean }> {
     const headers = {
       "Host": this.#dialer.host,
@@ -175,7 +184,7 @@ export class StreamTransport implements Transport {
     let failure: unknown;
     const sending = sendRequest(
       connection.duplex,
-      { method: request.method, target: request.target, headers },
+      { method: request.method, target: request.target, headers, early: request.early },
       request.body,
       () => answered,
     ).then(() => {

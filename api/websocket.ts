@@ -113,27 +113,8 @@ export class WebSocketConnection implements Disposable {
   }
 
   async #writeFrame(opcode: number, bytes: Uint8Array): Promise<void> {
-    const size = bytes.length;
-    if (this.#scratch.length < PAYLOAD_AT + size) {
-      this.#scratch = new Uint8Array(PAYLOAD_AT + size + 3);
-    }
-    const frame = this.#scratch;
-    const headSize = (size < 126 ? 2 : size < 65536 ? 4 : 10) + 4;
-    const start = PAYLOAD_AT - headSize;
-    frame[start] = 0x80 | opcode;
-    const view = new DataView(frame.buffer);
-    if (size < 126) frame[start + 1] = 0x80 | size;
-    else if (size < 65536) {
-      frame[start + 1] = 0x80 | 126;
-      view.setUint16(start + 2, size);
-    } else {
-      frame[start + 1] = 0x80 | 127;
-      view.setBigUint64(start + 2, BigInt(size));
-    }
-    crypto.getRandomValues(frame.subarray(PAYLOAD_AT - 4, PAYLOAD_AT));
-    frame.set(bytes, PAYLOAD_AT);
-    mask(frame, PAYLOAD_AT, size);
-    await writeAll(this.#to, frame.subarray(start, PAYLOAD_AT + size));
+    if (this.#scratch.length < spaceFor(bytes)) this.#scratch = new Uint8Array(spaceFor(bytes));
+    await writeAll(this.#to, encodeFrame(this.#scratch, opcode, bytes));
   }
 
   async #payload(): Promise<Piece> {
@@ -181,6 +162,41 @@ export class WebSocketConnection implements Disposable {
     }
     return false;
   }
+}
+
+/** A text message in one frame. */
+export function textFrame(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = encoder.encode(text);
+  return encodeFrame(new Uint8Array(spaceFor(bytes)), OP.text, bytes);
+}
+
+function spaceFor(bytes: Uint8Array): number {
+  return PAYLOAD_AT + bytes.length + 3;
+}
+
+/** @returns The part of `space` that is the masked frame. */
+function encodeFrame(
+  space: Uint8Array<ArrayBuffer>,
+  opcode: number,
+  bytes: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  const size = bytes.length;
+  const headSize = (size < 126 ? 2 : size < 65536 ? 4 : 10) + 4;
+  const start = PAYLOAD_AT - headSize;
+  space[start] = 0x80 | opcode;
+  const view = new DataView(space.buffer);
+  if (size < 126) space[start + 1] = 0x80 | size;
+  else if (size < 65536) {
+    space[start + 1] = 0x80 | 126;
+    view.setUint16(start + 2, size);
+  } else {
+    space[start + 1] = 0x80 | 127;
+    view.setBigUint64(start + 2, BigInt(size));
+  }
+  crypto.getRandomValues(space.subarray(PAYLOAD_AT - 4, PAYLOAD_AT));
+  space.set(bytes, PAYLOAD_AT);
+  mask(space, PAYLOAD_AT, size);
+  return space.subarray(start, PAYLOAD_AT + size);
 }
 
 /** XOR the payload with the four bytes before it, by words: `at` is a multiple of 4. */

@@ -324,6 +324,14 @@ export const postInstanceExec = route({
   reply: "operation",
   body: InstanceExecPost,
 });
+export const getInstanceExec = route({
+  method: "GET",
+  path: `${one}/exec`,
+  summary: "Run a command in an instance, all of it on the websocket that this address becomes",
+  access: "trusted",
+  reply: "upgrade",
+  extension: "instance_exec_stream",
+});
 export const postInstanceConsole = route({
   method: "POST",
   path: `${one}/console`,

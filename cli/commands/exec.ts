@@ -1,7 +1,8 @@
 /** exec and shell: run programs in instances. */
 import { type Command, command, type FlagsOf, type FlagSpecs, UsageError } from "#cli/command.ts";
 import { type Context, path } from "#cli/context.ts";
-import { type ExecRequest, execute } from "#cli/terminal/exec_session.ts";
+import { execute } from "#cli/terminal/exec_session.ts";
+import type { ExecRequest } from "#cli/terminal/exec_stream.ts";
 import { terminalSize } from "#cli/terminal/raw_mode.ts";
 
 const FLAGS = {

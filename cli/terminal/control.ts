@@ -1,6 +1,7 @@
 /** The control websocket of exec and console: window sizes and signals. */
 import type { WebSocketConnection } from "#api/websocket.ts";
 import { terminalSize } from "./raw_mode.ts";
+import { drain } from "./streams.ts";
 
 /** Signals that go to the program in the instance instead of ending the client. */
 const FORWARDED = {
@@ -19,8 +20,16 @@ const FORWARDED = {
 
 type Send = (message: unknown) => void;
 
+/** Forward what concerns the program, until disposed: signals and, on a terminal, its size. */
+export function forward(send: Send, isTerminal: boolean): Disposable {
+  const stack = new DisposableStack();
+  stack.use(forwardSignals(send));
+  if (isTerminal) stack.use(forwardSize(send));
+  return stack;
+}
+
 /** Forward this process's signals until disposed. */
-export function forwardSignals(send: Send): Disposable {
+function forwardSignals(send: Send): Disposable {
   const listeners = Object.entries(FORWARDED).map(([name, signal]) => {
     const listener = () => send({ command: "signal", signal });
     Deno.addSignalListener(name as Deno.Signal, listener);
@@ -42,6 +51,25 @@ export function forwardSize(send: Send): Disposable {
   };
   Deno.addSignalListener("SIGWINCH", listener);
   return { [Symbol.dispose]: () => Deno.removeSignalListener("SIGWINCH", listener) };
+}
+
+/** Like controlSender(), on a websocket that is opened when there is something to send. */
+export function lazySender(
+  open: () => Promise<WebSocketConnection>,
+): Disposable & { readonly send: Send } {
+  let opened: Promise<WebSocketConnection> | undefined;
+  const openOnce = async () => {
+    const socket = await open();
+    drain(socket).catch(() => {}); // Ignored: the connection of the streams tells the end.
+    return socket;
+  };
+  return {
+    send: (message) => {
+      opened ??= openOnce();
+      opened.then((socket) => controlSender(socket)(message), () => {}); // Ignored: it has ended.
+    },
+    [Symbol.dispose]: () => void opened?.then((socket) => socket[Symbol.dispose](), () => {}),
+  };
 }
 
 /** Sends commands as JSON. */

@@ -3,28 +3,16 @@ import { type Client, ClientError } from "#api/client.ts";
 import type { OperationObject } from "#api/envelope.ts";
 import { STATUS } from "#api/status.ts";
 import type { WebSocketConnection } from "#api/websocket.ts";
-import { controlSender, forwardSignals, forwardSize } from "./control.ts";
+import { controlSender, forward } from "./control.ts";
+import {
+  type ExecCall,
+  type ExecRequest,
+  type ExecStreams,
+  executeOnStream,
+  LOST,
+} from "./exec_stream.ts";
 import { rawMode } from "./raw_mode.ts";
-import { drain, NOTHING, receiveAll, sendAll, type Sink, type Source } from "./streams.ts";
-
-/** What POST .../exec wants. */
-export interface ExecRequest {
-  readonly command: readonly string[];
-  readonly environment: Readonly<Record<string, string>>;
-  readonly interactive: boolean;
-  readonly width: number;
-  readonly height: number;
-  readonly user: number;
-  readonly group: number;
-  readonly cwd: string;
-}
-
-export interface ExecStreams {
-  /** undefined: the program's standard input is empty. */
-  readonly input: Source | undefined;
-  readonly output: Sink;
-  readonly error: Sink;
-}
+import { drain, NOTHING, receiveAll, sendAll } from "./streams.ts";
 
 export interface ExecResult {
   /** 0..255 */
@@ -39,6 +27,14 @@ export async function execute(
   url: string,
   { request, streams }: { request: ExecRequest; streams: ExecStreams },
 ): Promise<ExecResult> {
+  const call = { client, url, request, streams };
+  return resultOf(await executeOnStream(call) ?? await executeOnWebsockets(call));
+}
+
+/** LXD's way: a request, a websocket for each stream, and another request for the end. */
+async function executeOnWebsockets(
+  { client, url, request, streams }: ExecCall,
+): Promise<OperationObject> {
   const { metadata: operation } = await client.send<OperationObject>("POST", `${url}/exec`, {
     json: { ...request, "wait-for-websocket": true, "record-output": false },
   });
@@ -48,8 +44,7 @@ export async function execute(
   });
   using _raw = request.interactive ? rawMode() : undefined;
   const send = controlSender(socketOf(sockets, "control"));
-  using _signals = forwardSignals(send);
-  using _size = request.interactive ? forwardSize(send) : undefined;
+  using _forwarded = forward(send, request.interactive);
   const data = passStreams(sockets, request.interactive, streams);
   data.catch(() => {}); // Ignored: awaited below, after the operation's end.
   const result = await end.catch((error) => {
@@ -57,10 +52,8 @@ export async function execute(
   });
   await data;
   for (const socket of sockets.values()) socket[Symbol.dispose]();
-  return resultOf(result);
+  return result;
 }
-
-const LOST = "the connection to the daemon was lost while the command ran";
 
 /** Did the daemon end, or another one answer that knows nothing of the operation? */
 function isLost(error: unknown): boolean {

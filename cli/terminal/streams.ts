@@ -36,9 +36,14 @@ export async function receiveAll(socket: WebSocketConnection, sink: Sink): Promi
   for (;;) {
     const piece = await next(socket);
     if (piece === undefined || piece.kind === "text" && piece.data.length === 0) return;
-    for (let offset = 0; offset < piece.data.length;) {
-      offset += await sink.write(offset === 0 ? piece.data : piece.data.subarray(offset));
-    }
+    await writeAll(sink, piece.data);
+  }
+}
+
+/** Write all of it. */
+export async function writeAll(sink: Sink, data: Uint8Array): Promise<void> {
+  for (let offset = 0; offset < data.length;) {
+    offset += await sink.write(offset === 0 ? data : data.subarray(offset));
   }
 }
 
@@ -47,7 +52,8 @@ export async function drain(socket: WebSocketConnection): Promise<void> {
   while (await next(socket) !== undefined);
 }
 
-async function next(socket: WebSocketConnection) {
+/** What comes next; undefined if the other side has gone. */
+export async function next(socket: WebSocketConnection) {
   try {
     return await socket.read();
   } catch (error) {

@@ -8,7 +8,6 @@ import { Container } from "#ffi/liblxc/container.ts";
 import type { Socket } from "node:net";
 import { parseControl } from "./control.ts";
 import type { Wish } from "./exec_plan.ts";
-import type { PendingSockets } from "./pending_sockets.ts";
 import { type Place, Program } from "./program.ts";
 import { type Peer, receiveAll, sendAll } from "./streams.ts";
 
@@ -20,8 +19,19 @@ export interface ExecOptions {
   readonly height: number;
   /** Owner of the terminal, as ids of the host. */
   readonly terminalUid: number;
-  readonly sockets: PendingSockets;
+  readonly sockets: ExecSockets;
   readonly signal: AbortSignal;
+}
+
+/** The client's ends, however they come. */
+export interface ExecSockets {
+  /** Settles when it is connected; never, if it does not come. */
+  peer(name: string): Promise<Peer>;
+  isConnected(name: string): boolean;
+  /** @throws {Fault} bad_request if one of them is not there in time, or the signal's reason. */
+  require(names: readonly string[], signal: AbortSignal): Promise<void>;
+  /** Say goodbye on all of them. */
+  close(): void;
 }
 
 export const EXEC_SOCKETS = {
@@ -114,14 +124,14 @@ async function openTerminal({ lxcName, lxcPath }: Place) {
 }
 
 /** The program has ended, others still hold its terminal: what it wrote arrives, then it is over. */
-async function untilQuiet(stream: Socket, { websocket, socket }: Peer): Promise<void> {
+async function untilQuiet(stream: Socket, { socket, end }: Peer): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const over = () => {
     // A peer that does not keep up still gets what is there.
     if (stream.isPaused() || socket.writableLength > 0) {
       return void (timer = setTimeout(over, QUIET_MS));
     }
-    websocket.send("", { binary: false }, () => resolve());
+    end(resolve);
   };
   let timer = setTimeout(over, QUIET_MS);
   const again = () => {

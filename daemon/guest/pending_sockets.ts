@@ -1,9 +1,10 @@
 /** The websockets that a client has to open for an operation, each with a secret of its own. */
 import { Fault } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
+import type { ExecSockets } from "./exec_session.ts";
 import type { Peer } from "./streams.ts";
 
-export class PendingSockets {
+export class PendingSockets implements ExecSockets {
   /** Name ("0", "1", "2", "control") -> secret. */
   readonly secrets: Readonly<Record<string, string>>;
   readonly #arrivals = new Map<string, PromiseWithResolvers<Peer>>();

@@ -7,27 +7,43 @@ import type { Duplex, Writable } from "node:stream";
 const PAUSE_BYTES = 1024 * 1024;
 const RESUME_BYTES = 256 * 1024;
 
-/** Its websocket is paused until somebody listens. */
+/** The other end of a stream. Its websocket is paused until somebody listens. */
 export interface Peer {
   readonly websocket: WebSocket;
   /** The connection below it: it knows whether the peer keeps up. */
   readonly socket: Duplex;
+  listen(onMessage: (data: Uint8Array, isBinary: boolean) => void): void;
+  send(bytes: Uint8Array, onSent: () => void): void;
+  /** Say that nothing more comes. */
+  end(onSent: () => void): void;
+}
+
+/** One that has the websocket for itself: LXD's way. */
+export function peerOf(websocket: WebSocket, socket: Duplex): Peer {
+  return {
+    websocket,
+    socket,
+    listen: (onMessage) => void websocket.on("message", onMessage),
+    send: (bytes, onSent) => websocket.send(bytes, { binary: true }, onSent),
+    end: (onSent) => websocket.send("", { binary: false }, onSent),
+  };
 }
 
 /**
- * Send all that comes, then the empty text that means "end of file". Settles when that is sent, or
- * when the peer has gone: then the stream is closed, and whoever writes into it notices.
+ * Send all that comes, then that it was all. Settles when that is sent, or when the peer has gone:
+ * then the stream is closed, and whoever writes into it notices.
  */
-export async function sendAll(from: Socket, { websocket }: Peer): Promise<void> {
+export async function sendAll(from: Socket, peer: Peer): Promise<void> {
+  const { websocket } = peer;
   const { promise, resolve } = Promise.withResolvers<void>();
   const onSent = () => {
     if (from.isPaused() && websocket.bufferedAmount < RESUME_BYTES) from.resume();
   };
   const onData = (chunk: Uint8Array) => {
-    websocket.send(chunk, { binary: true }, onSent);
+    peer.send(chunk, onSent);
     if (websocket.bufferedAmount > PAUSE_BYTES) from.pause();
   };
-  const onEnd = () => websocket.send("", { binary: false }, () => resolve());
+  const onEnd = () => peer.end(resolve);
   const onGone = () => {
     from.destroy();
     resolve();
@@ -44,16 +60,16 @@ export async function sendAll(from: Socket, { websocket }: Peer): Promise<void> 
 }
 
 /** Write all that comes into `to`, until the peer says "end of file" or goes. */
-export async function receiveAll({ websocket }: Peer, to: Writable): Promise<void> {
+export async function receiveAll(peer: Peer, to: Writable): Promise<void> {
+  const { websocket } = peer;
   const { promise, resolve } = Promise.withResolvers<void>();
   let isWanted = true;
   const resume = () => websocket.resume();
-  const onMessage = (data: unknown, isBinary: boolean) => {
-    const bytes = data as Uint8Array;
+  const onMessage = (bytes: Uint8Array, isBinary: boolean) => {
     if (!isBinary && bytes.length === 0) return resolve();
     if (isWanted && !to.write(bytes)) websocket.pause();
   };
-  websocket.on("message", onMessage);
+  peer.listen(onMessage);
   websocket.once("close", () => resolve());
   to.on("drain", resume);
   // EPIPE: nobody reads any more. What still comes is dropped.

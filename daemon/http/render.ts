@@ -75,6 +75,12 @@ export function sendError(response: ServerResponse, error: unknown): number {
   return status;
 }
 
+/** What a client on a connection that speaks no HTTP any more is told of a failure. */
+export function refusal(error: unknown): Pick<Envelope, "type" | "error" | "error_code"> {
+  const status = error instanceof Fault ? error.status : 500;
+  return { type: "error", error_code: status, error: errorText(error) };
+}
+
 /** Message and hint; a bug shows its message too, its stack is in the log. */
 export function errorText(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

@@ -12,7 +12,7 @@ import { mayUse } from "./caller.ts";
 import { corsHeaders } from "./cors.ts";
 import { checkIfMatch } from "./etag.ts";
 import type { BoundRoute, Call, Reply } from "./handle.ts";
-import { errorText, sendError, sendReply } from "./render.ts";
+import { refusal, sendError, sendReply } from "./render.ts";
 import type { Router } from "./router.ts";
 import { validate } from "./validate.ts";
 
@@ -216,11 +216,12 @@ async function parseCall(
 
 function refuseUpgrade(socket: Duplex, error: unknown): void {
   if (socket.destroyed) return;
-  const status = error instanceof Fault ? error.status : 500;
-  const body = JSON.stringify({ type: "error", error_code: status, error: errorText(error) }) +
-    "\n";
+  const told = refusal(error);
+  const body = JSON.stringify(told) + "\n";
   socket.end(
-    `HTTP/1.1 ${status} ${messageOf(error).replace(/[^\x20-\x7e]/g, " ").slice(0, 80)}\r\n` +
+    `HTTP/1.1 ${told.error_code} ${
+      messageOf(error).replace(/[^\x20-\x7e]/g, " ").slice(0, 80)
+    }\r\n` +
       `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
       `Connection: close\r\n\r\n${body}`,
   );

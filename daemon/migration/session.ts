@@ -2,6 +2,7 @@
 import { Fault, messageOf } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import { PendingSockets } from "#daemon/guest/pending_sockets.ts";
+import { peerOf } from "#daemon/guest/streams.ts";
 import type { WebSocket } from "#daemon/http/websocket.ts";
 import type { RemoteHttp } from "#daemon/images/remote/http.ts";
 import type { OperationStart } from "#daemon/operations/operation.ts";
@@ -64,7 +65,7 @@ export function awaitPeer(accept: Accept): Waiting {
         const websocket = await accept(request as IncomingMessage, socket, head, {
           paused: true,
         });
-        sockets.arrive(name, { websocket, socket });
+        sockets.arrive(name, peerOf(websocket, socket));
       },
     },
     async open(signal) {

@@ -7,6 +7,7 @@ import {
 import { Fault } from "#base/errors.ts";
 import { CONSOLE_SOCKETS, runConsole } from "#daemon/guest/console.ts";
 import { PendingSockets } from "#daemon/guest/pending_sockets.ts";
+import { peerOf } from "#daemon/guest/streams.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import { background, type BoundRoute, handle, sync } from "#daemon/http/handle.ts";
 import { projectSuffix } from "#daemon/http/list.ts";
@@ -40,7 +41,7 @@ export default [
         const websocket = await acceptWebsocket(request as IncomingMessage, socket, head, {
           paused: true,
         });
-        sockets.arrive(name, { websocket, socket });
+        sockets.arrive(name, peerOf(websocket, socket));
       },
       run: async ({ signal }) => {
         const { width = 0, height = 0 } = body;

@@ -1,17 +1,27 @@
 /** Run commands in instances. */
-import { type InstanceExecPost, postInstanceExec } from "#api/routes/instances.ts";
+import { getInstanceExec, InstanceExecPost, postInstanceExec } from "#api/routes/instances.ts";
 import { guestPath, type Pid } from "#base/brand.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import { background, type BoundRoute, handle } from "#daemon/http/handle.ts";
 import { projectSuffix } from "#daemon/http/list.ts";
+import { refusal } from "#daemon/http/render.ts";
+import { validate } from "#daemon/http/validate.ts";
 import { acceptWebsocket } from "#daemon/http/websocket.ts";
 import { planExec, type Wish } from "#daemon/guest/exec_plan.ts";
-import { assertRan, EXEC_SOCKETS, runSession } from "#daemon/guest/exec_session.ts";
+import {
+  assertRan,
+  EXEC_SOCKETS,
+  type ExecSockets,
+  runSession,
+} from "#daemon/guest/exec_session.ts";
+import { expectMove } from "#daemon/cgroup/expect_move.ts";
+import { ExecStream } from "#daemon/guest/exec_stream.ts";
 import { PendingSockets } from "#daemon/guest/pending_sockets.ts";
 import { type Place, Program } from "#daemon/guest/program.ts";
+import { peerOf } from "#daemon/guest/streams.ts";
 import type { IdMap } from "#daemon/idmap/idmap.ts";
 import type { FoundInstance } from "#daemon/instances/running.ts";
-import type { OperationContext } from "#daemon/operations/operation.ts";
+import type { Operation, OperationContext } from "#daemon/operations/operation.ts";
 import type { Services } from "#daemon/services.ts";
 import { O, openPath } from "#ffi/libc/fd.ts";
 import { openInRoot } from "#ffi/libc/in_root.ts";
@@ -19,22 +29,47 @@ import type { IncomingMessage } from "node:http";
 
 export default [
   handle(postInstanceExec, async (services, { params, query, body, caller }) => {
+    expectMove();
     const found = await services.instances.running.requireRunning(query.project, params.name);
-    const wish = planExec(body, {
-      config: found.record.expandedConfig,
-      ...lookAround(found.pid),
-    });
-    const exec = { services, found, wish, body, caller };
+    const exec = planned(services, { found, body, caller });
     return background(body["wait-for-websocket"] === true ? onWebsockets(exec) : alone(exec));
+  }),
+  handle(getInstanceExec, async (services, { params, query, caller, request }) => {
+    expectMove();
+    const found = await services.instances.running.requireRunning(query.project, params.name);
+    return {
+      kind: "upgrade",
+      accept: async (socket, head) => {
+        const websocket = await acceptWebsocket(request, socket, head, { paused: true });
+        const stream = new ExecStream(websocket, socket);
+        try {
+          const body = validate(InstanceExecPost, await stream.request()) as InstanceExecPost;
+          await onStream(planned(services, { found, body, caller }), stream);
+        } catch (error) {
+          stream.tell(refusal(error));
+        } finally {
+          stream.end();
+        }
+      },
+    };
   }),
 ] satisfies BoundRoute[];
 
 interface Exec {
   readonly services: Services;
-  readonly found: FoundInstance;
+  readonly found: FoundInstance & { readonly pid: Pid };
   readonly wish: Wish;
   readonly body: InstanceExecPost;
   readonly caller: Caller;
+}
+
+/** @throws {Fault} bad_request */
+function planned(
+  services: Services,
+  { found, body, caller }: Pick<Exec, "found" | "body" | "caller">,
+): Exec {
+  const wish = planExec(body, { config: found.record.expandedConfig, ...lookAround(found.pid) });
+  return { services, found, wish, body, caller };
 }
 
 function lookAround(pid: Pid): { readonly hasSnaps: boolean; readonly isNixos: boolean } {
@@ -75,25 +110,49 @@ function operationOf(exec: Exec) {
   };
 }
 
+/** The program's streams on websockets that the client opens when it has heard of them. */
 function onWebsockets(exec: Exec) {
+  const pending = new PendingSockets(
+    EXEC_SOCKETS[exec.body.interactive === true ? "interactive" : "pipes"].all,
+  );
+  return startSession(exec, { pending, sockets: pending, signals: [] });
+}
+
+/** They are on the connection that asked for it. Settles when its end has been told. */
+async function onStream(exec: Exec, stream: ExecStream): Promise<void> {
+  const ends = { pending: stream.control, sockets: stream, signals: [stream.gone] };
+  const operation = startSession(exec, ends);
+  stream.tell({ id: operation.id, control: stream.control.secrets.control });
+  await operation.done;
+  stream.tell(operation.render());
+}
+
+interface Ends {
+  /** The websockets that are still to be connected. */
+  readonly pending: PendingSockets;
+  readonly sockets: ExecSockets;
+  /** What ends the program, besides a cancel. */
+  readonly signals: readonly AbortSignal[];
+}
+
+function startSession(exec: Exec, { pending, sockets, signals }: Ends): Operation {
   const { services, found, wish, body } = exec;
   const interactive = body.interactive === true;
-  const sockets = new PendingSockets(EXEC_SOCKETS[interactive ? "interactive" : "pipes"].all);
   return services.operations.start({
     ...operationOf(exec),
     class: "websocket",
     metadata: {
       command: wish.command,
       environment: wish.environment,
-      fds: sockets.secrets,
+      fds: pending.secrets,
       interactive,
     },
     connect: async (secret, socket, head, request) => {
-      const name = sockets.claim(secret);
+      const name = pending.claim(secret);
       const websocket = await acceptWebsocket(request as IncomingMessage, socket, head, {
         paused: true,
       });
-      sockets.arrive(name, { websocket, socket });
+      pending.arrive(name, peerOf(websocket, socket));
     },
     run: async (context) => {
       const status = await runSession({
@@ -104,7 +163,7 @@ function onWebsockets(exec: Exec) {
         height: body.height ?? 0,
         terminalUid: hostUid(found.idmap, wish.user),
         sockets,
-        signal: context.signal,
+        signal: AbortSignal.any([context.signal, ...signals]),
       });
       return ended(context, status);
     },
@@ -121,9 +180,10 @@ function hostUid(idmap: IdMap | null, uid: number): number {
   return find(0)?.hostId ?? 0;
 }
 
-/** The exit status is told also where it makes the operation fail. */
-function ended({ progress }: OperationContext, status: number): Record<string, unknown> {
+/** The exit status is told also where it makes the operation fail, or where a cancel ended the program. */
+function ended({ progress, signal }: OperationContext, status: number): Record<string, unknown> {
   progress({ return: status });
+  signal.throwIfAborted();
   assertRan(status);
   return { return: status };
 }

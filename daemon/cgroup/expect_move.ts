@@ -1,0 +1,36 @@
+/**
+ * The kernel moves a process to another cgroup only after a grace period of RCU, about ten milliseconds,
+ * unless another process moved a moment ago. The wait is the same for all and may begin before there is
+ * something to move: while a command or a container is still being prepared.
+ */
+import { type CgroupLayout, readLayout } from "./layout.ts";
+
+let ownProcs: string | undefined;
+
+/**
+ * A process will be moved soon. Writes this process into the cgroup where it is: that changes nothing,
+ * but waits for the grace period, in a thread of its own.
+ *
+ * @see cgroup_procs_write_start() in the kernel, and its option favordynmods
+ */
+export function expectMove(): void {
+  ownProcs ??= procsOf(readLayout(), Deno.readTextFileSync("/proc/self/cgroup")) ?? "";
+  if (ownProcs === "") return;
+  // Ignored: then the move itself waits.
+  Deno.writeTextFile(ownProcs, "0", { create: false }).catch(() => {});
+}
+
+/**
+ * File with the processes of one of the cgroups that a process is in; any hierarchy will do. Pure.
+ *
+ * @param procCgroup its /proc/<pid>/cgroup
+ */
+export function procsOf(layout: CgroupLayout, procCgroup: string): string | undefined {
+  for (const line of procCgroup.split("\n")) {
+    const [, controllers, path = ""] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+    if (controllers === undefined) continue;
+    const mount = controllers === "" ? layout.v2 : layout.v1[controllers.split(",")[0] ?? ""];
+    if (mount !== undefined) return `${mount}${path === "/" ? "" : path}/cgroup.procs`;
+  }
+  return undefined;
+}
