@@ -8,6 +8,7 @@ import { findInstanceById, patchInstanceConfig, setLastUsed } from "#daemon/db/i
 import type { DeviceStart } from "#daemon/devices/device.ts";
 import { requireType, startOrder } from "#daemon/devices/registry.ts";
 import { missingVolumeSnapshots } from "#daemon/db/volume_snapshots.ts";
+import { expectMove } from "#daemon/cgroup/expect_move.ts";
 import { runHelper } from "#daemon/host/helper.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import { toHost } from "#daemon/idmap/format.ts";
@@ -217,6 +218,7 @@ async function writeFiles(
   const logs = ctx.paths.instanceLogs(record.project, record.name);
   await Deno.mkdir(logs, { recursive: true, mode: 0o700 });
   await renameIfThere(`${logs}/lxc.log`, `${logs}/lxc.log.old`);
+  expectMove();
   const seccompProfile = await filterCalls(ctx, record, record.expandedConfig);
   const text = lxcConfig({
     name: record.name,
@@ -261,6 +263,7 @@ async function launch(
   signal: AbortSignal | undefined,
 ): Promise<Running> {
   const name = lxcName(record);
+  expectMove();
   try {
     await runHelper(ctx.helper, ["start", lxcPath(ctx), name, config], {
       discardOutput: true,
