@@ -147,6 +147,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
     db,
     ensure: images.ensure,
     setting,
+    replaced: (before, after, signal) => storage.imageReplaced(before, after, signal),
     remove: (project, fingerprint) => removeImage(services, images, { project, fingerprint }),
     onError,
   });

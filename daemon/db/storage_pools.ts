@@ -110,6 +110,22 @@ export async function insertVolume(
   return lastId;
 }
 
+export async function hasVolumeRow(
+  tx: Tx,
+  volume: Pick<VolumeRow, "pool" | "project" | "name" | "type">,
+): Promise<boolean> {
+  const row = await tx.get(
+    "SELECT 1 FROM storage_volumes v JOIN storage_pools p ON p.id = v.storage_pool_id " +
+      "JOIN projects j ON j.id = v.project_id " +
+      "WHERE v.name = ? AND v.type = ? AND p.name = ? AND j.name = ?",
+    volume.name,
+    VOLUME_TYPES[volume.type],
+    volume.pool,
+    volume.project,
+  );
+  return row !== undefined;
+}
+
 export async function deleteVolumeRow(
   tx: Tx,
   volume: Pick<VolumeRow, "pool" | "project" | "name" | "type">,

@@ -9,6 +9,8 @@ export interface UpkeepDeps {
   readonly db: Database;
   readonly ensure: Ensure;
   readonly setting: ImageSetting;
+  /** Another image takes the place of one, which is removed next. */
+  readonly replaced: (before: string, after: string, signal: AbortSignal) => Promise<void>;
   /** Remove an image from a project, its files and unpacked copies too if it is the last. */
   readonly remove: (project: string, fingerprint: string) => Promise<void>;
   readonly onError: (what: string, error: unknown) => void;
@@ -102,6 +104,7 @@ async function refreshImage(
     }
     return false;
   }
+  await deps.replaced(image.fingerprint, fingerprint, signal);
   await deps.db.write((tx) => moveImage(tx, image, { fingerprint, isNew }));
   await deps.remove(image.project, image.fingerprint);
   return true;

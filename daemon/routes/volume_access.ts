@@ -91,6 +91,7 @@ export function volumeUrl(
 export async function volumeUsers(services: Services, volume: VolumeRow): Promise<string[]> {
   const suffix = projectSuffix(volume.project);
   if (volume.type === "container") return [`/1.0/instances/${volume.name}${suffix}`];
+  if (volume.type === "image") return [`/1.0/images/${volume.name}`];
   if (volume.type !== "custom") return [];
   const { holders, profiles } = await services.db.read(async (tx) => ({
     holders: await holdersOf(tx, volume.project),

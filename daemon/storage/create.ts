@@ -18,6 +18,13 @@ import type { IdMap } from "#daemon/idmap/idmap.ts";
 import { copyTree, treeBytes } from "./copy_tree.ts";
 import type { StorageDriver } from "./driver.ts";
 import { removeTree } from "./files.ts";
+import {
+  dropImage,
+  ensureImage,
+  forgetImageVolumes,
+  type OpenPool,
+  replaceImage,
+} from "./images.ts";
 import { requireLosable } from "./later_snapshots.ts";
 import { createSupport, type SupportedDriver } from "./pool_types.ts";
 import { volumeChores } from "./custom/chores.ts";
@@ -33,7 +40,7 @@ import type {
 } from "./service.ts";
 import { copyVolume, receiveVolume, refreshVolume } from "./transfer.ts";
 import { shiftTree } from "./shift.ts";
-import { requirePoolSpace, requireServerSpace } from "./space.ts";
+import { requireServerSpace } from "./space.ts";
 import { UserNamespaces } from "./user_namespaces.ts";
 import { containerVolume, FOLDERS, type Volume } from "./volume.ts";
 
@@ -85,11 +92,12 @@ export function createStorage(deps: StorageDeps): StorageService {
     instances: instanceStorage({ ...deps, namespaces }, pools),
     requirePool: (name) => deps.db.read((tx) => getPool(tx, name)),
     useCustom: (volume, user) => useCustomVolume(custom, volume, user),
-    async imageDeleted(fingerprint) {
-      for (const { driver } of await pools.all()) await driver.dropImage(fingerprint);
-    },
+    imageReplaced: async (before, after, signal) =>
+      await replaceImage(deps, await pools.all(), { before, after, signal }),
+    imageDeleted: async (fingerprint) => await dropImage(deps, await pools.all(), fingerprint),
     async recover(instances) {
-      for (const { driver } of await pools.all()) void driver;
+      await pools.all();
+      await forgetImageVolumes(deps);
       for (const { volume, running } of instances) {
         try {
           await show(deps.paths, pools, volume, running);
@@ -129,7 +137,7 @@ function instanceStorage(
   return {
     async create(volume, source, options = {}) {
       const [driver, tree] = await on(volume);
-      await fill({ deps, pools, driver, tree, source, ...options });
+      await fill({ deps, pools, pool: { name: volume.pool, driver }, tree, source, ...options });
       try {
         await link(deps.paths, pools, volume);
         await deps.db.write((tx) => insertVolume(tx, row(volume)));
@@ -296,15 +304,16 @@ async function plainCopy(
   return { path, [Symbol.asyncDispose]: remove };
 }
 
-async function fill({ deps, pools, driver, tree, source, signal, sizeBytes }: {
+async function fill({ deps, pools, pool, tree, source, signal, sizeBytes }: {
   deps: StorageDeps;
   pools: Pools;
-  driver: StorageDriver;
+  pool: OpenPool;
   tree: Volume;
   source: VolumeSource;
   signal?: AbortSignal;
   sizeBytes?: number;
 }): Promise<void> {
+  const { driver } = pool;
   const options = {
     ...(signal !== undefined && { signal }),
     ...(sizeBytes !== undefined && driver.can.quota && { sizeBytes }),
@@ -313,10 +322,9 @@ async function fill({ deps, pools, driver, tree, source, signal, sizeBytes }: {
     case "empty":
       return await driver.create(tree, options);
     case "image":
-      await driver.ensureImage(source.fingerprint, async (directory) => {
-        const bytes = await deps.images.unpackedBytes(source.fingerprint);
-        await requirePoolSpace(driver, bytes, "unpack the image");
-        await deps.images.unpack(source.fingerprint, directory, signal ? { signal } : {});
+      await ensureImage(deps, pool, {
+        fingerprint: source.fingerprint,
+        ...(signal !== undefined && { signal }),
       });
       return await driver.createFromImage(tree, source.fingerprint, options);
     case "instance":

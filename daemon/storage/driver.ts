@@ -27,6 +27,8 @@ export interface Capabilities {
   readonly restoreOlder: boolean;
   /** Custom volumes that are disks (content "block"). */
   readonly block: boolean;
+  /** Is an unpacked image a volume, shown in lists? (As in LXD of all drivers but `dir`.) */
+  readonly imageVolumes: boolean;
   /** Can its mounts map ids? If not, trees are shifted on disk, and `present` is asked for no map. */
   readonly idMounts: boolean;
 }
@@ -112,6 +114,8 @@ export interface StorageDriver {
 
   /** A second call does nothing. `unpack` fills an empty directory with rootfs, metadata.yaml, templates/. */
   ensureImage(fingerprint: string, unpack: (directory: HostPath) => Promise<void>): Promise<void>;
+  /** Is it unpacked here? */
+  hasImage(fingerprint: string): Promise<boolean>;
   /** The image is gone: forget its tree as soon as nothing uses it. Absent is no error. */
   dropImage(fingerprint: string): Promise<void>;
 

@@ -184,6 +184,11 @@ export interface Storage {
     volume: { readonly pool: string; readonly name: string },
     user: VolumeUser,
   ): Promise<{ readonly path: HostPath; readonly idmap: boolean }>;
+  /**
+   * Another image took the place of one: unpack it now where that one is unpacked, so that the next
+   * launch doesn't wait. What fails is reported: the launch tries again.
+   */
+  imageReplaced(before: string, after: string, signal: AbortSignal): Promise<void>;
   /** Forget the unpacked copies of an image once nobody uses them. */
   imageDeleted(fingerprint: string): Promise<void>;
   /** Daemon start: finish or undo what a crash left. `running` are the instances that run now. */

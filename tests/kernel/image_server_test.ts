@@ -172,6 +172,59 @@ Deno.test("image server: our own tree serves our images, new versions take over,
   await forget();
 });
 
+Deno.test("image server: a refreshed image is unpacked where the one before was, which goes when unused", async () => {
+  const path = await tree("fresh");
+  await api.do("POST", "/1.0/storage-pools", {
+    ...{ name: "images-btrfs", driver: "btrfs", config: { size: "300MiB" } },
+  });
+  const before = await containerImagesTree(path);
+  await using served = await serveTree(daemon, path, { ...certificate, port: 8455 });
+  const create = (name: string, pool: string) =>
+    api.do("POST", "/1.0/instances", {
+      name,
+      devices: { root: { type: "disk", path: "/", pool } },
+      source: {
+        ...{ type: "image", alias: "debian/12", protocol: "simplestreams", server: served.url },
+      },
+    });
+  await create("images-b1", "images-btrfs");
+  assert.deepEqual(unpackedOn("images-btrfs"), [before.fingerprint]);
+
+  const after = await containerImagesTree(path, "Newer");
+  await api.do("POST", `/1.0/images/${before.fingerprint}/refresh`);
+
+  assert.deepEqual(unpackedOn("images-btrfs"), [after.fingerprint]);
+  const volumes = "/1.0/storage-pools/images-btrfs/volumes/image";
+  const [listed] = await api.get(`${volumes}?recursion=1`);
+  assert.equal(listed.name, after.fingerprint);
+  assert.deepEqual(listed.used_by, [`/1.0/images/${after.fingerprint}`]);
+  assert.deepEqual(unpackedOn("images-test"), [], "nobody launched it there");
+  assert.deepEqual(await api.get("/1.0/images"), [`/1.0/images/${after.fingerprint}`]);
+  await create("images-b2", "images-btrfs");
+  await create("images-d1", "images-test");
+  assert.match(await lxc(["file", "pull", "images-b1/etc/hostname", "-"]), /tree/);
+  const { config } = await api.get("/1.0/instances/images-b2");
+  assert.equal(config["volatile.base_image"], after.fingerprint);
+
+  const last = await containerImagesTree(path, "Newest");
+  await api.do("POST", `/1.0/images/${after.fingerprint}/refresh`);
+
+  const both = [after.fingerprint, last.fingerprint].toSorted();
+  assert.deepEqual(unpackedOn("images-test"), both, "an overlay still stands on the one before");
+  await api.do("DELETE", "/1.0/instances/images-d1");
+  assert.deepEqual(unpackedOn("images-test"), [last.fingerprint]);
+  assert.deepEqual(unpackedOn("images-btrfs"), [last.fingerprint]);
+  await forget();
+  assert.deepEqual(await api.get(volumes), []);
+  await api.do("DELETE", "/1.0/storage-pools/images-btrfs");
+});
+
+/** Fingerprints of the images that are unpacked on a pool, as the daemon sees its mounts. */
+function unpackedOn(pool: string): string[] {
+  const folder = `/proc/${daemon.pid}/root${daemon.directory}/storage-pools/${pool}/images`;
+  return [...Deno.readDirSync(folder)].map(({ name }) => name).toSorted();
+}
+
 Deno.test("image server: an unknown authority is refused by client and daemon", async () => {
   const path = await tree("strange");
   await containerImagesTree(path);

@@ -58,6 +58,7 @@ define(
       await driver.createFromImage(container(name), "cafe");
     }
     assert.equal(unpacked, 1);
+    assert.deepEqual([await driver.hasImage("cafe"), await driver.hasImage("beef")], [true, false]);
     const directory = await driver.mount(container("b"));
     assert.equal(await read(directory, "metadata.yaml"), "architecture: x86_64\n");
     assert.equal(await read(directory, "templates/hosts.tpl"), "hello");

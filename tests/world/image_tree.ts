@@ -20,8 +20,8 @@ interface Files {
   readonly squashfs: Uint8Array;
 }
 
-async function files(folder: string): Promise<Files> {
-  const meta = emptyImage();
+async function files(folder: string, description?: string): Promise<Files> {
+  const meta = emptyImage(description);
   const work = await Deno.makeTempDir({ dir: folder });
   await Deno.mkdir(`${work}/root/etc`, { recursive: true });
   await Deno.writeTextFile(`${work}/root/etc/hostname`, "tree\n");
@@ -109,8 +109,11 @@ export async function cloudImagesTree(folder: string): Promise<Tree> {
 }
 
 /** As linuxcontainers.org serves them: variants, serials with a time. */
-export async function containerImagesTree(folder: string): Promise<Tree> {
-  const { meta, squashfs } = await files(folder);
+export async function containerImagesTree(
+  folder: string,
+  description?: string,
+): Promise<Tree> {
+  const { meta, squashfs } = await files(folder, description);
   const base = `images/debian/bookworm/${ARCH}/default/20231201_05:24`;
   const fingerprint = sha256(meta, squashfs);
   const rootfs = `${base}/rootfs.squashfs`;

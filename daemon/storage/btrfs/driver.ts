@@ -59,6 +59,7 @@ export class BtrfsDriver implements StorageDriver {
       quota: true,
       restoreOlder: true,
       block: true,
+      imageVolumes: true,
       idMounts: deps.idMounts,
     } as const;
     this.#deps = deps;
@@ -81,6 +82,10 @@ export class BtrfsDriver implements StorageDriver {
       await unpack(path);
     });
     setReadOnlySubvolume(target, true);
+  }
+
+  hasImage(fingerprint: string): Promise<boolean> {
+    return exists(this.#at("images", fingerprint));
   }
 
   async dropImage(fingerprint: string) {

@@ -67,6 +67,10 @@ export class Clones {
     });
   }
 
+  hasImage(fingerprint: string): Promise<boolean> {
+    return exists(this.#layers.at("images", fingerprint));
+  }
+
   async dropImage(fingerprint: string) {
     using _turn = await this.#locks.acquire(`image ${fingerprint}`);
     await this.#layers.collect([`images/${fingerprint}`]);

@@ -59,6 +59,7 @@ export class DirDriver implements StorageDriver {
       quota: deps.quotas !== undefined,
       restoreOlder: true,
       block: true,
+      imageVolumes: false,
       idMounts: deps.idMounts,
     } as const;
     this.#root = deps.root;
@@ -70,6 +71,10 @@ export class DirDriver implements StorageDriver {
 
   ensureImage(fingerprint: string, unpack: (directory: HostPath) => Promise<void>) {
     return this.#clones.ensureImage(fingerprint, unpack);
+  }
+
+  hasImage(fingerprint: string) {
+    return this.#clones.hasImage(fingerprint);
   }
 
   dropImage(fingerprint: string) {

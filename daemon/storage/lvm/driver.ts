@@ -54,6 +54,7 @@ export class LvmDriver implements StorageDriver {
       quota: true,
       restoreOlder: true,
       block: true,
+      imageVolumes: true,
       idMounts: !areIdMountsOff(),
     } as const;
     this.#deps = deps;
@@ -76,11 +77,19 @@ export class LvmDriver implements StorageDriver {
     });
   }
 
+  async hasImage(fingerprint: string): Promise<boolean> {
+    return (await this.#imagesOf(fingerprint)).length > 0;
+  }
+
   async dropImage(fingerprint: string) {
     using _turn = await this.#locks.acquire(`image ${fingerprint}`);
-    for (const { name } of await this.#group.list()) {
-      if (name.startsWith(`images_${fingerprint}_`)) await this.#group.remove(name);
-    }
+    for (const name of await this.#imagesOf(fingerprint)) await this.#group.remove(name);
+  }
+
+  /** One for each file system that it was unpacked to. */
+  async #imagesOf(fingerprint: string): Promise<readonly string[]> {
+    const names = (await this.#group.list()).map(({ name }) => name);
+    return names.filter((name) => name.startsWith(`images_${fingerprint}_`));
   }
 
   // --- volumes ---

@@ -75,6 +75,7 @@ export class ZfsDriver implements StorageDriver {
       quota: true,
       restoreOlder: false,
       block: true,
+      imageVolumes: true,
       idMounts: deps.idMounts,
     } as const;
     this.#deps = deps;
@@ -106,6 +107,10 @@ export class ZfsDriver implements StorageDriver {
 
   ensureImage(fingerprint: string, unpack: (directory: HostPath) => Promise<void>) {
     return this.#images.ensure(fingerprint, unpack);
+  }
+
+  hasImage(fingerprint: string) {
+    return this.#images.has(fingerprint);
   }
 
   dropImage(fingerprint: string) {

@@ -45,6 +45,10 @@ export class ZfsImages {
     });
   }
 
+  async has(fingerprint: string): Promise<boolean> {
+    return await findDataset(imageDataset(this.#deps.pool, fingerprint)) !== undefined;
+  }
+
   async drop(fingerprint: string): Promise<void> {
     using _turn = await this.#locks.acquire(fingerprint);
     const { pool, buried } = this.#deps;
