@@ -4,6 +4,8 @@ export interface Program {
   /** As typed: "lxd", "./dist/lxc" ... */
   readonly argv0: string;
   readonly args: readonly string[];
+  /** What another part of the client has read from standard input already. */
+  readonly stdin?: string;
   /** Parts that are not evaluated at every start (in the binary: kept beside the common one). */
   loadDaemon(): Promise<DaemonPart>;
   loadClient(): Promise<ClientPart>;

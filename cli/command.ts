@@ -124,6 +124,16 @@ export class UsageError extends Error {
   override readonly name: string = "UsageError";
 }
 
+/** Thrown by a part of the client for what only the whole one can do, before anything has been done. */
+export class ForWhole extends Error {
+  override readonly name = "ForWhole";
+
+  /** @param stdin what was read from standard input already. */
+  constructor(readonly stdin?: string) {
+    super("this is for the whole client");
+  }
+}
+
 /** Too few or too many arguments: the command's help is shown. */
 export class WrongCount extends UsageError {
   override readonly name = "WrongCount";

@@ -42,6 +42,8 @@ export class Context {
     loadConfig: () => ClientConfig,
     /** undefined: it speaks to this machine only. */
     private readonly remoteTransport?: RemoteTransport,
+    /** In the whole client. @throws {YAMLException} */
+    readonly parseYaml?: (text: string) => unknown,
   ) {
     this.#loadConfig = loadConfig;
   }

@@ -5,7 +5,14 @@ import type { Program } from "#base/program.ts";
 import { isClientName, wordsOf } from "#base/program.ts";
 import { LXD_COMPAT_VERSION } from "#base/version.ts";
 import { DEFAULT_ALIASES, expandAlias } from "./aliases.ts";
-import { type Command, GLOBAL_FLAGS, SERVER_FLAGS, UsageError, WrongCount } from "./command.ts";
+import {
+  type Command,
+  ForWhole,
+  GLOBAL_FLAGS,
+  SERVER_FLAGS,
+  UsageError,
+  WrongCount,
+} from "./command.ts";
 import { parseFlags } from "./flags.ts";
 import { Context } from "./context.ts";
 import { commandHelp, commandUsage, programHelp } from "./help.ts";
@@ -20,8 +27,10 @@ export interface Scope {
   readonly readYaml: ReadYaml;
   /** Absent in the bundles of the common commands. */
   readonly remoteTransport?: RemoteTransport;
+  /** Absent too. */
+  readonly parseYaml?: (text: string) => unknown;
   /** In the bundle of the common commands: runs what is not in it. */
-  readonly whole?: () => Promise<number>;
+  readonly whole?: (stdin?: string) => Promise<number>;
 }
 
 /** Run the client. @returns the exit status: 0, 1, or that of the command in `exec`. */
@@ -117,13 +126,15 @@ async function perform(call: Call, { command, args, flags, wantsHelp }: Chosen):
     quiet: flags.quiet === true,
     verbose: flags.verbose === true,
   };
-  const context = new Context(program, name, options, out, loadOnce, scope.remoteTransport);
+  const { remoteTransport, parseYaml, whole } = scope;
+  const context = new Context(program, name, options, out, loadOnce, remoteTransport, parseYaml);
   try {
     if (args.length < least || args.length > most) throw new WrongCount();
     return await command.run(context, args, flags) ?? 0;
   } catch (error) {
+    if (error instanceof ForWhole && whole !== undefined) return await whole(error.stdin);
     if (!(error instanceof WrongCount)) throw error;
-    if (scope.whole !== undefined) return await scope.whole();
+    if (whole !== undefined) return await whole();
     out.text(commandHelp(scope.commands, command, help));
     if (args.length > 0) throw error;
     return 0;

@@ -14,6 +14,9 @@ export function partOf(commands: readonly Command[]): (program: Program) => Prom
         if (value === undefined) throw new Error("this YAML is for the whole client to read");
         return value;
       },
-      whole: async () => await (await program.loadClient()).main(program),
+      whole: async (stdin) => {
+        const { main } = await program.loadClient();
+        return await main(stdin === undefined ? program : { ...program, stdin });
+      },
     });
 }

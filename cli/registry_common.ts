@@ -5,6 +5,7 @@
  */
 import type { Command } from "./command.ts";
 import { CONFIG_COMMANDS } from "./commands/config/config.ts";
+import { CREATE_COMMANDS } from "./commands/create/create.ts";
 import { DELETE_COMMANDS } from "./commands/delete.ts";
 import { INFO_COMMANDS } from "./commands/info/info.ts";
 import { LIST_COMMANDS } from "./commands/list/list.ts";
@@ -14,6 +15,7 @@ import { VERSION_COMMANDS } from "./commands/version.ts";
 
 export const COMMON_COMMANDS: readonly Command[] = [
   ...CONFIG_COMMANDS,
+  ...CREATE_COMMANDS,
   ...DELETE_COMMANDS,
   ...INFO_COMMANDS,
   ...LIST_COMMANDS,

@@ -10,6 +10,7 @@ export function main(program: Program): Promise<number> {
   return runClient(program, {
     commands: COMMANDS,
     remoteTransport,
+    parseYaml,
     // People and scripts append to config.yml what is in it already.
     readYaml: (text) => parseYaml(text, { repeats: "last wins" }),
   });

@@ -3,7 +3,7 @@ import type { Client } from "#api/client.ts";
 import type { OperationObject } from "#api/envelope.ts";
 import type { WebSocketConnection } from "#api/websocket.ts";
 import { type Context, type Resource } from "#cli/context.ts";
-import { serverOf } from "#cli/commands/image/copy.ts";
+import { serverOf } from "#cli/commands/image/source.ts";
 
 /** Source and target, and the URL of what is copied: an instance or a snapshot. */
 export interface Ends {

@@ -1,9 +1,8 @@
 /** What `launch` and `init` ask for, as the body of POST /1.0/instances. */
 import { type Client, ClientError } from "#api/client.ts";
-import { parseYaml } from "#api/yaml.ts";
-import { UsageError } from "#cli/command.ts";
-import { path } from "#cli/context.ts";
-import { coerce } from "#cli/edit.ts";
+import { coerce } from "#cli/coerce.ts";
+import { ForWhole, UsageError } from "#cli/command.ts";
+import { type Context, path } from "#cli/context.ts";
 import { readStdin } from "#cli/stdin.ts";
 
 export type Devices = Record<string, Record<string, string>>;
@@ -36,14 +35,16 @@ export interface Wanted {
 }
 
 /** YAML from a pipe; nothing if it is empty. @throws if it is no map. */
-export function parseStdin(): Given {
-  const text = readStdin();
-  return text.trim() === "" ? {} : parseGiven(text);
+export function parseStdin({ program, parseYaml }: Context): Given {
+  const text = program.stdin ?? readStdin();
+  if (text.trim() === "") return {};
+  if (parseYaml === undefined) throw new ForWhole(text);
+  return givenOf(parseYaml(text));
 }
 
-/** @throws if it is no YAML map. */
-export function parseGiven(text: string): Given {
-  const value = coerce(parseYaml(text) ?? {});
+/** @param yaml what was read from YAML. @throws if it is no map. */
+export function givenOf(yaml: unknown): Given {
+  const value = coerce(yaml ?? {});
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new Error("the configuration on standard input must be a YAML map");
   }

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { applyOverrides, type Devices, parseGiven, parseOverrides } from "./body.ts";
+import { parseYaml } from "#api/yaml.ts";
+import { applyOverrides, type Devices, givenOf, parseOverrides } from "./body.ts";
 
-Deno.test("parseGiven() reads types as the API wants them", () => {
-  const given = parseGiven(`
+Deno.test("givenOf() reads types as the API wants them", () => {
+  const given = givenOf(parseYaml(`
 config:
   limits.cpu: 2
   security.privileged: true
@@ -11,7 +12,7 @@ devices:
 ephemeral: true
 profiles: [a, b]
 description: hello
-`);
+`));
 
   assert.deepEqual(given, {
     config: { "limits.cpu": "2", "security.privileged": "true" },
@@ -22,10 +23,10 @@ description: hello
   });
 });
 
-Deno.test("parseGiven() refuses what is no map", () => {
-  assert.throws(() => parseGiven("- a\n- b\n"), /must be a YAML map/);
-  assert.throws(() => parseGiven("just text"), /must be a YAML map/);
-  assert.deepEqual(parseGiven("# nothing\n"), {});
+Deno.test("givenOf() refuses what is no map", () => {
+  assert.throws(() => givenOf(parseYaml("- a\n- b\n")), /must be a YAML map/);
+  assert.throws(() => givenOf(parseYaml("just text")), /must be a YAML map/);
+  assert.deepEqual(givenOf(parseYaml("# nothing\n")), {});
 });
 
 Deno.test("parseOverrides() gathers the keys of each device", () => {

@@ -107,8 +107,8 @@ async function create(
   const { remote, name: wanted, client: anyMember } = context.resource(label);
   const client = anyMember.onTarget(flags.target);
   if (image !== "") context.remote(context.split(image).remote);
+  const given = Deno.stdin.isTerminal() ? {} : parseStdin(context);
   context.out.say(wanted === "" ? "Creating the instance" : `Creating ${wanted}`);
-  const given = Deno.stdin.isTerminal() ? {} : parseStdin();
   const body = await instanceBody(client, { name: wanted, flags, given });
   const found = flags.empty
     ? { source: { type: "none" }, type: "" }

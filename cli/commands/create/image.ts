@@ -2,7 +2,7 @@
 import { type Client, ClientError } from "#api/client.ts";
 import { type Context, isNotFound, path } from "#cli/context.ts";
 import type { Remote } from "#cli/remotes.ts";
-import { secretOf, serverOf } from "#cli/commands/image/copy.ts";
+import { secretOf, serverOf } from "#cli/commands/image/source.ts";
 import { findAlias } from "#cli/commands/image/lookup.ts";
 
 export interface ImageSource {

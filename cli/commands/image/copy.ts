@@ -1,9 +1,10 @@
 /** image copy: from one server to another. */
 import type { Client } from "#api/client.ts";
 import { type Command, command, UsageError } from "#cli/command.ts";
-import { type Context, path, type Resource } from "#cli/context.ts";
+import { type Context, path } from "#cli/context.ts";
 import { siBytes } from "#cli/output/time.ts";
 import { findAlias, type Image, setAliases } from "./lookup.ts";
+import { secretOf, serverOf } from "./source.ts";
 
 export const IMAGE_COPY: Command = command({
   name: "image copy",
@@ -131,40 +132,6 @@ async function originOf(context: Context, { client, remote, image, alias }: Orig
     alias: alias ?? "",
     secret: image.public ? undefined : await secretOf(client, path("images", image.fingerprint)),
   };
-}
-
-/**
- * Address and certificate of a server for another server. One that doesn't trust us doesn't say
- * them: then what this client knows counts. @throws if it has no address.
- */
-export async function serverOf(
-  context: Context,
-  { client, remote }: Pick<Resource, "client" | "remote">,
-  which: "source" | "target" = "source",
-) {
-  const { environment } = await client.get<{
-    environment?: { addresses?: string[]; certificate?: string };
-  }>("/1.0");
-  const { addr } = context.remote(remote);
-  const [address] = environment?.addresses ?? [];
-  const server = addr.startsWith("https:") ? addr : address && `https://${address}`;
-  if (server === undefined) {
-    throw new Error(
-      `The ${which} server isn't listening on the network: set its core.https_address, ` +
-        "or use --mode=relay",
-    );
-  }
-  const certificate = environment?.certificate ?? context.pinnedCertificate(remote) ?? "";
-  return { server, certificate };
-}
-
-/** With it one download is allowed to anybody. */
-export async function secretOf(client: Client, url: string): Promise<string | undefined> {
-  const { metadata } = await client.send<{ metadata: { secret?: string } | null }>(
-    "POST",
-    `${url}/secret`,
-  );
-  return metadata.metadata?.secret;
 }
 
 /** The source's server uploads it. */

@@ -3,7 +3,7 @@ import type { Client } from "#api/client.ts";
 import { parseYaml } from "#api/yaml.ts";
 import { type Command, command, FORMAT_FLAG } from "#cli/command.ts";
 import type { Context } from "#cli/context.ts";
-import { coerce } from "#cli/edit.ts";
+import { coerce } from "#cli/coerce.ts";
 import { splitPair } from "#cli/keys.ts";
 import { shape } from "#cli/output/shape.ts";
 import { sortRows } from "#cli/output/sort.ts";
