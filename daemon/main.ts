@@ -33,6 +33,7 @@ import { createInstances } from "./instances/create.ts";
 import { createRemoteHttp } from "./images/remote/http.ts";
 import { createMigrations } from "./migration/service.ts";
 import { createNetworks } from "./networks/create.ts";
+import { firewallChore } from "./networks/firewall_watch.ts";
 import { DnsEndpoint } from "./networks/dns/endpoint.ts";
 import { createZones } from "./networks/dns/zones.ts";
 import { createEvents } from "./operations/event_bus.ts";
@@ -156,6 +157,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
       ...instances.chores,
       ...storage.chores,
       ...backups.chores,
+      firewallChore(db),
       ...imageChores({ db, upkeep, setting, signal: downloads.signal }),
     ],
     onError,

@@ -84,6 +84,7 @@ const ENTITIES: Readonly<Record<number, { table: string; path: string; column?: 
   12: { table: "storage_pools", path: "/1.0/storage-pools" },
 };
 export const INSTANCE_ENTITY = 5;
+export const NETWORK_ENTITY = 8;
 
 const STATUS = ["", "new", "acknowledged", "resolved"] as const;
 const [NEW, ACKNOWLEDGED, RESOLVED] = [1, 2, 3] as const;

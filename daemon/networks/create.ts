@@ -33,6 +33,7 @@ import {
 import type { NetworkPlan } from "./bridge.ts";
 import { applyLinks, removeBridge, removeRules, usedSubnets } from "./host.ts";
 import { planNetwork } from "./plan.ts";
+import { noteFirewalls } from "./firewall_watch.ts";
 import { hostLine } from "./plan_dnsmasq.ts";
 import { ZONE_KEYS_OF_NETWORKS } from "./dns/zone_keys.ts";
 import { allocateAddress } from "./allocate.ts";
@@ -152,6 +153,7 @@ export function createNetworks({ paths, db, onError }: NetworkDeps): NetworkServ
         await settleHosts(network, before);
       }
       undo.keep();
+      await noteFirewalls(db, [network]).catch((error) => onError("look at firewalls", error));
     },
     async refreshRules(network, change) {
       if (network.type !== "bridge") return;

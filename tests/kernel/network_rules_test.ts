@@ -80,6 +80,40 @@ Deno.test("networks: a forward leads ports and the rest of an address to instanc
   assert.equal(await chain(`fwdprert.${BRIDGE}`), undefined);
 });
 
+Deno.test("networks: a firewall that drops what a bridge forwards is told of, with what helps", async () => {
+  const messages = async () =>
+    (await api.get("/1.0/warnings?recursion=1"))
+      .filter((one: Record<string, string>) =>
+        one["entity_url"] === AT && one["status"] !== "resolved"
+      )
+      .map((one: Record<string, string>) => one["last_message"]);
+  const touch = () => api.do("PATCH", AT, { config: { "user.touched": crypto.randomUUID() } });
+  // What Docker makes of it, by iptables on nftables.
+  await inside("nft", "add table ip filter");
+  await inside(
+    "nft",
+    "add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }",
+  );
+  await inside("nft", "add chain ip filter DOCKER-USER");
+  await inside("nft", "add rule ip filter FORWARD counter jump DOCKER-USER");
+  await inside("nft", 'add rule ip filter FORWARD iifname "docker0" accept');
+
+  await touch();
+
+  const [message, ...more] = await messages();
+  assert.deepEqual(more, []);
+  assert.match(
+    message,
+    /chain FORWARD \(table ip filter\) drops what "rulesbr0" forwards, as Docker/,
+  );
+  const commands = message.slice(message.indexOf(": nft") + 2).split("; ");
+  assert.equal(commands.length, 2);
+  for (const command of commands) await inside("sh", "-c", command);
+  await touch();
+  assert.deepEqual(await messages(), []);
+  await inside("nft", "delete table ip filter");
+});
+
 Deno.test("networks: a zone is transferred to its peers and refused to others", async () => {
   await api.do("PATCH", "/1.0", { config: { "core.dns_address": "127.0.0.1:5353" } });
   await api.do("POST", "/1.0/network-zones", { name: "example.net" });
