@@ -27,6 +27,7 @@ import {
 } from "#daemon/storage/custom/service.ts";
 import { noteUnfinished } from "#daemon/storage/custom/unfinished.ts";
 import { type Located, receiveVolume } from "#daemon/storage/transfer.ts";
+import { diskParts, unpackDisk, type VolumeState } from "./disks.ts";
 import type { BackupIndex, SavedVolume } from "./index.ts";
 import {
   type BackupWish,
@@ -37,14 +38,7 @@ import {
 } from "./instances.ts";
 import { hasHeader, openStreams, requireFormat, streamParts, VOLUME_STREAMS } from "./optimized.ts";
 import { describeVolume } from "./volume_config.ts";
-import {
-  extractFile,
-  extractMember,
-  packBackup,
-  type Part,
-  readIndex,
-  requireRoomFor,
-} from "./tarball.ts";
+import { extractMember, packBackup, type Part, readIndex, requireRoomFor } from "./tarball.ts";
 
 export interface VolumeImport {
   readonly volume: VolumeName;
@@ -146,19 +140,21 @@ async function pack(
     const streams = { place, names: VOLUME_STREAMS, snapshots: names, paths, signal };
     return await packBackup({ target, index, parts: streamParts(streams), compression, signal });
   }
-  await using views = new AsyncDisposableStack();
-  const isDisk = volume.contentType === "block";
-  const partOf = async (name: string, snapshot?: string): Promise<Part> => {
-    const view = views.use(await place.driver.view(place.volume, snapshot));
-    return isDisk
-      ? { source: place.driver.diskPath(place.volume, snapshot), name: `${name}.img` }
-      : { source: view.path, name };
-  };
-  const parts: Part[] = [];
-  for (const { name } of snapshots) {
-    parts.push(await partOf(`backup/volume-snapshots/${name}`, name));
+  const states: readonly VolumeState[] = [
+    ...snapshots.map(({ name }) => ({ name: `backup/volume-snapshots/${name}`, snapshot: name })),
+    { name: "backup/volume" },
+  ];
+  if (volume.contentType === "block") {
+    const files = states.map((state) => ({ ...state, name: `${state.name}.img` }));
+    const parts = diskParts(place, files, { paths: custom.paths, signal });
+    return await packBackup({ target, index, parts, compression, signal });
   }
-  parts.push(await partOf("backup/volume"));
+  await using views = new AsyncDisposableStack();
+  const parts: Part[] = [];
+  for (const { name, snapshot } of states) {
+    const view = views.use(await place.driver.view(place.volume, snapshot));
+    parts.push({ source: view.path, name });
+  }
   await packBackup({ target, index, parts, compression, signal });
 }
 
@@ -268,18 +264,15 @@ async function fill(archive: Archive, place: Located, signal: AbortSignal): Prom
 /** The volume becomes what the archive says, whatever was in it. */
 async function unpackInto(
   { custom, helper, file, saved }: Archive,
-  { driver, volume }: Located,
+  place: Located,
   member: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const target = await driver.mount(volume);
   if (saved.contentType === "block") {
-    return await extractFile(file, driver.diskPath(volume), {
-      helper,
-      member: `${member}.img`,
-      signal,
-    });
+    const { paths } = custom;
+    return await unpackDisk(file, place, { helper, member: `${member}.img`, paths, signal });
   }
+  const target = await place.driver.mount(place.volume);
   const staging = custom.paths.at("backups", `import-${crypto.randomUUID()}`);
   await Deno.mkdir(staging, { mode: 0o711 });
   try {

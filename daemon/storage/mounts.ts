@@ -12,6 +12,9 @@ export interface MountSource {
   activate(volume: Volume, snapshot: string | undefined): Promise<void>;
 }
 
+/** Mount points for a moment, in the root of the pool. */
+const WITHIN_PREFIX = ".mnt-";
+
 export class VolumeMounts {
   readonly #source: MountSource;
   /** Views of snapshots: how many use each mount. */
@@ -88,7 +91,7 @@ export class VolumeMounts {
     attach: (target: HostPath) => Promise<void>,
     use: (path: HostPath) => Promise<void>,
   ): Promise<void> {
-    const path = hostPath(`${this.#source.root}/.mnt-${crypto.randomUUID()}`);
+    const path = hostPath(`${this.#source.root}/${WITHIN_PREFIX}${crypto.randomUUID()}`);
     await Deno.mkdir(path, { mode: 0o700 });
     try {
       await attach(path);
@@ -96,6 +99,16 @@ export class VolumeMounts {
     } finally {
       await unmountFirmly(path);
       await removeIfEmpty(path);
+    }
+  }
+
+  /** Start of the pool: what a crash left of `within` would hold what is half-made. */
+  async sweep(): Promise<void> {
+    const { root } = this.#source;
+    for (const name of await entries(root)) {
+      if (!name.startsWith(WITHIN_PREFIX)) continue;
+      await unmountFirmly(hostPath(`${root}/${name}`));
+      await removeIfEmpty(hostPath(`${root}/${name}`));
     }
   }
 

@@ -376,6 +376,7 @@ export class LvmDriver implements StorageDriver {
     for (const folder of POOL_FOLDERS) {
       await Deno.mkdir(`${this.#deps.root}/${folder}`, { recursive: true, mode: 0o711 });
     }
+    await this.#volumes.sweep();
     const names = (await this.#group.list()).map(({ name }) => name);
     for (const name of names) {
       const whole = name.slice(NEW_PREFIX.length);

@@ -384,6 +384,7 @@ export class ZfsDriver implements StorageDriver {
     for (const folder of POOL_FOLDERS) {
       await Deno.mkdir(`${this.#deps.root}/${folder}`, { recursive: true, mode: 0o711 });
     }
+    await this.#volumes.sweep();
     const all = await listDatasets(this.#pool, { types: "filesystem,volume", depth: "all" });
     const names = new Set(all.map(({ name }) => name));
     for (const parent of parentDatasets(this.#pool).filter((one) => !names.has(one))) {
