@@ -29,6 +29,15 @@ async function write(ctx: InstanceContext, id: number): Promise<void> {
   await ctx.storage.instances.writeBackupYaml(volumeOf(found.record), text);
 }
 
+/** Keys of pools that LXD has not: it would take no pool that has them. How a tree is kept, it says itself. */
+const OWN_POOL_KEYS = ["dir.clone"];
+
+function withoutOwnKeys(config: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(config).filter(([key]) => !OWN_POOL_KEYS.includes(key)),
+  );
+}
+
 /** What `lxd recover` and the import of a backup need to know of an instance, as LXD writes it. */
 export async function describeInstance(ctx: InstanceContext, id: number) {
   const facts = await ctx.db.read(async (tx) => {
@@ -49,7 +58,7 @@ export async function describeInstance(ctx: InstanceContext, id: number) {
     container: renderInstance(record, ctx.runtime.state(id)),
     snapshots: snapshots.map((snapshot) => renderSnapshot(snapshot, record.lastUsedAt, -1)),
     pool: pool === undefined ? null : {
-      config: { ...pool.config },
+      config: withoutOwnKeys(pool.config),
       description: pool.description,
       name: pool.name,
       driver: pool.driver,
