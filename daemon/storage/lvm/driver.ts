@@ -6,7 +6,7 @@
  *     /dev/<group>/containers_web-snap0      on containers-snapshots/web/snap0, when it is looked at
  *     /dev/<group>/custom_default_data.block a disk
  */
-import { type HostPath, hostPath } from "#base/brand.ts";
+import type { HostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
 import { LockTable } from "#base/lock.ts";
 import { renewIdentity } from "#daemon/storage/block_filesystem.ts";
@@ -19,8 +19,8 @@ import type {
 } from "#daemon/storage/driver.ts";
 import type { VolumeMounts } from "#daemon/storage/mounts.ts";
 import { areIdMountsOff } from "#daemon/host/id_mounts.ts";
+import { MountedDriver } from "#daemon/storage/mounted_driver.ts";
 import { fileSystemSpace } from "#daemon/storage/space.ts";
-import type { RunningRoot, RunOptions } from "#daemon/storage/service.ts";
 import { copyDisk, syncTrees } from "#daemon/storage/sync.ts";
 import { POOL_FOLDERS, type Volume } from "#daemon/storage/volume.ts";
 import type { VolumeGroup } from "./group.ts";
@@ -36,17 +36,18 @@ export interface LvmDeps {
   readonly imageExists: (fingerprint: string) => Promise<boolean>;
 }
 
-export class LvmDriver implements StorageDriver {
+export class LvmDriver extends MountedDriver implements StorageDriver {
   readonly can;
   readonly #deps: LvmDeps;
   readonly #group: VolumeGroup;
   readonly #mounts: LogicalMounts;
-  readonly #volumes: VolumeMounts;
+  protected readonly volumes: VolumeMounts;
   readonly #sizes: Sizes;
   readonly #locks = new LockTable();
   readonly #isThin: boolean;
 
   constructor(deps: LvmDeps) {
+    super();
     this.#isThin = deps.group.thinPool !== undefined;
     this.can = {
       clone: this.#isThin ? "instant" : "copy",
@@ -60,7 +61,7 @@ export class LvmDriver implements StorageDriver {
     this.#deps = deps;
     this.#group = deps.group;
     this.#mounts = new LogicalMounts(deps);
-    this.#volumes = this.#mounts.volumes;
+    this.volumes = this.#mounts.volumes;
     this.#sizes = new Sizes(deps, this.#mounts);
   }
 
@@ -229,7 +230,7 @@ export class LvmDriver implements StorageDriver {
     }
     const name = logicalName(volume);
     if (await this.#group.has(name)) await this.#group.remove(name);
-    await this.#volumes.forget(volume);
+    await this.volumes.forget(volume);
   }
 
   async rename(volume: Volume, newName: string) {
@@ -241,7 +242,7 @@ export class LvmDriver implements StorageDriver {
     for (const one of snapshots) {
       await this.#group.rename(logicalName(volume, one), logicalName(next, one));
     }
-    await this.#volumes.forget(volume);
+    await this.volumes.forget(volume);
     await this.mount(next);
   }
 
@@ -269,35 +270,6 @@ export class LvmDriver implements StorageDriver {
 
   // --- where the content is ---
 
-  directory(volume: Volume, snapshot?: string): HostPath {
-    return this.#volumes.directory(volume, snapshot);
-  }
-
-  mount(volume: Volume, snapshot?: string): Promise<HostPath> {
-    return this.#volumes.mount(volume, snapshot);
-  }
-
-  view(volume: Volume, snapshot?: string) {
-    return this.#volumes.view(volume, snapshot);
-  }
-
-  async unmount(volume: Volume) {
-    await this.#volumes.unmountAll(volume);
-  }
-
-  async present(volume: Volume, options: RunOptions): Promise<RunningRoot> {
-    const path = hostPath(`${await this.mount(volume)}/rootfs`);
-    return { path, lxcIdmap: options.idmap !== null };
-  }
-
-  adopt(_volume: Volume): void {
-    // It is mounted as it was.
-  }
-
-  async settle(volume: Volume) {
-    await this.mount(volume);
-  }
-
   diskPath(volume: Volume, snapshot?: string): HostPath {
     return this.#group.device(logicalName(volume, snapshot));
   }
@@ -324,33 +296,33 @@ export class LvmDriver implements StorageDriver {
   async restore(volume: Volume, snapshot: string) {
     const name = logicalName(volume);
     const origin = logicalName(volume, snapshot);
-    await this.#volumes.unmount(volume, snapshot);
+    await this.volumes.unmount(volume, snapshot);
     if (!this.#isThin) {
-      await this.#volumes.unmount(volume);
+      await this.volumes.unmount(volume);
       await this.#fillFrom(origin, name, volume);
       return void await this.mount(volume);
     }
     const sizeBytes = (await this.#group.find(name))?.sizeBytes ?? 0;
     const fresh = `${NEW_PREFIX}${name}`;
     await this.#build(fresh, (lv) => this.#clone(origin, lv, volume, { sizeBytes }));
-    await this.#volumes.unmount(volume);
+    await this.volumes.unmount(volume);
     await this.#group.remove(name);
     await this.#group.rename(fresh, name);
     await this.mount(volume);
   }
 
   async removeSnapshot(volume: Volume, snapshot: string) {
-    await this.#volumes.unmount(volume, snapshot);
+    await this.volumes.unmount(volume, snapshot);
     const name = logicalName(volume, snapshot);
     if (await this.#group.has(name)) await this.#group.remove(name);
-    await this.#volumes.forgetSnapshot(volume, snapshot);
+    await this.volumes.forgetSnapshot(volume, snapshot);
   }
 
   async renameSnapshot(volume: Volume, snapshot: string, newName: string) {
     const name = await this.#requireFree(volume, newName);
-    await this.#volumes.unmount(volume, snapshot);
+    await this.volumes.unmount(volume, snapshot);
     await this.#group.rename(logicalName(volume, snapshot), name);
-    await this.#volumes.forgetSnapshot(volume, snapshot);
+    await this.volumes.forgetSnapshot(volume, snapshot);
   }
 
   async listSnapshots(volume: Volume): Promise<string[]> {
@@ -360,10 +332,6 @@ export class LvmDriver implements StorageDriver {
       const { kind, name: theirs } = parsed.volume;
       return kind === volume.kind && theirs === volume.name ? [parsed.snapshot] : [];
     }).toSorted();
-  }
-
-  flatten(_volume: Volume): Promise<void> {
-    return Promise.resolve();
   }
 
   // --- the pool ---
@@ -376,7 +344,7 @@ export class LvmDriver implements StorageDriver {
     for (const folder of POOL_FOLDERS) {
       await Deno.mkdir(`${this.#deps.root}/${folder}`, { recursive: true, mode: 0o711 });
     }
-    await this.#volumes.sweep();
+    await this.volumes.sweep();
     const names = (await this.#group.list()).map(({ name }) => name);
     for (const name of names) {
       const whole = name.slice(NEW_PREFIX.length);
@@ -390,9 +358,5 @@ export class LvmDriver implements StorageDriver {
       if (fingerprint === undefined || await this.#deps.imageExists(fingerprint)) continue;
       await this.#group.remove(name);
     }
-  }
-
-  async close() {
-    await this.#volumes.close();
   }
 }

@@ -12,7 +12,7 @@ import { cannotShrink } from "#daemon/storage/disk_file.ts";
 import type { CopyOptions, CreateOptions, StorageDriver, Usage } from "#daemon/storage/driver.ts";
 import { requireLosable } from "#daemon/storage/later_snapshots.ts";
 import { VolumeMounts } from "#daemon/storage/mounts.ts";
-import type { RunningRoot, RunOptions } from "#daemon/storage/service.ts";
+import { MountedDriver } from "#daemon/storage/mounted_driver.ts";
 import { FOLDERS, POOL_FOLDERS, type Volume } from "#daemon/storage/volume.ts";
 import { Buried } from "./buried.ts";
 import { diskDevice } from "./disks.ts";
@@ -52,7 +52,7 @@ export interface ZfsDeps {
   readonly onError: (what: string, error: unknown) => void;
 }
 
-export class ZfsDriver implements StorageDriver {
+export class ZfsDriver extends MountedDriver implements StorageDriver {
   readonly can;
   readonly streams = {
     format: "zfs",
@@ -61,7 +61,7 @@ export class ZfsDriver implements StorageDriver {
   };
   readonly #deps: ZfsDeps;
   readonly #pool: string;
-  readonly #volumes: VolumeMounts;
+  protected readonly volumes: VolumeMounts;
   readonly #buried: Buried;
   readonly #restores: Restores;
   readonly #images: ZfsImages;
@@ -69,6 +69,7 @@ export class ZfsDriver implements StorageDriver {
   readonly #disks = new Map<string, HostPath>();
 
   constructor(deps: ZfsDeps) {
+    super();
     this.can = {
       clone: "instant",
       snapshot: "instant",
@@ -81,7 +82,7 @@ export class ZfsDriver implements StorageDriver {
     this.#deps = deps;
     this.#pool = deps.pool;
     this.#buried = new Buried(deps.pool, deps.onError);
-    this.#volumes = new VolumeMounts({
+    this.volumes = new VolumeMounts({
       root: deps.root,
       attach: (volume, snapshot, target) => mountDataset(this.#name(volume, snapshot), target),
       activate: async (volume, snapshot) => {
@@ -89,7 +90,7 @@ export class ZfsDriver implements StorageDriver {
         this.#disks.set(name, await diskDevice(name));
       },
     });
-    this.#images = new ZfsImages({ ...deps, volumes: this.#volumes, buried: this.#buried });
+    this.#images = new ZfsImages({ ...deps, volumes: this.volumes, buried: this.#buried });
     this.#restores = new Restores(deps.pool, this.#buried);
   }
 
@@ -133,7 +134,7 @@ export class ZfsDriver implements StorageDriver {
         return void await zfs("create", ...diskArguments(sizeBytes, options), dataset);
       }
       await zfs("create", ...asOptions(filesystemProperties(sizeBytes, options)), dataset);
-      await this.#volumes.within((target) => mountDataset(dataset, target), async (path) => {
+      await this.volumes.within((target) => mountDataset(dataset, target), async (path) => {
         await Deno.chmod(path, 0o711);
         if (volume.kind === "container") await Deno.mkdir(`${path}/rootfs`, { mode: 0o755 });
       });
@@ -211,7 +212,7 @@ export class ZfsDriver implements StorageDriver {
     await this.unmount(volume);
     const name = this.#name(volume);
     if (await findDataset(name) !== undefined) await this.#buried.bury(name);
-    await this.#volumes.forget(volume);
+    await this.volumes.forget(volume);
   }
 
   async rename(volume: Volume, newName: string) {
@@ -219,7 +220,7 @@ export class ZfsDriver implements StorageDriver {
     const name = await this.#requireFree(next);
     await this.unmount(volume);
     await zfs("rename", this.#name(volume), name);
-    await this.#volumes.forget(volume);
+    await this.volumes.forget(volume);
     await this.mount(next);
   }
 
@@ -265,35 +266,6 @@ export class ZfsDriver implements StorageDriver {
 
   // --- where the content is ---
 
-  directory(volume: Volume, snapshot?: string): HostPath {
-    return this.#volumes.directory(volume, snapshot);
-  }
-
-  mount(volume: Volume, snapshot?: string): Promise<HostPath> {
-    return this.#volumes.mount(volume, snapshot);
-  }
-
-  view(volume: Volume, snapshot?: string) {
-    return this.#volumes.view(volume, snapshot);
-  }
-
-  async unmount(volume: Volume) {
-    await this.#volumes.unmountAll(volume);
-  }
-
-  async present(volume: Volume, options: RunOptions): Promise<RunningRoot> {
-    const path = hostPath(`${await this.mount(volume)}/rootfs`);
-    return { path, lxcIdmap: options.idmap !== null };
-  }
-
-  adopt(_volume: Volume): void {
-    // It is mounted as it was.
-  }
-
-  async settle(volume: Volume) {
-    await this.mount(volume);
-  }
-
   diskPath(volume: Volume, snapshot?: string): HostPath {
     const name = this.#name(volume, snapshot);
     return this.#disks.get(name) ?? hostPath(`/dev/zvol/${name}`);
@@ -320,16 +292,16 @@ export class ZfsDriver implements StorageDriver {
   }
 
   async removeSnapshot(volume: Volume, snapshot: string) {
-    await this.#volumes.unmount(volume, snapshot);
+    await this.volumes.unmount(volume, snapshot);
     await this.#buried.burySnapshot(this.#name(volume, snapshot));
-    await this.#volumes.forgetSnapshot(volume, snapshot);
+    await this.volumes.forgetSnapshot(volume, snapshot);
   }
 
   async renameSnapshot(volume: Volume, snapshot: string, newName: string) {
     const name = await this.#requireFree(volume, newName);
-    await this.#volumes.unmount(volume, snapshot);
+    await this.volumes.unmount(volume, snapshot);
     await zfs("rename", this.#name(volume, snapshot), name);
-    await this.#volumes.forgetSnapshot(volume, snapshot);
+    await this.volumes.forgetSnapshot(volume, snapshot);
   }
 
   async listSnapshots(volume: Volume): Promise<string[]> {
@@ -367,10 +339,6 @@ export class ZfsDriver implements StorageDriver {
     });
   }
 
-  flatten(_volume: Volume): Promise<void> {
-    return Promise.resolve();
-  }
-
   // --- the pool ---
 
   async space() {
@@ -384,7 +352,7 @@ export class ZfsDriver implements StorageDriver {
     for (const folder of POOL_FOLDERS) {
       await Deno.mkdir(`${this.#deps.root}/${folder}`, { recursive: true, mode: 0o711 });
     }
-    await this.#volumes.sweep();
+    await this.volumes.sweep();
     const all = await listDatasets(this.#pool, { types: "filesystem,volume", depth: "all" });
     const names = new Set(all.map(({ name }) => name));
     for (const parent of parentDatasets(this.#pool).filter((one) => !names.has(one))) {
@@ -393,9 +361,5 @@ export class ZfsDriver implements StorageDriver {
     await this.#restores.resume(names);
     await this.#buried.collectAll();
     await this.#images.dropUnknown(this.#deps.imageExists);
-  }
-
-  async close() {
-    await this.#volumes.close();
   }
 }
