@@ -28,6 +28,9 @@ export function checkZoneName(name: string): void {
   });
 }
 
+/** At least 64 bits. */
+const KEY = /^(?=.{12})(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
 /** Keys of a zone: dns.nameservers, network.nat, peers.NAME.address, peers.NAME.key, user.*. */
 export function checkZoneConfig(config: Readonly<Record<string, string>>): void {
   for (const [key, value] of Object.entries(config)) {
@@ -42,10 +45,11 @@ export function checkZoneConfig(config: Readonly<Record<string, string>>): void 
       const isAddress = parseAddress(value) !== undefined || parseSubnet(value) !== undefined;
       if (!isAddress) throw wrong("want an IP address");
     } else if (/^peers\.[^.]+\.key$/.test(key)) {
-      throw wrong("signed transfers (TSIG) are not supported");
+      if (!KEY.test(value)) throw wrong("want a key in base64, as tsig-keygen writes it");
     } else {
       throw new Fault("bad_request", `Invalid network zone configuration key "${key}"`, {
-        hint: "There are dns.nameservers, network.nat, peers.NAME.address and user.*.",
+        hint:
+          "There are dns.nameservers, network.nat, peers.NAME.address, peers.NAME.key and user.*.",
       });
     }
   }

@@ -120,7 +120,8 @@ Deno.test("networks: a zone is transferred to its peers and refused to others", 
   await api.do("PATCH", AT, { config: { "dns.zone.forward": "example.net" } });
   const entries = [{ type: "TXT", ttl: 60, value: "hello world" }];
   await api.do("POST", "/1.0/network-zones/example.net/records", { name: "demo", entries });
-  const dig = () => inside("dig", "@127.0.0.1", "-p", "5353", "axfr", "example.net");
+  const dig = (...more: string[]) =>
+    inside("dig", "@127.0.0.1", "-p", "5353", ...more, "axfr", "example.net");
   assert.match(await dig(), /Transfer failed/);
 
   await api.do("PATCH", "/1.0/network-zones/example.net", {
@@ -130,6 +131,21 @@ Deno.test("networks: a zone is transferred to its peers and refused to others", 
   const zone = await dig();
   assert.match(zone, /demo\.example\.net\.\s+60\s+IN\s+TXT\s+"hello world"/);
   assert.match(zone, /rulesbr0\.gw\.example\.net\.\s+300\s+IN\s+A\s+192\.0\.2\.1/);
+
+  const key = (secret: string) => ["-y", `hmac-sha256:example.net_test:${btoa(secret.repeat(8))}`];
+  await api.do("PATCH", "/1.0/network-zones/example.net", {
+    config: { "peers.test.key": btoa("key!".repeat(8)) },
+  });
+  assert.match(await dig(), /Transfer failed/);
+  assert.match(await dig(...key("bad!")), /Transfer failed/);
+  const entriesOf = (name: string) => ({ name, entries: [{ type: "A", value: "192.0.2.9" }] });
+  for (let index = 0; index < 150; index++) {
+    await api.do("POST", "/1.0/network-zones/example.net/records", entriesOf(`many${index}`));
+  }
+  const signed = await dig(...key("key!"));
+  assert.match(signed, /demo\.example\.net\..*"hello world"/);
+  assert.equal(signed.match(/\sTSIG\s+hmac-sha256/g)?.length, 2, "one for each message");
+  assert.doesNotMatch(signed, /Couldn't verify|failed|Some TSIG could not/i);
   assert.equal((await api.fails("DELETE", "/1.0/network-zones/example.net"))[0], 400);
   await api.do("PATCH", AT, { config: { "dns.zone.forward": "" } });
   await api.do("DELETE", "/1.0/network-zones/example.net");

@@ -32,34 +32,39 @@ export const TYPES: Readonly<Record<EntryType | "SOA" | "AXFR", number>> = {
 
 export const RCODE = { ok: 0, format: 1, notImplemented: 4, refused: 5 } as const;
 
-const HEADER = 12;
+export const HEADER_BYTES = 12;
 const CLASS_IN = 1;
 const MAX_LABEL = 63;
 const TXT_PIECE = 255;
 
 /** undefined: not one plain question. */
 export function parseQuestion(message: Uint8Array): Question | undefined {
-  if (message.length < HEADER) return undefined;
+  if (message.length < HEADER_BYTES) return undefined;
   const view = new DataView(message.buffer, message.byteOffset, message.byteLength);
   const isQuery = (view.getUint16(2) & 0xf800) === 0;
   if (!isQuery || view.getUint16(4) !== 1) return undefined;
+  const read = readName(message, HEADER_BYTES);
+  if (read === undefined) return undefined;
+  const { name, end } = read;
+  if (end + 4 > message.length || view.getUint16(end + 2) !== CLASS_IN) return undefined;
+  return { id: view.getUint16(0), name, type: view.getUint16(end) };
+}
+
+/** A name that is written out, in lower case, and where it ends; undefined: none, or with pointers. */
+export function readName(
+  message: Uint8Array,
+  start: number,
+): { readonly name: string; readonly end: number } | undefined {
   const labels: string[] = [];
-  let at = HEADER;
-  for (;;) {
+  for (let at = start;;) {
     const length = message[at];
     if (length === undefined || length > MAX_LABEL) return undefined;
     at++;
-    if (length === 0) break;
+    if (length === 0) return { name: labels.join(".").toLowerCase(), end: at };
     if (at + length > message.length) return undefined;
     labels.push(new TextDecoder("latin1").decode(message.subarray(at, at + length)));
     at += length;
   }
-  if (at + 4 > message.length || view.getUint16(at + 2) !== CLASS_IN) return undefined;
-  return {
-    id: view.getUint16(0),
-    name: labels.join(".").toLowerCase(),
-    type: view.getUint16(at),
-  };
 }
 
 /** An authoritative answer. */
@@ -129,7 +134,7 @@ function encodeText(text: string): Uint8Array {
   return join(parts);
 }
 
-function encodeName(name: string): Uint8Array {
+export function encodeName(name: string): Uint8Array {
   const labels = name.replace(/\.$/, "").split(".").filter((label) => label !== "");
   const encoder = new TextEncoder();
   return join([
@@ -141,13 +146,13 @@ function encodeName(name: string): Uint8Array {
   ]);
 }
 
-function uint16(...values: number[]): Uint8Array {
+export function uint16(...values: number[]): Uint8Array {
   const view = new DataView(new ArrayBuffer(values.length * 2));
   values.forEach((value, index) => view.setUint16(index * 2, value));
   return new Uint8Array(view.buffer);
 }
 
-function join(parts: readonly Uint8Array[]): Uint8Array {
+export function join(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {

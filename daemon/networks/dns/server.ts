@@ -1,11 +1,9 @@
 /**
  * DNS server for zones on core.dns_address: whole zones by AXFR over TCP, and their SOA record (what
- * secondary servers ask first) over TCP and UDP, for the peers of each zone.
+ * secondary servers ask first) over TCP and UDP, for the peers of each zone, signed if they have a key.
  */
 import { createSocket } from "node:dgram";
 import { createServer, type Socket } from "node:net";
-import { contains, parseAddress, parseSubnet } from "#base/ip.ts";
-import { listOf } from "#base/list.ts";
 import {
   formatAnswer,
   parseQuestion,
@@ -14,9 +12,12 @@ import {
   type ResourceRecord,
   TYPES,
 } from "./message.ts";
+import { peerOf } from "./peers.ts";
+import { findTsig, signAnswers } from "./tsig.ts";
 
 /** A zone with what it holds now. */
 export interface ServedZone {
+  readonly name: string;
   readonly config: Readonly<Record<string, string>>;
   readonly records: readonly ResourceRecord[];
 }
@@ -35,14 +36,18 @@ export async function serveDns(
   address: { readonly host: string; readonly port: number },
   findZone: (name: string) => Promise<ServedZone | undefined>,
 ): Promise<DnsServer> {
-  const answer = async (message: Uint8Array, peer: string): Promise<Uint8Array[]> => {
+  const answer = async (message: Uint8Array, address: string): Promise<Uint8Array[]> => {
     const question = parseQuestion(message);
     if (question === undefined) return [];
     const zone = await findZone(question.name);
-    if (zone === undefined || !isPeer(zone.config, peer)) {
+    const [tsig, nowSeconds] = [findTsig(message), Math.floor(Date.now() / 1000)];
+    const peer = zone && peerOf(zone, { address, message, tsig, nowSeconds });
+    if (zone === undefined || peer === undefined) {
       return [formatAnswer(question, RCODE.refused, [])];
     }
-    return answerFor(question, zone);
+    const answers = answerFor(question, zone);
+    if (peer === "unsigned" || tsig === undefined) return answers;
+    return signAnswers(answers, tsig, { secret: peer, nowSeconds });
   };
   const tcp = createServer((socket) => void serveSocket(socket, answer));
   tcp.maxConnections = CLIENTS_MAX;
@@ -91,20 +96,6 @@ function answerFor(question: Question, { records }: ServedZone): Uint8Array[] {
     );
   }
   return messages;
-}
-
-/** peers.NAME.address: who may see the zone; nobody without one. */
-function isPeer(config: Readonly<Record<string, string>>, peer: string): boolean {
-  const address = parseAddress(peer.replace(/^::ffff:(?=\d+\.)/, ""));
-  if (address === undefined) return false;
-  return Object.entries(config).filter(([key]) => /^peers\.[^.]+\.address$/.test(key))
-    .flatMap(([, value]) => listOf(value))
-    .some((one) => {
-      const subnet = parseSubnet(
-        one.includes("/") ? one : `${one}/${address.family === 4 ? 32 : 128}`,
-      );
-      return subnet !== undefined && contains(subnet, address.family, address.value);
-    });
 }
 
 /** Messages on TCP have their length before them. */

@@ -36,6 +36,7 @@ export function createZones({ db, networks }: ZoneDeps) {
     })));
     const serial = Math.floor(Date.now() / 1000);
     return {
+      name: zone.name,
       config: zone.config,
       records: zoneRecords({ ...zone, records, networks: used, serial }),
     };
