@@ -48,6 +48,7 @@ export const FILE_MOUNT = command({
     const open = async () =>
       rawStream(await client.upgrade(url("instances", name, "sftp"), "sftp"));
     if (target !== undefined) return await mountHere(context, { name, path, target, open });
+    await client.get(url("instances", name)); // Who connects later could not be told that there is none.
     const part = await context.program.loadDaemon();
     await part.sshServe({
       address: flags.listen || "127.0.0.1:0",
@@ -103,6 +104,8 @@ async function mountHere(context: Context, { name, path, target, open }: Mount):
   // ctrl+c reaches sshfs as well: it unmounts, and its end is ours.
   const ignore = () => {};
   Deno.addSignalListener("SIGINT", ignore);
+  const end = () => child.kill("SIGTERM");
+  Deno.addSignalListener("SIGTERM", end);
   context.out.line(`sshfs mounting "${name}${path}" on "${target}"`);
   context.out.line("Press ctrl+c to finish");
   const fromHere = (async () => {
@@ -119,6 +122,7 @@ async function mountHere(context: Context, { name, path, target, open }: Mount):
   const { code } = await child.status;
   stream.close();
   Deno.removeSignalListener("SIGINT", ignore);
+  Deno.removeSignalListener("SIGTERM", end);
   context.out.line("sshfs has stopped");
   return code;
 }
