@@ -20,6 +20,8 @@ export const LIMITS = {
   commandOutputBytes: 4 * 1024 * 1024,
   commandTimeoutMs: 120_000,
   helperStartMs: 60_000,
+  /** Kept open for the maps of ids that were used last: two for each map. */
+  userNamespaces: 64,
   parallelStarts: 8,
   downloadTries: 3,
   downloadStallMs: 60_000,

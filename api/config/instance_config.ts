@@ -12,6 +12,8 @@ import { VOLATILE_DEVICE_SUFFIXES, VOLATILE_KEYS } from "./volatile_keys.ts";
 
 export type Config = Readonly<Record<string, string>>;
 
+type Where = "profile" | "container" | "expanded";
+
 /** The row of a key, undefined for a volatile or an unknown one. */
 export function findInstanceKey(key: string): InstanceKey | undefined {
   if (Object.hasOwn(INSTANCE_KEYS, key)) return INSTANCE_KEYS[key as keyof typeof INSTANCE_KEYS];
@@ -26,15 +28,16 @@ export function findInstanceKey(key: string): InstanceKey | undefined {
 /**
  * Check every key and value, then the rules between keys.
  *
- * @param where "profile": volatile and image keys are refused there.
+ * @param where "profile": volatile and image keys are refused there. "container": its own keys, those of
+ * virtual machines are refused there. "expanded": with those of its profiles, which may have them.
  * @throws {Fault} bad_request naming the key, the value and what is allowed.
  */
-export function checkInstanceConfig(config: Config, where: "instance" | "profile"): void {
+export function checkInstanceConfig(config: Config, where: Where): void {
   for (const [key, value] of Object.entries(config)) checkKey(key, value, where);
   checkTogether(config);
 }
 
-function checkKey(key: string, value: string, where: "instance" | "profile"): void {
+function checkKey(key: string, value: string, where: Where): void {
   if (key.startsWith("volatile.") || key.startsWith("image.")) {
     if (where === "profile") {
       const kind = key.startsWith("volatile.") ? "Volatile" : "Image";
@@ -44,6 +47,11 @@ function checkKey(key: string, value: string, where: "instance" | "profile"): vo
   if (key.startsWith("volatile.")) return checkVolatile(key, value);
   const row = findInstanceKey(key);
   if (row === undefined) throw unknownKey(key);
+  if (where === "container" && row.scope === "virtual-machine") {
+    throw new Fault("bad_request", `Unknown configuration key: ${key}`, {
+      hint: "It is for virtual machines; a profile may have it.",
+    });
+  }
   if (value === "") return; // Unset.
   try {
     TYPE_CHECK[row.type](value);

@@ -128,7 +128,7 @@ Deno.test("a configuration of an instance is refused with 400, or a start can us
     fc.property(configs, fc.constantFrom(v1, v2), (config, layout) => {
       const facts = factsOf(layout);
       const ok = accepted(() => {
-        checkInstanceConfig(config, "instance");
+        checkInstanceConfig(config, "container");
         checkHostRules(facts, config);
       });
       if (ok !== undefined) assertStartable(config, facts);
@@ -156,5 +156,16 @@ Deno.test("options of a device are refused with 400, or can be used", () => {
       for (const value of Object.values(diskRates(config) ?? {})) assert.ok(Number(value) >= 0);
     }),
     RUNS,
+  );
+});
+
+Deno.test("keys of virtual machines are for profiles: a container has none of its own", () => {
+  const config = { "raw.qemu": "-x", "migration.stateful": "true" };
+
+  checkInstanceConfig(config, "profile");
+  checkInstanceConfig(config, "expanded");
+  assert.throws(
+    () => checkInstanceConfig(config, "container"),
+    /Unknown configuration key: raw.qemu/,
   );
 });

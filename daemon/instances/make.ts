@@ -118,8 +118,8 @@ export async function planCreation(
   const expandedConfig = expandConfig(profiles, config);
   const expandedDevices = expandDevices(profiles, devices);
   const architecture = chooseArchitecture(body.architecture ?? base.architecture ?? "");
-  checkInstanceConfig(config, "instance");
-  checkInstanceConfig(expandedConfig, "instance");
+  checkInstanceConfig(config, "container");
+  checkInstanceConfig(expandedConfig, "expanded");
   await checkNewOnHost(ctx, expandedConfig);
   await validateDevices(ctx.types, expandedDevices, {
     project,

@@ -147,8 +147,8 @@ export async function checkRecord(
   next: InstanceRecord,
   mustBeUnique: ReadonlySet<string> = new Set(),
 ): Promise<void> {
-  checkInstanceConfig(next.config, "instance");
-  checkInstanceConfig(next.expandedConfig, "instance");
+  checkInstanceConfig(next.config, "container");
+  checkInstanceConfig(next.expandedConfig, "expanded");
   checkHostRules(ctx.facts, next.expandedConfig);
   await checkRawLxcLoads(next.expandedConfig, before.expandedConfig);
   requireRootDisk(next.expandedDevices);

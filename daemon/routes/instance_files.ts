@@ -134,11 +134,13 @@ async function openStopped(
   { volume, record }: FoundInstance,
 ): Promise<{ readonly root: FilesRoot } & AsyncDisposable> {
   const diskMap = diskMapOf(record.config);
-  const users = diskMap === null ? undefined : await storage.instances.users(diskMap);
-  const view = await storage.instances.openStopped(volume);
+  await using stack = new AsyncDisposableStack();
+  const users = stack.use(diskMap === null ? null : await storage.instances.users(diskMap));
+  const view = stack.use(await storage.instances.openStopped(volume));
+  const held = stack.move();
   return {
-    root: { directory: view.path, ...(users !== undefined && { users }) },
-    [Symbol.asyncDispose]: () => view[Symbol.asyncDispose](),
+    root: { directory: view.path, ...(users !== null && { users: users.fd }) },
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
 }
 

@@ -20,7 +20,8 @@ export async function probeIdMounts(
   }
   try {
     using tree = cloneTree(`${base}/source`);
-    idmapTree(tree, await namespaces.lower(PROBE_MAP));
+    using namespace = await namespaces.lower(PROBE_MAP);
+    idmapTree(tree, namespace.fd);
     attachTree(tree, target);
     return undefined;
   } catch (error) {

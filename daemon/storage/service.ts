@@ -2,10 +2,11 @@
  * Storage: the contract between pools and the rest of the daemon. Ids of instances on disk are not
  * shifted where mounts can map them; where they are, volatile.last_state.idmap says by which map.
  */
-import type { Fd, HostPath } from "#base/brand.ts";
+import type { HostPath } from "#base/brand.ts";
 import type { StreamPart } from "./driver.ts";
 import type { Located } from "./transfer.ts";
 import type { IdMap } from "#daemon/idmap/idmap.ts";
+import type { HeldNamespace } from "./user_namespaces.ts";
 import type { DiskMap, ShiftState } from "./shift.ts";
 
 /** The root volume of an instance. */
@@ -100,7 +101,7 @@ export interface InstanceStorage {
     options: { readonly snapshot?: string | undefined; readonly diskMap: DiskMap },
   ): Promise<{ readonly path: HostPath } & AsyncDisposable>;
   /** A user namespace in which files that are shifted on disk have plain ids. */
-  users(map: IdMap): Promise<Fd>;
+  users(map: IdMap): Promise<HeldNamespace>;
 
   /** Mount for a start; idempotent. The path shows the container's ids from the host. */
   present(volume: InstanceVolume, options: RunOptions): Promise<RunningRoot>;

@@ -1,5 +1,6 @@
-/** User namespaces that carry id maps for mounts, made once per map and kept open. */
+/** User namespaces that carry id maps for mounts, made once per map; those in demand are kept open. */
 import type { Fd, HostPath } from "#base/brand.ts";
+import { LIMITS } from "#base/limits.ts";
 import type { IdMap } from "#daemon/idmap/idmap.ts";
 import type { OwnedFd } from "#ffi/libc/fd.ts";
 import { createUserNamespace } from "#ffi/libc/process.ts";
@@ -10,38 +11,73 @@ import { createUserNamespace } from "#ffi/libc/process.ts";
  */
 const RESERVED = "4294967294 0 1";
 
+/** A namespace that stays open until it is disposed of. */
+export interface HeldNamespace extends Disposable {
+  readonly fd: Fd;
+}
+
+interface Entry {
+  readonly opened: Promise<OwnedFd>;
+  /** Once it is. */
+  owned: OwnedFd | undefined;
+  holders: number;
+}
+
 export class UserNamespaces {
   readonly #helper: HostPath;
-  readonly #open = new Map<string, Promise<OwnedFd>>();
+  /** The one used last is at the end. */
+  readonly #open = new Map<string, Entry>();
+  readonly #most: number;
 
-  constructor(helper: HostPath) {
+  /** @param most How many stay open that nobody holds, each a descriptor; others are made anew. */
+  constructor(helper: HostPath, most: number = LIMITS.userNamespaces) {
     this.#helper = helper;
+    this.#most = most;
   }
 
   /** For lower layers and plain directories. */
-  async lower(map: IdMap): Promise<Fd> {
-    return await this.#get(lines(map, "isUid"), lines(map, "isGid"));
+  async lower(map: IdMap): Promise<HeldNamespace> {
+    return await this.#hold(lines(map, "isUid"), lines(map, "isGid"));
   }
 
   /** For uppers. */
-  async upper(map: IdMap): Promise<Fd> {
+  async upper(map: IdMap): Promise<HeldNamespace> {
     const add = (text: string) => mapsHostRoot(text) ? text : `${text}\n${RESERVED}`;
-    return await this.#get(add(lines(map, "isUid")), add(lines(map, "isGid")));
+    return await this.#hold(add(lines(map, "isUid")), add(lines(map, "isGid")));
   }
 
-  async #get(uid: string, gid: string): Promise<Fd> {
+  async #hold(uid: string, gid: string): Promise<HeldNamespace> {
     const key = `${uid}|${gid}`;
-    let opened = this.#open.get(key);
-    if (opened === undefined) {
-      opened = createUserNamespace(this.#helper, { uid, gid });
-      this.#open.set(key, opened);
-      opened.catch(() => this.#open.delete(key));
+    const entry: Entry = this.#open.get(key) ?? {
+      opened: createUserNamespace(this.#helper, { uid, gid }),
+      owned: undefined,
+      holders: 0,
+    };
+    this.#open.delete(key);
+    this.#open.set(key, entry);
+    entry.holders++;
+    try {
+      entry.owned = await entry.opened;
+      return { fd: entry.owned.fd, [Symbol.dispose]: () => this.#release(entry) };
+    } catch (error) {
+      this.#release(entry);
+      if (this.#open.get(key) === entry) this.#open.delete(key);
+      throw error;
     }
-    return (await opened).fd;
+  }
+
+  #release(entry: Entry): void {
+    entry.holders--;
+    for (const [key, one] of this.#open) {
+      if (this.#open.size <= this.#most) return;
+      if (one.holders > 0) continue;
+      this.#open.delete(key);
+      one.owned?.[Symbol.dispose]();
+    }
   }
 
   async close(): Promise<void> {
-    for (const opened of this.#open.values()) (await opened)[Symbol.dispose]();
+    for (const { opened } of this.#open.values()) (await opened)[Symbol.dispose]();
     this.#open.clear();
   }
 }

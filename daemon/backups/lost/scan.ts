@@ -198,7 +198,7 @@ function checkDescription(
     );
   }
   try {
-    checkInstanceConfig(saved.instance.config, "instance");
+    checkInstanceConfig(saved.instance.config, "expanded");
   } catch (error) {
     throw new Fault("bad_request", `${what}: ${messageOf(error)}`, {
       cause: error,

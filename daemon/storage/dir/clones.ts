@@ -209,15 +209,14 @@ export class Clones {
     if (manifest.kind === "plain") return { path, lxcIdmap: options.idmap !== null };
     await freshWork(directory);
     const { namespaces } = this.#deps;
-    const maps = options.idmap === null ? {} : {
-      lowerNamespace: await namespaces.lower(options.idmap),
-      upperNamespace: await namespaces.upper(options.idmap),
-    };
+    using lower = options.idmap === null ? undefined : await namespaces.lower(options.idmap);
+    using upper = options.idmap === null ? undefined : await namespaces.upper(options.idmap);
     mountOverlay({
       lowers: this.#layers.paths(manifest),
       upperParent: `${directory}/overlay`,
       target: path,
-      ...maps,
+      ...(lower !== undefined && { lowerNamespace: lower.fd }),
+      ...(upper !== undefined && { upperNamespace: upper.fd }),
     });
     return { path, lxcIdmap: false };
   }

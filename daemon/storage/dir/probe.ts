@@ -26,11 +26,13 @@ export async function probePool(
     await Deno.mkdir(`${base}/${part}`, { recursive: true });
   }
   try {
+    using lower = await namespaces.lower(PROBE_MAP);
+    using upper = await namespaces.upper(PROBE_MAP);
     mountOverlay({
       lowers: [`${base}/lower`],
-      lowerNamespace: await namespaces.lower(PROBE_MAP),
+      lowerNamespace: lower.fd,
       upperParent: `${base}/top`,
-      upperNamespace: await namespaces.upper(PROBE_MAP),
+      upperNamespace: upper.fd,
       target,
     });
     return { idmap: true, overlay: true, reason: "" };

@@ -13,24 +13,36 @@ const NIC = /^device (bridged|managed|macvlan|physical|p2p|routed|ipvlan|sriov|i
 
 export const DIFFERENCES: readonly Difference[] = [
   {
-    sweep: /^profile$/,
+    sweep: /^(profile|instance)$/,
     key: /^(linux\.kernel_modules|raw\.idmap|limits\.kernel\..*|limits\.cpu(\.allowance)?)$/,
     who: "we refuse",
     why: "LXD takes any text, and the instance does not start with it",
   },
   {
-    sweep: /^profile$/,
+    sweep: /^(profile|instance)$/,
     key: /^(limits\.processes|snapshots\.expiry|environment\.A|security.*fuse|nvidia\..*)$/,
     who: "we refuse",
     why: "LXD takes numbers, blanks and lines that the kernel or liblxc refuse",
   },
   {
-    sweep: /^profile$/,
+    sweep: /^instance$/,
+    key:
+      /^(agent\..*|raw\.qemu.*|migration\.stateful|limits\.memory\.hugepages|security\.(agent|csm|secureboot|sev).*)$/,
+    who: "LXD refuses",
+    why: "keys of virtual machines: only their empty values are taken here, which set nothing",
+  },
+  {
+    sweep: /^(profile|instance)$/,
     key: /^security\.syscalls\.intercept\.bpf/,
     who: "we refuse",
     why: "bpf() is not intercepted here; the refusal says so",
   },
-  { sweep: /^profile$/, key: /^raw\.lxc$/, who: "LXD refuses", why: "a blank line is harmless" },
+  {
+    sweep: /^(profile|instance)$/,
+    key: /^raw\.lxc$/,
+    who: "LXD refuses",
+    why: "a blank line is harmless",
+  },
   {
     sweep: NIC,
     key: /^(host_name|name|limits\..*|security\..*_filtering)$/,

@@ -39,7 +39,7 @@ async function differences(sweep: Sweep): Promise<string[]> {
     for (const value of valuesFor(key, parts)) {
       const { ours, LXD } = await twins.ask(sweep.set(key, value));
       const [we, they] = [ours.status < 400, LXD.status < 400];
-      if (sweep.undo !== undefined && (we || they)) await twins.ask(sweep.undo);
+      if (sweep.undo !== undefined && (we || they)) await twins.ask(sweep.undo(key));
       const who = we ? "LXD refuses" : "we refuse";
       const isMeant = DIFFERENCES.some((one) =>
         one.sweep.test(sweep.name) && one.key.test(key) && one.who === who

@@ -10,7 +10,7 @@ export interface Sweep {
   readonly keys: readonly string[];
   readonly set: (key: string, value: string) => Request;
   /** After a success on either side. */
-  readonly undo?: Request;
+  readonly undo?: (key: string) => Request;
   /** Each request makes a network or a volume: a few values must do. */
   readonly isSlow?: true;
 }
@@ -19,6 +19,11 @@ type Config = Readonly<Record<string, string>>;
 
 const put = (path: string, body: unknown): Request => ({ method: "PUT", path, body });
 const post = (path: string, body: unknown): Request => ({ method: "POST", path, body });
+const patch = (config: Config): Request => ({
+  method: "PATCH",
+  path: "/1.0/instances/c",
+  body: { config },
+});
 const remove = (path: string): Request => ({ method: "DELETE", path });
 
 const words = (text: string) => text.split(" ");
@@ -113,6 +118,13 @@ export const SWEEPS: readonly Sweep[] = [
     keys: INSTANCE,
     set: (key, value) => put("/1.0/profiles/p", { config: { [key]: value } }),
   },
+  {
+    name: "instance",
+    keys: INSTANCE,
+    set: (key, value) => patch({ [key]: value }),
+    undo: (key) => patch({ [key]: "" }),
+    isSlow: true,
+  },
   ...Object.entries(DEVICES).map(([name, { base, keys }]): Sweep => ({
     name: `device ${name}`,
     keys: [...new Set([...keys, "type", ...FREE])],
@@ -122,13 +134,13 @@ export const SWEEPS: readonly Sweep[] = [
     name: "project",
     keys: [...Object.keys(PROJECT_KEYS), ...FREE],
     set: (key, value) => post("/1.0/projects", { name: "pr", config: { [key]: value } }),
-    undo: remove("/1.0/projects/pr"),
+    undo: () => remove("/1.0/projects/pr"),
   },
   {
     name: "server",
     keys: [...Object.keys(SERVER_KEYS).filter((key) => !ELSEWHERE.test(key)), ...FREE],
     set: (key, value) => put("/1.0", { config: { [key]: value } }),
-    undo: put("/1.0", { config: {} }),
+    undo: () => put("/1.0", { config: {} }),
   },
   {
     name: "custom volume",
@@ -147,7 +159,7 @@ export const SWEEPS: readonly Sweep[] = [
     keys: [...POOL, ...VOLUME.map((key) => `volume.${key}`), ...FREE],
     set: (key, value) =>
       post("/1.0/storage-pools", { name: "px", driver: "dir", config: { [key]: value } }),
-    undo: remove("/1.0/storage-pools/px"),
+    undo: () => remove("/1.0/storage-pools/px"),
     isSlow: true,
   },
   {
@@ -159,7 +171,7 @@ export const SWEEPS: readonly Sweep[] = [
     ],
     set: (key, value) =>
       post("/1.0/networks", { name: "twinbr1", config: { ...NO_ADDRESS, [key]: value } }),
-    undo: remove("/1.0/networks/twinbr1"),
+    undo: () => remove("/1.0/networks/twinbr1"),
     isSlow: true,
   },
   ...["macvlan", "physical"].map((type): Sweep => ({
@@ -167,7 +179,7 @@ export const SWEEPS: readonly Sweep[] = [
     keys: [...new Set([...Object.keys({ ...MACVLAN_KEYS, ...PHYSICAL_KEYS }), ...FREE])],
     set: (key, value) =>
       post("/1.0/networks", { name: "twinx", type, config: { parent: "lo", [key]: value } }),
-    undo: remove("/1.0/networks/twinx"),
+    undo: () => remove("/1.0/networks/twinx"),
     isSlow: true,
   })),
 ];
