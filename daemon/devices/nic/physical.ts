@@ -2,12 +2,11 @@
 import { Fault } from "#base/errors.ts";
 import type { Undo } from "#base/undo.ts";
 import { ipBatch, ipJson, type IpLink, linkExists, runUnlessGone } from "#daemon/host/links.ts";
-import { run } from "#daemon/host/run.ts";
 import type { Nic, NicKind } from "./kind.ts";
 import { forgetRunning, interfaceName } from "./names.ts";
 import { claimParent, releaseParent } from "./parent.ts";
-import { keepNamespace, leaveNamespace } from "./namespace.ts";
-import { inside } from "./veth.ts";
+import { leaveNamespace } from "./namespace.ts";
+import { wholeLink } from "./whole_link.ts";
 
 /** Remember MAC and MTU of the interface, and set those of the options. */
 async function prepare(nic: Nic, undo: Undo): Promise<{ link: string; name: string }> {
@@ -62,20 +61,5 @@ async function giveBack(nic: Nic): Promise<void> {
 export const physical: NicKind = {
   type: "physical",
   live: [],
-  async start(nic, undo) {
-    const { link, name } = await prepare(nic, undo);
-    const line = (key: string, value: string): [string, string] => [`lxc.net.{n}.${key}`, value];
-    return {
-      lxc: [line("type", "phys"), line("flags", "up"), line("link", link), line("name", name)],
-      afterStart: (pid) => keepNamespace(nic.device, pid),
-    };
-  },
-  stop: giveBack,
-  async plug(nic, pid, undo) {
-    const { link, name } = await prepare(nic, undo);
-    await keepNamespace(nic.device, pid);
-    await run(["ip", "link", "set", "dev", link, "netns", String(pid), "name", name]);
-    await run(inside(pid, "ip", "link", "set", "dev", name, "up"));
-  },
-  unplug: giveBack,
+  ...wholeLink({ prepare, giveBack }),
 };

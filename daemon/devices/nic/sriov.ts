@@ -6,8 +6,8 @@ import { ipBatch, ipJson, type IpLink, linkExists } from "#daemon/host/links.ts"
 import { run } from "#daemon/host/run.ts";
 import type { Nic, NicKind } from "./kind.ts";
 import { forgetRunning, hwaddrOf, interfaceName } from "./names.ts";
-import { keepNamespace, leaveNamespace } from "./namespace.ts";
-import { inside } from "./veth.ts";
+import { leaveNamespace } from "./namespace.ts";
+import { wholeLink } from "./whole_link.ts";
 
 interface Function {
   readonly id: number;
@@ -92,22 +92,7 @@ async function giveBack(nic: Nic): Promise<void> {
 export const sriov: NicKind = {
   type: "sriov",
   live: ["security.mac_filtering", "vlan"],
-  async start(nic, undo) {
-    const { link, name } = await prepare(nic, undo);
-    const line = (key: string, value: string): [string, string] => [`lxc.net.{n}.${key}`, value];
-    return {
-      lxc: [line("type", "phys"), line("flags", "up"), line("link", link), line("name", name)],
-      afterStart: (pid) => keepNamespace(nic.device, pid),
-    };
-  },
-  stop: giveBack,
-  async plug(nic, pid, undo) {
-    const { link, name } = await prepare(nic, undo);
-    await keepNamespace(nic.device, pid);
-    await run(["ip", "link", "set", "dev", link, "netns", String(pid), "name", name]);
-    await run(inside(pid, "ip", "link", "set", "dev", name, "up"));
-  },
-  unplug: giveBack,
+  ...wholeLink({ prepare, giveBack }),
   async update(nic) {
     const id = nic.device.host.volatile(nic.device.name, "last_state.vf.id");
     if (id !== undefined) await setFunction(nic, Number(id));
