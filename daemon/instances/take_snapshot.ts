@@ -65,6 +65,19 @@ export async function takeSnapshot(
   if (record === undefined) throw new Fault("not_found", "Instance not found");
   await takeLocked(ctx, record, wish, options);
   await saveBackupYaml(ctx, record.id);
+  void shorten(ctx, record, wish.name);
+}
+
+/** What the snapshot has made long is made short again, while nobody waits. */
+async function shorten(ctx: InstanceContext, record: InstanceRecord, name: string): Promise<void> {
+  try {
+    const swap = await ctx.storage.instances.shorten(volumeOf(record), name);
+    if (swap === undefined) return;
+    using _held = await lockInstance(ctx, record);
+    await swap();
+  } catch (error) {
+    ctx.onError(`shorten what "${record.name}" is made of`, error);
+  }
 }
 
 /** The same with the instance's lock held; backup.yaml is the caller's. */

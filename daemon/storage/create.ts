@@ -218,6 +218,10 @@ function instanceStorage(
       await driver.snapshot(tree, snapshot, running);
       await link(deps.paths, pools, volume, "snapshots");
     },
+    async shorten(volume, snapshot) {
+      const [driver, tree] = await on(volume);
+      return await driver.shorten?.(tree, snapshot);
+    },
     async refresh(volume, source, options) {
       const [driver, tree] = await on(volume);
       const [from, theirs] = await on(source);

@@ -105,6 +105,9 @@ export interface Streams {
   receiver(): Promise<StreamReceiver>;
 }
 
+/** The last, short step of something that was prepared: the volume's user holds its lock. */
+export type Swap = () => Promise<void>;
+
 export interface StorageDriver {
   readonly can: Capabilities;
   /** undefined: it has no format of its own. */
@@ -171,6 +174,11 @@ export interface StorageDriver {
 
   /** @throws {Fault} conflict if the name is taken. */
   snapshot(volume: Volume, snapshot: string, running?: Freezer): Promise<void>;
+  /**
+   * Prepare a shorter way to what lies below the volume, where a snapshot has made it long: takes time,
+   * but no lock. @returns what puts it in place; undefined if there is nothing to do.
+   */
+  shorten?(volume: Volume, snapshot: string): Promise<Swap | undefined>;
   /** The volume is not in use. `can.restoreOlder` false: later snapshots must be gone. */
   restore(volume: Volume, snapshot: string): Promise<void>;
   /** Absent is no error. */

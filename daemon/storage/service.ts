@@ -129,6 +129,8 @@ export interface InstanceStorage {
     snapshot: string,
     options: { running?: { freeze<T>(copy: () => Promise<T>): Promise<T> }; signal?: AbortSignal },
   ): Promise<void>;
+  /** @see StorageDriver.shorten */
+  shorten(volume: InstanceVolume, snapshot: string): Promise<(() => Promise<void>) | undefined>;
   /** Make `volume`, a stopped copy, equal to `source` again. @see transfer.ts */
   refresh(
     volume: InstanceVolume,

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import type { HostPath } from "#base/brand.ts";
 import type { StorageDriver } from "#daemon/storage/driver.ts";
 import type { Volume } from "#daemon/storage/volume.ts";
+import { LAYER_CASES } from "./storage_layers.ts";
 import {
   container,
   custom,
@@ -46,7 +47,7 @@ export interface Place extends AsyncDisposable {
 export type OpenPlace = () => Promise<Place>;
 
 type Run = (place: Place) => Promise<void>;
-const CASES: Readonly<Record<string, Run>> = {};
+const CASES: Readonly<Record<string, Run>> = { ...LAYER_CASES };
 const define = (name: string, run: Run) => void ((CASES as Record<string, Run>)[name] = run);
 
 define(
@@ -367,19 +368,6 @@ define("a driver that starts after a crash finds all volumes whole", async ({ dr
   await next.remove(container("a"));
   await next.remove(custom("v"));
   assert.deepEqual([...await next.list("container"), ...await next.list("custom")], []);
-});
-
-define("flattening changes nothing that can be seen", async ({ driver }) => {
-  const rootfs = await fromImage(driver, container("a"));
-  await write(rootfs, "value", "1");
-  await driver.snapshot(container("a"), "s1");
-
-  await driver.flatten(container("a"));
-
-  assert.equal(await read(await rootfsOf(driver, container("a")), "value"), "1");
-  assert.equal(await read(await rootfsOf(driver, container("a")), "bin/tool"), "image");
-  await driver.restore(container("a"), "s1");
-  assert.equal(await read(await rootfsOf(driver, container("a")), "value"), "1");
 });
 
 /** Register the suite for one driver. @param only Some of the cases; default: all. */

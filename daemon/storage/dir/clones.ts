@@ -7,7 +7,7 @@ import { Fault } from "#base/errors.ts";
 import { LockTable } from "#base/lock.ts";
 import { Undo } from "#base/undo.ts";
 import { copyTree, treeBytes } from "#daemon/storage/copy_tree.ts";
-import type { CopyOptions, Freezer } from "#daemon/storage/driver.ts";
+import type { CopyOptions, Freezer, Swap } from "#daemon/storage/driver.ts";
 import {
   copyMetadata,
   entries,
@@ -22,15 +22,13 @@ import type { UserNamespaces } from "#daemon/storage/user_namespaces.ts";
 import { bindMount, detachAside, MOUNT_ATTR, mountOverlay } from "#ffi/libc/mount.ts";
 import { Layers, type LayersDeps, newUpper } from "./layers.ts";
 import type { Manifest } from "./manifest.ts";
+import { DEPTH_MAX, lowersAbove, mergeLayers } from "./merge.ts";
 
 export interface ClonesDeps extends LayersDeps {
   readonly namespaces: UserNamespaces;
   /** Can this file system carry idmapped overlays (probe.ts), and does the pool want them? */
   readonly clone: "overlay" | "copy" | "reflink";
 }
-
-/** Layers below an upper until the chain is made one tree. */
-const DEPTH_MAX = 24;
 
 /** Volumes by their names on disk. */
 export class Clones {
@@ -303,7 +301,32 @@ export class Clones {
       await this.mountSnapshot(name, snapshot);
     }
     undo.keep();
-    if (manifest.lowers.length >= DEPTH_MAX && running === undefined) await this.flatten(name);
+  }
+
+  /** A chain that has become long as one layer. @see merge.ts */
+  async shorten(name: string, snapshot: string): Promise<Swap | undefined> {
+    const { lowers } = await this.#layers.load(this.directory(name, snapshot));
+    if (lowers.length < DEPTH_MAX) return undefined;
+    const merged = await mergeLayers(this.#layers, this.#rootfs(name, snapshot));
+    return async () => {
+      try {
+        await this.#replaceLowers(name, lowers, merged);
+      } finally {
+        await this.#layers.collect([merged]);
+      }
+    };
+  }
+
+  /** A running one keeps what it is mounted from; one that was restored meanwhile is made of others. */
+  async #replaceLowers(name: string, lowers: readonly string[], merged: string): Promise<void> {
+    const directory = this.directory(name);
+    const manifest = await this.#layers.load(directory);
+    const above = lowersAbove(manifest.lowers, lowers);
+    if (above === undefined || this.#shown.get(name) === "running") return;
+    await this.#hide(name);
+    await this.#layers.write(directory, { ...manifest, lowers: [...above, merged] });
+    await this.mount(name);
+    await this.#layers.collect(lowers);
   }
 
   /**

@@ -233,6 +233,10 @@ export class DirDriver implements StorageDriver {
     return this.#plain.listSnapshots(volume);
   }
 
+  async shorten(volume: Volume, snapshot: string) {
+    return volume.kind === "custom" ? undefined : await this.#clones.shorten(volume.name, snapshot);
+  }
+
   async flatten(volume: Volume) {
     if (volume.kind === "container") await this.#clones.flatten(volume.name);
   }

@@ -73,6 +73,11 @@ export class Layers {
     this.users.set(directory, manifest.lowers);
   }
 
+  /** Make a layer; it is there when it is whole. */
+  async build(layer: string, make: (path: HostPath) => Promise<void>): Promise<void> {
+    await this.#deps.trash.build(this.at(layer), make);
+  }
+
   /** Discard those layers that nobody uses any more; images only once they are deleted. */
   async collect(lowers: readonly string[]): Promise<void> {
     for (const lower of lowers) {
