@@ -13,22 +13,27 @@ const POLL_MS = 20;
 
 /** Effects left until the world ends for the driver under test; undefined: nobody is to die. */
 let left: number | undefined;
-let onEnd: (effect: string) => void = () => {};
+let onEnd: (effect: string, started?: Deno.ChildProcess) => void = () => {};
 
-watchEffects((effect) => {
+watchEffects((effect, started) => {
   if (left === undefined) return "happens";
   if (left > 0) {
     left--;
     return "happens";
   }
-  onEnd(effect);
+  onEnd(effect, started);
   return "ended";
 });
 
 /** @returns the effect in front of which it died; undefined: it came to its end before. */
 async function dieAt(count: number, change: () => Promise<void>): Promise<string | undefined> {
   const { promise: ended, resolve } = Promise.withResolvers<string>();
-  [left, onEnd] = [count, resolve];
+  left = count;
+  onEnd = async (effect, started) => {
+    // A program that it started comes to its end without it.
+    await started?.status;
+    resolve(effect);
+  };
   const changed = change().then(() => undefined);
   // What a dead driver says, nobody hears.
   changed.catch(() => undefined);

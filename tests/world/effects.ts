@@ -6,7 +6,8 @@
 
 /** "ended": the world has ended for the caller, nothing more of it happens. */
 export type Fate = "happens" | "fails" | "ended";
-export type Before = (effect: string) => Fate;
+/** @param started The program, where the effect is its run. */
+export type Before = (effect: string, started?: Deno.ChildProcess) => Fate;
 
 const CALLS = [
   ...["mkdir", "rename", "remove", "symlink", "link", "chmod", "chown", "copyFile"],
@@ -83,8 +84,8 @@ function watchedCommand(before: Before) {
       const effect = `before ${this.#what}`;
       throwUnless(before(effect), effect);
       const child = super.spawn();
-      before(`while it runs: ${this.#what}`);
-      return child;
+      const fate = before(`while it runs: ${this.#what}`, child);
+      return fate === "ended" ? unheard(child) : child;
     }
 
     override output(): Promise<Deno.CommandOutput> {
@@ -92,6 +93,19 @@ function watchedCommand(before: Before) {
       return rejectUnless(before(effect), effect, () => super.output());
     }
   };
+}
+
+/** It runs on, but its end is not told. */
+function unheard(child: Deno.ChildProcess): Deno.ChildProcess {
+  const never = new Promise<never>(() => {});
+  const silent = { status: never, output: () => never };
+  return new Proxy(child, {
+    get: (target, name) => {
+      if (name in silent) return silent[name as keyof typeof silent];
+      const value = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
 }
 
 /** The C helper is started by libc. */
