@@ -27,6 +27,7 @@ import { effectiveProject, type Project } from "#daemon/db/projects.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import { type BoundRoute, type Call, created, handle, sync } from "#daemon/http/handle.ts";
 import { list, projectSuffix } from "#daemon/http/list.ts";
+import { readAclLog } from "#daemon/networks/acl_log.ts";
 import type { NetworkService } from "#daemon/networks/create.ts";
 import type { Services } from "#daemon/services.ts";
 
@@ -188,10 +189,16 @@ export function networkAclRoutes(networks: NetworkService): BoundRoute[] {
       return sync();
     }),
     handle(getNetworkAclLog, async (services, { params, query }) => {
-      await services.db.read((tx) => find(tx, query.project, params.name));
-      throw new Fault("not_found", "The ACL has no log of its own", {
-        hint: "Rules of bridge networks log to the kernel's log: journalctl -k --grep lxd_acl",
-      });
+      const { acl } = await services.db.read((tx) => find(tx, query.project, params.name));
+      const entries = await readAclLog(acl);
+      return {
+        kind: "raw",
+        send: (response) => {
+          response.writeHead(200, { "Content-Type": "application/octet-stream" });
+          response.end(entries.map((one) => `${JSON.stringify(one)}\n`).join(""));
+          return Promise.resolve();
+        },
+      };
     }),
   ];
 }

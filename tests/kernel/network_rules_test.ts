@@ -59,6 +59,27 @@ Deno.test("networks: an ACL that a bridge can't have leaves the rules as they we
   await api.do("PATCH", AT, { config: { "security.acls": "" } });
 });
 
+Deno.test("networks: the log of an ACL is what the kernel says of its rules", async () => {
+  const rule = { action: "drop", protocol: "tcp", destination_port: "25", state: "logged" };
+  await api.do("POST", "/1.0/network-acls", { name: "seen", egress: [rule] });
+  await api.do("PATCH", AT, { config: { "security.acls": "seen" } });
+  const [, prefix] = /log prefix "(.*?)"/.exec(await chain(`acl.${BRIDGE}`) ?? "") ?? [];
+  const packet = `IN=${BRIDGE} OUT=eth0 SRC=192.0.2.9 DST=198.51.100.1 PROTO=TCP SPT=4000 DPT=25`;
+  // The kernel logs no packets of other network namespaces: say what it would.
+  await Deno.writeTextFile("/dev/kmsg", `${prefix}${packet}\n`, { create: false });
+
+  const { stdout } = await daemon.request("GET", "/1.0/network-acls/seen/log");
+
+  const { time, ...entry } = JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
+  assert.ok(Math.abs(Date.parse(time) - Date.now()) < 3600_000, time);
+  assert.deepEqual(entry, {
+    ...{ proto: "tcp", src: "192.0.2.9", dst: "198.51.100.1", src_port: "4000", dst_port: "25" },
+    action: "drop",
+  });
+  await api.do("PATCH", AT, { config: { "security.acls": "" } });
+  await api.do("DELETE", "/1.0/network-acls/seen");
+});
+
 Deno.test("networks: a forward leads ports and the rest of an address to instances", async () => {
   const port = { protocol: "tcp", listen_port: "80-81", target_address: "192.0.2.3" };
   await api.do("POST", `${AT}/forwards`, {
