@@ -4,7 +4,9 @@ import { LIMITS } from "#base/limits.ts";
 
 export interface RunOptions {
   readonly stdin?: string;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
+  /** As long as it takes: for work that grows with the data, which `signal` can end. */
+  readonly isUnlimited?: true;
 }
 
 /**
@@ -13,10 +15,10 @@ export interface RunOptions {
  */
 export async function run(argv: readonly string[], options: RunOptions = {}): Promise<string> {
   const [program = "", ...args] = argv;
-  const timeout = AbortSignal.timeout(LIMITS.commandTimeoutMs);
-  const signal = options.signal === undefined
-    ? timeout
-    : AbortSignal.any([options.signal, timeout]);
+  const signal = AbortSignal.any([
+    ...(options.signal === undefined ? [] : [options.signal]),
+    ...(options.isUnlimited === true ? [] : [AbortSignal.timeout(LIMITS.commandTimeoutMs)]),
+  ]);
   let child: Deno.ChildProcess;
   try {
     child = new Deno.Command(program, {

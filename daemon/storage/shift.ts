@@ -5,6 +5,7 @@
  */
 import type { HostPath } from "#base/brand.ts";
 import { ExecError, Fault } from "#base/errors.ts";
+import { run } from "#daemon/host/run.ts";
 import { idmapJson } from "#daemon/idmap/format.ts";
 import type { IdMap } from "#daemon/idmap/idmap.ts";
 
@@ -67,21 +68,13 @@ function ranges(map: IdMap): string[] {
   });
 }
 
-/** As long as it takes: a tree may be large. */
 async function runShift(argv: readonly string[], signal?: AbortSignal): Promise<void> {
-  const [program = "", ...args] = argv;
-  const { success, code, stderr } = await new Deno.Command(program, {
-    args,
-    env: { LC_ALL: "C" },
-    stdin: "null",
-    stdout: "null",
-    stderr: "piped",
-    ...(signal !== undefined && { signal }),
-  }).output();
-  if (success) return;
-  signal?.throwIfAborted();
-  const text = new TextDecoder().decode(stderr).slice(-2000).trim();
-  throw new Fault("internal", `cannot shift the owners of files: ${text}`, {
-    cause: new ExecError(argv, code, text),
-  });
+  try {
+    await run(argv, { signal, isUnlimited: true });
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (!(error instanceof ExecError)) throw error;
+    const text = error.stderrTail.trim();
+    throw new Fault("internal", `cannot shift the owners of files: ${text}`, { cause: error });
+  }
 }

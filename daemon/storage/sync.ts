@@ -1,6 +1,7 @@
 /** Make one tree or disk like another: only what differs is written. @see rsync(1) */
 import type { HostPath } from "#base/brand.ts";
 import { ExecError, Fault } from "#base/errors.ts";
+import { run } from "#daemon/host/run.ts";
 import { treeBytes } from "./copy_tree.ts";
 import { requireSpace } from "./space.ts";
 
@@ -53,20 +54,15 @@ export async function copyDisk(
 }
 
 async function execute(argv: readonly string[], signal: AbortSignal | undefined): Promise<void> {
-  const [program = "", ...args] = argv;
-  const { success, code, stderr } = await new Deno.Command(program, {
-    args,
-    env: { LC_ALL: "C" },
-    stdin: "null",
-    stdout: "null",
-    stderr: "piped",
-    ...(signal === undefined ? {} : { signal }),
-  }).output();
-  if (success || (program === "rsync" && code === RSYNC_VANISHED)) return;
-  signal?.throwIfAborted();
-  const text = new TextDecoder().decode(stderr).slice(-2000);
-  if (/No space left|quota exceeded/i.test(text)) {
-    throw new Fault("no_space", "cannot copy the volume: no space left on the storage pool");
+  try {
+    await run(argv, { signal, isUnlimited: true });
+  } catch (error) {
+    if (!(error instanceof ExecError)) throw error;
+    if (argv[0] === "rsync" && error.exitCode === RSYNC_VANISHED) return;
+    signal?.throwIfAborted();
+    if (!/No space left|quota exceeded/i.test(error.stderrTail)) throw error;
+    throw new Fault("no_space", "cannot copy the volume: no space left on the storage pool", {
+      cause: error,
+    });
   }
-  throw new ExecError(argv, code, text);
 }
