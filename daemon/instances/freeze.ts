@@ -51,6 +51,7 @@ export async function whileFrozen<T>(
 ): Promise<T> {
   if (ctx.runtime.state(instance.id).status !== "running") return await copy();
   const cgroups = ctx.runtime.cgroups(instance.id);
+  using _held = ctx.runtime.hold(instance.id);
   await freeze(cgroups);
   try {
     return await copy();

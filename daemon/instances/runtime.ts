@@ -1,8 +1,9 @@
 /**
  * What runs now: a table of states kept current by the ends of monitor processes, so that no request
- * has to ask the kernel who lives.
+ * has to ask the kernel who lives. Who stands still is asked: anybody may write to the freezer's file.
  */
 import type { Pid } from "#base/brand.ts";
+import { isFrozen } from "#daemon/cgroup/freezer.ts";
 import type { CgroupPaths } from "#daemon/cgroup/layout.ts";
 import { processEnd } from "#ffi/libc/exit_watch.ts";
 import type { RunState } from "./machine.ts";
@@ -16,6 +17,8 @@ export interface Running {
 interface Entry {
   state: RunState;
   cgroups: CgroupPaths;
+  /** How many of our own copies hold it still for a moment: that is nobody's state. */
+  holds: number;
   /** "reboot" or "stop", as the stop hook said. */
   target: "reboot" | "stop" | undefined;
   /** Settles when the end of this run has been handled. */
@@ -33,7 +36,18 @@ export class Runtime {
   constructor(readonly onEnd: (id: number, monitor: Pid) => void) {}
 
   state(id: number): RunState {
-    return this.#entries.get(id)?.state ?? { status: "stopped" };
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return { status: "stopped" };
+    const { state, cgroups, holds } = entry;
+    if (holds > 0 || (state.status !== "running" && state.status !== "frozen")) return state;
+    return { ...state, status: isFrozen(cgroups) ? "frozen" : "running" };
+  }
+
+  /** Until it is disposed of, the instance stands still for us and its state is what it was. */
+  hold(id: number): Disposable {
+    const entry = this.#entries.get(id);
+    if (entry !== undefined) entry.holds++;
+    return { [Symbol.dispose]: () => void (entry !== undefined && entry.holds--) };
   }
 
   cgroups(id: number): CgroupPaths {
@@ -98,6 +112,7 @@ function newEntry(state: RunState): Entry {
   return {
     state,
     cgroups: NO_CGROUPS,
+    holds: 0,
     target: undefined,
     ended: Promise.withResolvers<void>(),
   };
