@@ -5,6 +5,7 @@
  */
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { entries, exists } from "./files.ts";
+import { mountTable, unmountFirmly } from "./mounted.ts";
 
 export class Trash {
   readonly #folder: HostPath;
@@ -53,6 +54,10 @@ export class Trash {
 
   /** Remove what an earlier daemon left. */
   async empty(): Promise<void> {
+    // Views of instances that ran are mounted in it.
+    for (const { target } of (await mountTable()).toReversed()) {
+      if (target.startsWith(`${this.#folder}/`)) await unmountFirmly(hostPath(target));
+    }
     for (const name of await entries(this.#folder)) {
       const path = hostPath(`${this.#folder}/${name}`);
       this.inBackground("empty the trash", () => this.#remove(path));

@@ -2,4 +2,4 @@
 import { MIB } from "#tests/suites/storage_tools.ts";
 import { lvmCrashSuite } from "./lvm.ts";
 
-lvmCrashSuite("lvm (thin, ext4)", { config: {}, sizeBytes: 64 * MIB, stride: 3 });
+lvmCrashSuite("lvm (thin, ext4)", { config: {}, sizeBytes: 64 * MIB, stride: 6 });
