@@ -1,6 +1,7 @@
 /** Files of the host as bodies of replies. */
 import type { HostPath } from "#base/brand.ts";
 import type { ServerResponse } from "node:http";
+import { collector } from "./frugal.ts";
 
 const PIECE_BYTES = 1 << 20;
 
@@ -29,6 +30,7 @@ export async function sendBytes(
   let left = size ?? (await file.stat()).size - offset;
   if (offset > 0) await file.seek(offset, Deno.SeekMode.Start);
   if (left === 0 && isLast) response.end();
+  const collect = collector();
   while (left > 0) {
     const piece = new Uint8Array(Math.min(left, PIECE_BYTES));
     const read = await file.read(piece);
@@ -37,6 +39,7 @@ export async function sendBytes(
     const bytes = piece.subarray(0, read);
     if (left === 0 && isLast) response.end(bytes);
     else if (!response.write(bytes)) await drained(response);
+    collect(read);
   }
 }
 
