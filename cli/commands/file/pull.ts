@@ -3,7 +3,7 @@ import { command, UsageError } from "#cli/command.ts";
 import type { Context } from "#cli/context.ts";
 import { siBytes } from "#cli/output/time.ts";
 import { baseName, joinPath, parentOf, parseGuestPath } from "./paths.ts";
-import { getFile, type Guest, type GuestFile, writePieces } from "./transfer.ts";
+import { getFile, type Guest, type GuestFile, sideBySide, writePieces } from "./transfer.ts";
 
 export const FILE_PULL = command({
   name: "file pull",
@@ -89,7 +89,8 @@ async function pullTree(
   { mode, entries }: GuestFile,
 ): Promise<void> {
   Deno.mkdirSync(target, { mode });
-  for (const name of entries) {
+  const folders: [path: string, target: string, found: GuestFile][] = [];
+  await sideBySide(entries, async (name) => {
     // A name from inside must not lead anywhere else.
     if (name === "" || name === "." || name === ".." || name.includes("/")) {
       throw new Error(`the server sent a bad file name: ${JSON.stringify(name)}`);
@@ -97,9 +98,10 @@ async function pullTree(
     const inside = joinPath(path, name);
     const place = joinPath(target, name);
     const found = await getFile(pull.guest, inside);
-    if (found.type === "directory") await pullTree(pull, inside, place, found);
+    if (found.type === "directory") folders.push([inside, place, found]);
     else await pullEntry(pull, inside, place, found);
-  }
+  });
+  for (const folder of folders) await pullTree(pull, ...folder);
 }
 
 async function pullEntry(

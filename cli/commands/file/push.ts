@@ -11,7 +11,7 @@ import {
   parseGuestPath,
   parseMode,
 } from "./paths.ts";
-import { type Guest, type Owner, piecesOf, postFile, typeOf } from "./transfer.ts";
+import { type Guest, type Owner, piecesOf, postFile, sideBySide, typeOf } from "./transfer.ts";
 
 export const FILE_PUSH = command({
   name: "file push",
@@ -174,6 +174,9 @@ async function pushTree(push: Push, source: string, path: string): Promise<void>
     throw new Error(`'${source}' isn't a supported file type`);
   }
   await postFile(push.guest, path, { type: "directory", ...owner });
-  const names = [...Deno.readDirSync(source)].map(({ name }) => name).toSorted();
-  for (const name of names) await pushTree(push, joinPath(source, name), joinPath(path, name));
+  const entries = [...Deno.readDirSync(source)].toSorted((a, b) => a.name < b.name ? -1 : 1);
+  const pushOne = ({ name }: Deno.DirEntry) =>
+    pushTree(push, joinPath(source, name), joinPath(path, name));
+  await sideBySide(entries.filter(({ isDirectory }) => !isDirectory), pushOne);
+  for (const entry of entries.filter(({ isDirectory }) => isDirectory)) await pushOne(entry);
 }

@@ -52,6 +52,21 @@ export interface GuestFile {
   readonly entries: readonly string[];
 }
 
+/** Requests that are under way at once: client and server have something to do meanwhile. */
+const WIDTH = 4;
+
+/** Do all of it, some of them at a time. @throws what the first that fails throws. */
+export async function sideBySide<T>(
+  items: Iterable<T>,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const left = items[Symbol.iterator]();
+  const lane = async () => {
+    for (let next = left.next(); !next.done; next = left.next()) await work(next.value);
+  };
+  await Promise.all(Array.from({ length: WIDTH }, lane));
+}
+
 /** Read a file, folder or link. @throws {ClientError} */
 export async function getFile(guest: Guest, path: string): Promise<GuestFile> {
   const reply = await guest.client.download(filesOf(guest), { query: { path } });
