@@ -175,5 +175,6 @@ export const EXTENSIONS: readonly (readonly [name: string, test: string])[] = [
   // Younger than the list: snapshots of volumes are sent on their own.
   ["storage_api_remote_volume_snapshot_copy", "tests/kernel/volume_migration_test.ts"],
   // Ours alone.
-  ["instance_exec_stream", "tests/kernel/slice_guest_test.ts"],
+  ["instance_exec_stream", "tests/kernel/exec_stream_test.ts"],
+  ["instance_sftp_errors", "tests/kernel/file_tree_test.ts"],
 ];

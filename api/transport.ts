@@ -69,7 +69,7 @@ interface Connection {
   used: boolean;
 }
 
-const MAX_IDLE = 4;
+const MAX_IDLE = 8;
 
 /** A transport over what `dialer` opens. */
 export class StreamTransport implements Transport {

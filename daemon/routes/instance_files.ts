@@ -6,23 +6,24 @@ import {
   headInstanceFiles,
   postInstanceFiles,
 } from "#api/routes/instances.ts";
-import { Fault } from "#base/errors.ts";
 import {
-  fileFault,
+  entriesIn,
   linkTarget,
   makeDirectory,
   makeLink,
-  namesIn,
   openToRead,
   piecesOf,
   remove,
   statOf,
   typeOf,
   writeFile,
-} from "#daemon/guest/files/files.ts";
+} from "#api/sftp/files.ts";
+import { Fault } from "#base/errors.ts";
+import { fileFault } from "#daemon/guest/files/fault.ts";
 import { dispositionOf, fileHeaders, parseHeaders } from "#daemon/guest/files/headers.ts";
 import type { FilesPool } from "#daemon/guest/files/pool.ts";
 import { FilesProcess, type FilesRoot, type FilesSession } from "#daemon/guest/files/session.ts";
+import { frugal } from "#daemon/host/frugal.ts";
 import { readBody } from "#daemon/http/body.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import { type BoundRoute, handle, type Reply, sync } from "#daemon/http/handle.ts";
@@ -72,7 +73,7 @@ export function instanceFileRoutes(pool: FilesPool): BoundRoute[] {
       await withFiles({ pool, services, found, path, signal, action: "write" }, async (files) => {
         if (wish.type === "directory") return await makeDirectory(files, path, wish);
         if (wish.type === "symlink") return await makeLink(files, path, { target, entry: wish });
-        await writeFile(files, path, { entry: wish, append: wish.append, body: request });
+        await writeFile(files, path, { entry: wish, append: wish.append, body: frugal(request) });
       });
       announce(services, { found, path, caller, what: "pushed" });
       return sync();
@@ -161,7 +162,7 @@ async function download({ response, ...where }: Download): Promise<void> {
     const stat = await statOf(files, path);
     const type = typeOf(stat);
     if (type === "directory") {
-      const metadata = await namesIn(files, path);
+      const metadata = [...(await entriesIn(files, path)).keys()];
       return await sendReply(response, sync(metadata, { headers: fileHeaders(stat) }));
     }
     if (type === "symlink") {

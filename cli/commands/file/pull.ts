@@ -3,7 +3,8 @@ import { command, UsageError } from "#cli/command.ts";
 import type { Context } from "#cli/context.ts";
 import { siBytes } from "#cli/output/time.ts";
 import { baseName, joinPath, parentOf, parseGuestPath } from "./paths.ts";
-import { getFile, type Guest, type GuestFile, sideBySide, writePieces } from "./transfer.ts";
+import { openFiles, readBy } from "./sftp.ts";
+import { type FoundFile, getFile, sideBySide, writePieces } from "./transfer.ts";
 
 export const FILE_PULL = command({
   name: "file pull",
@@ -30,11 +31,14 @@ export const FILE_PULL = command({
       create: flags["create-dirs"],
     });
     for (const { label, path } of sources) {
-      const pull = { context, guest: context.resource(label), recursive: flags.recursive };
-      const found = await getFile(pull.guest, path);
+      const guest = context.resource(label);
+      const pull = { context, get: (path: string) => getFile(guest, path) };
+      const found = await getFile(guest, path);
       if (found.type === "directory") {
         if (!flags.recursive) throw new UsageError("Can't pull a directory without --recursive");
-        await pullTree(pull, path, joinPath(target, baseName(path)), found);
+        using files = await openFiles(guest);
+        const get = files === undefined ? pull.get : (path: string) => readBy(files, path);
+        await pullTree({ context, get }, path, joinPath(target, baseName(path)), found);
       } else if (target === "-") {
         await writePieces(found.reply.body, Deno.stdout);
       } else {
@@ -47,7 +51,8 @@ export const FILE_PULL = command({
 
 interface Pull {
   readonly context: Context;
-  readonly guest: Guest;
+  /** Asks the instance. */
+  readonly get: (path: string) => Promise<FoundFile>;
 }
 
 interface Wish {
@@ -86,10 +91,10 @@ async function pullTree(
   pull: Pull,
   path: string,
   target: string,
-  { mode, entries }: GuestFile,
+  { mode, entries }: FoundFile,
 ): Promise<void> {
   Deno.mkdirSync(target, { mode });
-  const folders: [path: string, target: string, found: GuestFile][] = [];
+  const folders: [path: string, target: string, found: FoundFile][] = [];
   await sideBySide(entries, async (name) => {
     // A name from inside must not lead anywhere else.
     if (name === "" || name === "." || name === ".." || name.includes("/")) {
@@ -97,7 +102,7 @@ async function pullTree(
     }
     const inside = joinPath(path, name);
     const place = joinPath(target, name);
-    const found = await getFile(pull.guest, inside);
+    const found = await pull.get(inside);
     if (found.type === "directory") folders.push([inside, place, found]);
     else await pullEntry(pull, inside, place, found);
   });
@@ -108,17 +113,23 @@ async function pullEntry(
   { context }: Pull,
   path: string,
   target: string,
-  { type, mode, reply }: GuestFile,
+  { type, mode, size = 0, body }: FoundFile,
 ): Promise<void> {
-  if (type === "symlink") return Deno.symlinkSync((await reply.text()).trimEnd(), target);
+  if (type === "symlink") return Deno.symlinkSync((await textOf(body)).trimEnd(), target);
   using file = Deno.openSync(target, { write: true, create: true, truncate: true, mode: 0o600 });
 
-  const size = Number(reply.headers["content-length"] ?? 0);
   const title = `Pulling ${path} to ${target}`;
-  await writePieces(reply.body, file, (bytes) => {
+  await writePieces(body, file, (bytes) => {
     const share = size > 0 ? `${Math.floor(bytes / size * 100)}%` : siBytes(bytes);
     context.out.progress(`${title}: ${share}`);
   });
   if (file.statSync().isFile) Deno.chmodSync(target, mode);
   context.out.done();
+}
+
+async function textOf(pieces: AsyncIterable<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const piece of pieces) text += decoder.decode(piece, { stream: true });
+  return text + decoder.decode();
 }

@@ -11,7 +11,16 @@ import {
   parseGuestPath,
   parseMode,
 } from "./paths.ts";
-import { type Guest, type Owner, piecesOf, postFile, sideBySide, typeOf } from "./transfer.ts";
+import { openFiles, writeBy } from "./sftp.ts";
+import {
+  type Guest,
+  type NewFile,
+  type Owner,
+  piecesOf,
+  postFile,
+  sideBySide,
+  typeOf,
+} from "./transfer.ts";
 
 export const FILE_PUSH = command({
   name: "file push",
@@ -45,7 +54,8 @@ export const FILE_PUSH = command({
     if (flags.recursive && wantsOwner) {
       throw new UsageError("Can't supply uid/gid/mode in recursive mode");
     }
-    const push = { context, guest, owner, createFolders: flags["create-dirs"] };
+    const post = (path: string, file: NewFile) => postFile(guest, path, file);
+    const push = { context, guest, owner, createFolders: flags["create-dirs"], post };
     if (flags.recursive) return await pushTrees(push, sources, target.path);
     await pushFiles(push, sources, target.path);
   },
@@ -56,6 +66,8 @@ interface Push {
   readonly guest: Guest;
   readonly owner: Owner;
   readonly createFolders: boolean;
+  /** Writes into the instance. */
+  readonly post: (path: string, file: NewFile) => Promise<void>;
 }
 
 async function pushFiles(push: Push, sources: readonly string[], path: string): Promise<void> {
@@ -97,7 +109,7 @@ function openSource(source: string): Opened {
 const PIPE_MODE = 0o600;
 
 async function pushFile(
-  { context, guest, owner }: Push,
+  { context, owner, post }: Push,
   { source, file, info }: Opened,
   path: string,
 ): Promise<void> {
@@ -107,7 +119,7 @@ async function pushFile(
     const share = size ? `${Math.floor(bytes / size * 100)}%` : siBytes(bytes);
     context.out.progress(`${title}: ${share}`);
   });
-  await postFile(guest, path, {
+  await post(path, {
     type: "file",
     uid: owner.uid ?? info?.uid ?? 0,
     gid: owner.gid ?? info?.gid ?? 0,
@@ -145,11 +157,15 @@ const FOLDER_MODE = 0o755;
 
 async function pushTrees(push: Push, sources: readonly string[], path: string): Promise<void> {
   if (push.createFolders) await createFolders(push.guest, path, { mode: FOLDER_MODE });
+  using files = await openFiles(push.guest);
+  const post: Push["post"] = files === undefined
+    ? push.post
+    : (path, file) => writeBy(files, path, file);
   for (const source of sources) {
     const top = source.replace(/(.)\/+$/, "$1");
     // "." is pushed as the target, everything else into it, under its name.
     const target = top === "." ? path : joinPath(path, nameOf(top));
-    await pushTree(push, top, target.replace(/(.)\/+$/, "$1"));
+    await pushTree({ ...push, post }, top, target.replace(/(.)\/+$/, "$1"));
   }
 }
 
@@ -163,7 +179,7 @@ async function pushTree(push: Push, source: string, path: string): Promise<void>
   const owner = { uid: uid ?? 0, gid: gid ?? 0, mode };
   if (info.isSymlink) {
     const body = Deno.readLinkSync(source);
-    return await postFile(push.guest, path, { type: "symlink", ...owner, body });
+    return await push.post(path, { type: "symlink", ...owner, body });
   }
   if (info.isFile) {
     using file = Deno.openSync(source);
@@ -173,7 +189,7 @@ async function pushTree(push: Push, source: string, path: string): Promise<void>
   if (!info.isDirectory) {
     throw new Error(`'${source}' isn't a supported file type`);
   }
-  await postFile(push.guest, path, { type: "directory", ...owner });
+  await push.post(path, { type: "directory", ...owner });
   const entries = [...Deno.readDirSync(source)].toSorted((a, b) => a.name < b.name ? -1 : 1);
   const pushOne = ({ name }: Deno.DirEntry) =>
     pushTree(push, joinPath(source, name), joinPath(path, name));

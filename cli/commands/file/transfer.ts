@@ -43,17 +43,24 @@ export async function deleteFile(guest: Guest, path: string): Promise<void> {
   await guest.client.send("DELETE", filesOf(guest), { query: { path } });
 }
 
-export interface GuestFile {
+export interface FoundFile {
   readonly type: FileType;
   readonly mode: number;
-  /** Contents of a file, target of a link; read it to the end or cancel it. */
-  readonly reply: TransportReply;
+  /** Undefined if nobody knows. */
+  readonly size?: number | undefined;
+  /** Contents of a file, target of a link. Pieces are valid until the next one is asked for. */
+  readonly body: AsyncIterable<Uint8Array>;
   /** Names in a folder. */
   readonly entries: readonly string[];
 }
 
-/** Requests that are under way at once: client and server have something to do meanwhile. */
-const WIDTH = 4;
+export interface GuestFile extends FoundFile {
+  /** Its body is to be read to the end, or it is to be cancelled. */
+  readonly reply: TransportReply;
+}
+
+/** What is under way at once: client and server have something to do meanwhile. */
+const WIDTH = 8;
 
 /** Do all of it, some of them at a time. @throws what the first that fails throws. */
 export async function sideBySide<T>(
@@ -74,7 +81,9 @@ export async function getFile(guest: Guest, path: string): Promise<GuestFile> {
   const type = given === "directory" || given === "symlink" ? given : "file";
   const mode = parseInt(reply.headers["x-lxd-mode"] ?? "", 8);
   const entries = type === "directory" ? parseEntries(await reply.text()) : [];
-  return { type, mode: Number.isNaN(mode) ? 0o644 : mode & 0o7777, reply, entries };
+  const size = Number(reply.headers["content-length"] ?? 0) || undefined;
+  const { body } = reply;
+  return { type, mode: Number.isNaN(mode) ? 0o644 : mode & 0o7777, size, body, reply, entries };
 }
 
 function parseEntries(text: string): string[] {

@@ -1,8 +1,8 @@
 /** The X-LXD-... headers of the file API. Pure. */
 import { Fault } from "#base/errors.ts";
-import type { FileType, NewEntry } from "./files.ts";
-import { typeOf } from "./files.ts";
-import type { Stat } from "./packet.ts";
+import type { FileType, NewEntry } from "#api/sftp/files.ts";
+import { typeOf } from "#api/sftp/files.ts";
+import type { Stat } from "#api/sftp/packet.ts";
 
 export interface FileWish extends NewEntry {
   readonly type: FileType;

@@ -6,7 +6,7 @@ import { fdStream, pipe } from "#ffi/libc/fd.ts";
 import { growPipe } from "#ffi/libc/pipe_size.ts";
 import { openPidfd, reap, signalPidfd, spawn } from "#ffi/libc/process.ts";
 import type { Socket } from "node:net";
-import { encode, type Field, Fields, FXP } from "./packet.ts";
+import { SftpSession } from "#api/sftp/session.ts";
 
 export type FilesRoot =
   /** Seen from inside a running container, with its ids. */
@@ -14,24 +14,7 @@ export type FilesRoot =
   /** Of a stopped one; `users` is a user namespace in which its files have plain ids. */
   | { readonly directory: HostPath; readonly users?: Fd };
 
-/** The file system said no. `text` is the kernel's word, e.g. "Is a directory". */
-export class FileError extends Error {
-  override readonly name = "FileError";
-
-  constructor(readonly text: string) {
-    super(text);
-  }
-}
-
-interface Reply {
-  readonly type: number;
-  readonly fields: Fields;
-}
-
 const SIGKILL = 9;
-const STATUS_OK = 0;
-const STATUS_EOF = 1;
-
 /** The process and its streams: raw for clients of /sftp, or for a FilesSession. */
 export class FilesProcess implements Disposable {
   readonly input: Socket;
@@ -86,102 +69,33 @@ async function reapLater(child: Pid): Promise<void> {
   reap(child);
 }
 
-export class FilesSession implements Disposable {
+/** Requests to a file server of its own. */
+export class FilesSession extends SftpSession implements Disposable {
   readonly #process: FilesProcess;
-  readonly #waiting = new Map<number, PromiseWithResolvers<Reply>>();
-  readonly #chunks: Uint8Array[] = [];
-  #buffered = 0;
-  #nextId = 1;
-  #isOver = false;
 
   constructor(helper: HostPath, root: FilesRoot) {
+    super();
     this.#process = new FilesProcess(helper, root);
-    this.#process.output.on("data", (chunk: Uint8Array) => this.#take(chunk));
-    this.#process.output.once("close", () => this.#end());
-    this.#process.output.once("error", () => this.#process.output.destroy());
-    this.#process.output.once("end", () => this.#process.output.destroy());
-  }
-
-  get isOver(): boolean {
-    return this.#isOver;
+    const { output } = this.#process;
+    output.on("data", (chunk: Uint8Array) => this.take(chunk));
+    output.once("close", () => this.end());
+    output.once("error", () => output.destroy());
+    output.once("end", () => output.destroy());
   }
 
   [Symbol.dispose](): void {
     this.#process[Symbol.dispose]();
   }
 
-  /** @throws {FileError} what the status says. @returns undefined at the end of a file or directory. */
-  async ask(type: number, ...fields: readonly Field[]): Promise<Reply | undefined> {
-    if (this.#isOver) throw gone();
-    const id = this.#nextId++;
-    const reply = Promise.withResolvers<Reply>();
-    this.#waiting.set(id, reply);
+  protected write(parts: readonly Uint8Array[]): void {
     const { input } = this.#process;
     input.cork();
-    for (const part of encode(type, id, fields)) input.write(part);
+    for (const part of parts) input.write(part);
     input.uncork();
-    const found = await reply.promise;
-    if (found.type !== FXP.status) return found;
-    const code = found.fields.u32();
-    if (code === STATUS_OK) return found;
-    if (code === STATUS_EOF) return undefined;
-    throw new FileError(found.fields.text());
   }
 
-  async close(handle: Uint8Array): Promise<void> {
-    await this.ask(FXP.close, handle);
+  protected gone(): Fault {
+    const what = "the files of the instance are gone: it was stopped or started";
+    return new Fault("unavailable", what, { hint: "Try again." });
   }
-
-  /** The same where there must be a reply. */
-  async must(type: number, ...fields: readonly Field[]): Promise<Fields> {
-    const reply = await this.ask(type, ...fields);
-    if (reply === undefined) throw gone();
-    return reply.fields;
-  }
-
-  #take(chunk: Uint8Array): void {
-    this.#chunks.push(chunk);
-    this.#buffered += chunk.length;
-    for (;;) {
-      const head = this.#peek(4);
-      if (head === undefined) return;
-      const size = new DataView(head.buffer, head.byteOffset, 4).getUint32(0);
-      const packet = this.#peek(4 + size);
-      if (packet === undefined) return;
-      this.#drop(4 + size);
-      const id = new DataView(packet.buffer, packet.byteOffset + 5, 4).getUint32(0);
-      const waiting = this.#waiting.get(id);
-      this.#waiting.delete(id);
-      waiting?.resolve({ type: packet[4] ?? 0, fields: new Fields(packet.subarray(9)) });
-    }
-  }
-
-  /** The first `size` bytes, undefined while there are fewer. */
-  #peek(size: number): Uint8Array | undefined {
-    if (this.#buffered < size) return undefined;
-    const [first] = this.#chunks;
-    if (first !== undefined && first.length >= size) return first.subarray(0, size);
-    const all = Buffer.concat(this.#chunks.splice(0));
-    this.#chunks.push(all);
-    return all.subarray(0, size);
-  }
-
-  #drop(size: number): void {
-    const [first = new Uint8Array()] = this.#chunks;
-    this.#buffered -= size;
-    if (first.length === size) this.#chunks.shift();
-    else this.#chunks[0] = first.subarray(size);
-  }
-
-  #end(): void {
-    this.#isOver = true;
-    for (const { reject } of this.#waiting.values()) reject(gone());
-    this.#waiting.clear();
-  }
-}
-
-function gone(): Fault {
-  return new Fault("unavailable", "the files of the instance are gone: it was stopped or started", {
-    hint: "Try again.",
-  });
 }

@@ -1,8 +1,6 @@
-/** What the file API does to one path of an instance, by a session of the file server. */
-import { Fault } from "#base/errors.ts";
-import { frugal } from "#daemon/host/frugal.ts";
+/** What is done to one path of an instance, by requests to its file server. */
 import { FXP, OPEN, type Stat } from "./packet.ts";
-import { FileError, type FilesSession } from "./session.ts";
+import { FileError, type SftpSession } from "./session.ts";
 
 export type FileType = "file" | "directory" | "symlink";
 
@@ -28,30 +26,30 @@ export function typeOf({ mode }: Stat): FileType {
 }
 
 /** Of the path itself: a link is not followed. */
-export async function statOf(session: FilesSession, path: string): Promise<Stat> {
+export async function statOf(session: SftpSession, path: string): Promise<Stat> {
   return (await session.must(FXP.lstat, path)).stat();
 }
 
-export async function linkTarget(session: FilesSession, path: string): Promise<Uint8Array> {
+export async function linkTarget(session: SftpSession, path: string): Promise<Uint8Array> {
   const fields = await session.must(FXP.readlink, path);
   fields.u32();
   return fields.string().slice();
 }
 
-/** Names in a directory. */
-export async function namesIn(session: FilesSession, path: string): Promise<string[]> {
+/** What is in a directory: name -> what it is. */
+export async function entriesIn(session: SftpSession, path: string): Promise<Map<string, Stat>> {
   const handle = (await session.must(FXP.opendir, path)).string();
-  const names: string[] = [];
+  const entries = new Map<string, Stat>();
   try {
     for (;;) {
       const reply = await session.ask(FXP.readdir, handle);
-      if (reply === undefined) return names;
+      if (reply === undefined) return entries;
       const { fields } = reply;
       for (let count = fields.u32(); count > 0; count--) {
         const name = fields.text();
         fields.string(); // As ls -l shows it.
-        fields.stat();
-        if (name !== "." && name !== "..") names.push(name);
+        const stat = fields.stat();
+        if (name !== "." && name !== "..") entries.set(name, stat);
       }
     }
   } finally {
@@ -65,13 +63,13 @@ export interface OpenFile {
 }
 
 /** @throws {FileError} also if it is no regular file. */
-export async function openToRead(session: FilesSession, path: string): Promise<OpenFile> {
+export async function openToRead(session: SftpSession, path: string): Promise<OpenFile> {
   const handle = (await session.must(FXP.open, path, OPEN.read, { attributes: {} })).string();
   return { handle, stat: (await session.must(FXP.fstat, handle)).stat() };
 }
 
 /** The contents, piece by piece, at most `size` bytes; 0: nobody knows, as in /proc. */
-export async function* piecesOf(session: FilesSession, handle: Uint8Array, size: number) {
+export async function* piecesOf(session: SftpSession, handle: Uint8Array, size: number) {
   if (size === 0) return yield* rest(session, handle, { from: 0, end: Infinity });
   const ahead: { readonly at: number; readonly end: number; readonly reply: Reading }[] = [];
   for (let asked = 0; asked < size || ahead.length > 0;) {
@@ -92,11 +90,11 @@ export async function* piecesOf(session: FilesSession, handle: Uint8Array, size:
   }
 }
 
-type Reading = ReturnType<FilesSession["ask"]>;
+type Reading = ReturnType<SftpSession["ask"]>;
 
 /** One request after the other. */
 async function* rest(
-  session: FilesSession,
+  session: SftpSession,
   handle: Uint8Array,
   { from, end }: { readonly from: number; readonly end: number },
 ) {
@@ -112,7 +110,7 @@ async function* rest(
 
 /** Write a file; owner and mode are those of a new one only. */
 export async function writeFile(
-  session: FilesSession,
+  session: SftpSession,
   path: string,
   options: {
     readonly entry: NewEntry;
@@ -137,7 +135,7 @@ export async function writeFile(
   }
 }
 
-async function openToWrite(session: FilesSession, path: string, append: boolean) {
+async function openToWrite(session: SftpSession, path: string, append: boolean) {
   const flags = OPEN.write | OPEN.create | (append ? OPEN.append : 0);
   // Readable for root alone until its owner and mode are set.
   const attributes = { attributes: { mode: 0o600 } };
@@ -157,13 +155,13 @@ async function openToWrite(session: FilesSession, path: string, append: boolean)
 }
 
 async function writeAll(
-  session: FilesSession,
+  session: SftpSession,
   handle: Uint8Array,
   body: AsyncIterable<Uint8Array>,
 ): Promise<void> {
   const ahead: Promise<unknown>[] = [];
   let offset = 0;
-  for await (const piece of frugal(body)) {
+  for await (const piece of body) {
     for (let at = 0; at < piece.length; at += CHUNK_BYTES) {
       const bytes = piece.subarray(at, at + CHUNK_BYTES);
       const written = session.ask(FXP.write, handle, { wide: offset }, bytes);
@@ -178,7 +176,7 @@ async function writeAll(
 
 /** One that is there already stays as it is. */
 export async function makeDirectory(
-  session: FilesSession,
+  session: SftpSession,
   path: string,
   entry: NewEntry,
 ): Promise<void> {
@@ -195,7 +193,7 @@ export async function makeDirectory(
 
 /** The same link is no error. */
 export async function makeLink(
-  session: FilesSession,
+  session: SftpSession,
   path: string,
   options: { readonly target: string; readonly entry: NewEntry },
 ): Promise<void> {
@@ -212,7 +210,7 @@ export async function makeLink(
 }
 
 async function setOwner(
-  session: FilesSession,
+  session: SftpSession,
   path: string,
   { entry, undo }: { readonly entry: NewEntry; readonly undo: number },
 ): Promise<void> {
@@ -230,34 +228,7 @@ function ownerOf({ uid = 0, gid = 0 }: NewEntry) {
 }
 
 /** A file, a link or an empty directory. */
-export async function remove(session: FilesSession, path: string): Promise<void> {
+export async function remove(session: SftpSession, path: string): Promise<void> {
   const isDirectory = typeOf(await statOf(session, path)) === "directory";
   await session.ask(isDirectory ? FXP.rmdir : FXP.remove, path);
-}
-
-const KINDS: Readonly<Record<string, "not_found" | "conflict" | "no_space">> = {
-  "No such file or directory": "not_found",
-  "Not a directory": "not_found",
-  "File exists": "conflict",
-  "No space left on device": "no_space",
-  "Disk quota exceeded": "no_space",
-};
-
-const REASONS: Readonly<Record<string, string>> = {
-  "Operation not supported": "not a regular file",
-  "Invalid argument": "the instance does not have this user or group id",
-};
-
-/** What the API says of it. */
-export function fileFault(error: unknown, action: string, path: string): unknown {
-  if (!(error instanceof FileError)) return error;
-  const kind = KINDS[error.text] ?? "bad_request";
-  if (kind === "not_found") {
-    return new Fault(kind, "Not Found", {
-      cause: error,
-      hint: `cannot ${action} "${path}": ${error.text.toLowerCase()}`,
-    });
-  }
-  const reason = REASONS[error.text] ?? error.text.toLowerCase();
-  return new Fault(kind, `cannot ${action} "${path}": ${reason}`, { cause: error });
 }

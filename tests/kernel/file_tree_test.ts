@@ -1,0 +1,107 @@
+/** `file push -r` and `file pull -r`: trees on one connection. */
+import { OURS } from "#tests/world/daemon.ts";
+import { type InstanceDaemon, startInstanceDaemon } from "#tests/world/instances.ts";
+import { must, run } from "#tests/world/run.ts";
+import assert from "node:assert/strict";
+
+const NAME = `filetree${Deno.pid}`;
+let world: InstanceDaemon;
+let folder: string;
+
+Deno.test.beforeAll(async () => {
+  world = await startInstanceDaemon({ subnet: 34 });
+  await world.launch(NAME);
+  folder = await Deno.makeTempDir({ prefix: "lxd-file-tree-" });
+});
+Deno.test.afterAll(async () => {
+  await Deno.remove(folder, { recursive: true });
+  await world[Symbol.asyncDispose]();
+});
+
+const lxc = (...words: string[]) => run([OURS.lxc, "file", ...words], { env: world.daemon.env });
+
+/** Paths, kinds, modes, sizes, owners, targets of links: and a sum of the contents. */
+async function shownBy(prefix: readonly string[], path: string): Promise<string> {
+  const script = `cd "${path}" && find . | sort | while read -r f; do ` +
+    'stat -c "%n %F %a %u %g" "$f"; [ -L "$f" ] && readlink "$f"; ' +
+    '[ -f "$f" ] && [ ! -L "$f" ] && md5sum <"$f"; done; true';
+  return await must([...prefix, "sh", "-c", script], { env: world.daemon.env });
+}
+
+async function makeTree(): Promise<string> {
+  const tree = `${folder}/tree`;
+  await Deno.mkdir(`${tree}/a/b/empty`, { recursive: true });
+  for (let number = 0; number < 40; number++) {
+    await Deno.writeTextFile(`${tree}/a/f${number}`, `${number}\n`.repeat(number));
+  }
+  await Deno.writeFile(`${tree}/a/b/large`, crypto.getRandomValues(new Uint8Array(65536)));
+  for (let times = 0; times < 6; times++) {
+    const bytes = await Deno.readFile(`${tree}/a/b/large`);
+    await Deno.writeFile(`${tree}/a/b/large`, bytes, { append: true });
+  }
+  await Deno.symlink("../nowhere", `${tree}/a/link`);
+  await Deno.chmod(`${tree}/a/f1`, 0o750);
+  await Deno.chown(`${tree}/a/f2`, 12, 34);
+  await Deno.writeTextFile(`${tree}/a name with spaces, and ünïcode`, "x");
+  return tree;
+}
+
+Deno.test("file tree: what is pushed and pulled is the same, running or stopped", async () => {
+  const tree = await makeTree();
+  const here = await shownBy([], tree);
+
+  for (const state of ["running", "stopped"]) {
+    if (state === "stopped") await world.setState(NAME, "stop", { force: true });
+    const pushed = await lxc("push", "-rp", tree, `${NAME}/root/${state}/`);
+    assert.equal(pushed.status, 0, pushed.stderr);
+    const pulled = await lxc("pull", "-r", `${NAME}/root/${state}/tree`, `${folder}/${state}/`);
+    assert.equal(pulled.status, 0, pulled.stderr);
+    // Owners are those of who pulls; the image's busybox prints kinds in its own words.
+    const withoutOwner = (text: string) => text.replace(/ \d+ \d+$/gm, "");
+    assert.equal(withoutOwner(await shownBy([], `${folder}/${state}/tree`)), withoutOwner(here));
+  }
+  await world.setState(NAME, "start");
+  const inside = await shownBy([OURS.lxc, "exec", NAME, "--"], "/root/running/tree");
+  assert.match(inside, /a\/f1 regular file 750 0 0/);
+  assert.match(inside, /a\/f2 regular file 644 12 34/);
+  assert.match(inside, /a\/link symbolic link 777 0 0\n\.\.\/nowhere/);
+});
+
+Deno.test("file tree: a second push writes over files, and keeps folders and links", async () => {
+  const tree = `${folder}/second`;
+  await Deno.mkdir(`${tree}/d`, { recursive: true });
+  await Deno.writeTextFile(`${tree}/d/f`, "before, and longer");
+  await Deno.symlink("f", `${tree}/d/l`);
+  assert.equal((await lxc("push", "-r", tree, `${NAME}/root`)).status, 0);
+  await Deno.writeTextFile(`${tree}/d/f`, "after");
+  assert.equal((await lxc("push", "-r", tree, `${NAME}/root`)).status, 0);
+
+  const read = await world.api.ask("GET", `/1.0/instances/${NAME}/files?path=/root/second/d/f`);
+  assert.equal(read.text, "after");
+
+  await Deno.remove(`${tree}/d/l`);
+  await Deno.symlink("elsewhere", `${tree}/d/l`);
+  const refused = await lxc("push", "-r", tree, `${NAME}/root`);
+  assert.equal(refused.status, 1);
+  assert.match(refused.stderr, /cannot write "\/root\/second\/d\/l": file exists/);
+});
+
+Deno.test("file tree: what can't be pulled is named, and no path leads out", async () => {
+  await must([OURS.lxc, "exec", NAME, "--", "sh", "-c", "mkdir /root/odd; mkfifo /root/odd/p"], {
+    env: world.daemon.env,
+  });
+  const odd = await lxc("pull", "-r", `${NAME}/root/odd`, `${folder}/`);
+  assert.equal(odd.status, 1);
+  assert.match(odd.stderr, /cannot read "\/root\/odd\/p"/);
+
+  await must([OURS.lxc, "exec", NAME, "--", "ln", "-s", "/../../../..", "/root/out"], {
+    env: world.daemon.env,
+  });
+  const passwd = await Deno.makeTempDir({ dir: folder });
+  assert.equal((await lxc("push", "-r", passwd, `${NAME}/root/out/tmp`)).status, 0);
+  const there = await world.api.ask(
+    "GET",
+    `/1.0/instances/${NAME}/files?path=/tmp/${passwd.split("/").at(-1)}`,
+  );
+  assert.equal(there.status, 200);
+});
