@@ -85,7 +85,9 @@ async function end(device: Device): Promise<void> {
     signalPidfd(pidfd.fd, SIGKILL);
     await ended.ended;
   }
-  await Deno.remove(pidFile(device)).catch(() => undefined);
+  await Deno.remove(pidFile(device)).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
   const listen = device.config["listen"] ?? "";
   const isHostFile = listen.startsWith("unix:/") &&
     ["", "host"].includes(device.config["bind"] ?? "");
