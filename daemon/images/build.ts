@@ -2,10 +2,11 @@
  * Build images on this host: Debian and Ubuntu by debootstrap from the mirror that apt uses, busybox
  * from the static binary. The result is a proper LXD image with metadata and templates.
  */
-import { type HostPath, hostPath } from "#base/brand.ts";
-import { Fault } from "#base/errors.ts";
+import { type HostPath, hostPath, pid as brandPid } from "#base/brand.ts";
+import { ERRNO, Fault, isErrno } from "#base/errors.ts";
 import { suggest } from "#base/suggest.ts";
 import { formatYaml } from "#api/yaml.ts";
+import { openPidfd, signalPidfd } from "#ffi/libc/process.ts";
 
 export interface BuildOptions {
   /** "debian/12", "ubuntu/jammy", "busybox". */
@@ -170,7 +171,34 @@ async function fillDebian(recipe: Recipe, root: HostPath, options: BuildOptions)
 }
 
 /** In namespaces of its own: its end is that of all that it started, and of what it mounted. */
+const SIGKILL = 9;
 const CONTAINED = ["--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--", "debootstrap"];
+
+/**
+ * unshare(1) heeds no other signal. Its child dies with it, but not in the moment before it has asked the
+ * kernel for that: therefore it is killed as well.
+ */
+function killContained(unshare: Deno.ChildProcess): void {
+  const pid = brandPid(unshare.pid);
+  const children = readIfThere(`/proc/${pid}/task/${pid}/children`).trim().split(" ");
+  unshare.kill("SIGKILL");
+  for (const text of children.filter((one) => one !== "")) {
+    try {
+      using child = openPidfd(brandPid(Number(text)));
+      signalPidfd(child.fd, SIGKILL);
+    } catch (error) {
+      if (!isErrno(error, ERRNO.ESRCH)) throw error;
+    }
+  }
+}
+
+function readIfThere(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return ""; // Ignored: it has ended, or this kernel does not tell.
+  }
+}
 
 async function debootstrap(args: readonly string[], options: BuildOptions): Promise<void> {
   const child = new Deno.Command("unshare", {
@@ -180,7 +208,7 @@ async function debootstrap(args: readonly string[], options: BuildOptions): Prom
     stderr: "null",
     env: { LC_ALL: "C", DEBIAN_FRONTEND: "noninteractive" },
   }).spawn();
-  const abort = () => child.kill("SIGKILL"); // unshare(1) heeds no other signal.
+  const abort = () => killContained(child);
   options.signal.addEventListener("abort", abort, { once: true });
   if (options.signal.aborted) abort();
   let last = "";

@@ -224,6 +224,7 @@ function withoutChance(view: View): View {
   const text = JSON.stringify(view, (_, value) => value === undefined ? null : value)
     .replaceAll(/\b(veth|mac)[0-9a-f]{8}\b/g, "$1*")
     .replaceAll(/ linkdown/g, "")
+    .replaceAll(/direct_packets_stat \d+/g, "direct_packets_stat N")
     .replaceAll(/00:16:3e:[0-9a-f:]{8}|0x163e[0-9a-f]{6}/g, "00:16:3e:*")
     .replaceAll(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, "UUID");
   return JSON.parse(text);

@@ -65,7 +65,7 @@ const BUILD: Step = { name: "build", argv: ["tools/build"], count: "step", limit
  */
 function kernelLanes(files: readonly string[]): readonly (readonly string[])[] {
   const kernel = files.filter((path) => path.startsWith("tests/kernel/"));
-  const bounds = ["", "d", "i", "r", "~"].map((letter) => `tests/kernel/${letter}`);
+  const bounds = ["", "i", "r", "~"].map((letter) => `tests/kernel/${letter}`);
   return bounds.slice(1).map((end, index) => {
     const start = bounds[index] ?? "";
     return kernel.filter((path) => path >= start && path < end);
