@@ -2,12 +2,22 @@
 import { concat } from "#api/bytes.ts";
 import { encode, type Field, Fields, FXP } from "./packet.ts";
 
+const REASONS: Readonly<Record<string, string>> = {
+  "Operation not supported": "not a regular file",
+  "Invalid argument": "the instance does not have this user or group id",
+};
+
 /** The file system said no. `text` is the kernel's word, e.g. "Is a directory". */
 export class FileError extends Error {
   override readonly name = "FileError";
 
   constructor(readonly text: string) {
     super(text);
+  }
+
+  /** The same for people. */
+  get reason(): string {
+    return REASONS[this.text] ?? this.text.toLowerCase();
   }
 }
 

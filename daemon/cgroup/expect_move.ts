@@ -5,7 +5,8 @@
  */
 import { type CgroupLayout, readLayout } from "./layout.ts";
 
-let ownProcs: string | undefined;
+/** Where the hierarchies are does not change; where this process is may, and must be asked each time. */
+let layout: CgroupLayout | undefined;
 
 /**
  * A process will be moved soon. Writes this process into the cgroup where it is: that changes nothing,
@@ -14,10 +15,11 @@ let ownProcs: string | undefined;
  * @see cgroup_procs_write_start() in the kernel, and its option favordynmods
  */
 export function expectMove(): void {
-  ownProcs ??= procsOf(readLayout(), Deno.readTextFileSync("/proc/self/cgroup")) ?? "";
-  if (ownProcs === "") return;
+  layout ??= readLayout();
+  const path = procsOf(layout, Deno.readTextFileSync("/proc/self/cgroup"));
+  if (path === undefined) return;
   // Ignored: then the move itself waits.
-  Deno.writeTextFile(ownProcs, "0", { create: false }).catch(() => {});
+  Deno.writeTextFile(path, "0", { create: false }).catch(() => {});
 }
 
 /**

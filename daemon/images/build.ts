@@ -2,11 +2,12 @@
  * Build images on this host: Debian and Ubuntu by debootstrap from the mirror that apt uses, busybox
  * from the static binary. The result is a proper LXD image with metadata and templates.
  */
-import { type HostPath, hostPath, pid as brandPid } from "#base/brand.ts";
-import { ERRNO, Fault, isErrno } from "#base/errors.ts";
+import { type HostPath, hostPath, type Pid, pid as brandPid } from "#base/brand.ts";
+import { Fault } from "#base/errors.ts";
 import { suggest } from "#base/suggest.ts";
 import { formatYaml } from "#api/yaml.ts";
-import { openPidfd, signalPidfd } from "#ffi/libc/process.ts";
+import type { OwnedFd } from "#ffi/libc/fd.ts";
+import { openPidfd, parentOf, signalPidfd } from "#ffi/libc/process.ts";
 
 export interface BuildOptions {
   /** "debian/12", "ubuntu/jammy", "busybox". */
@@ -179,24 +180,25 @@ const CONTAINED = ["--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--",
  * kernel for that: therefore it is killed as well.
  */
 function killContained(unshare: Deno.ChildProcess): void {
-  const pid = brandPid(unshare.pid);
-  const children = readIfThere(`/proc/${pid}/task/${pid}/children`).trim().split(" ");
+  using children = new DisposableStack();
+  const held = childrenOf(brandPid(unshare.pid)).map((child) => children.use(child));
   unshare.kill("SIGKILL");
-  for (const text of children.filter((one) => one !== "")) {
-    try {
-      using child = openPidfd(brandPid(Number(text)));
-      signalPidfd(child.fd, SIGKILL);
-    } catch (error) {
-      if (!isErrno(error, ERRNO.ESRCH)) throw error;
-    }
-  }
+  for (const { fd } of held) signalPidfd(fd, SIGKILL);
 }
 
-function readIfThere(path: string): string {
+/** Held, so that no number means another process meanwhile. */
+function childrenOf(parent: Pid): OwnedFd[] {
   try {
-    return Deno.readTextFileSync(path);
+    const numbers = Deno.readTextFileSync(`/proc/${parent}/task/${parent}/children`);
+    return (numbers.match(/\d+/g) ?? []).flatMap((number) => {
+      const child = brandPid(Number(number));
+      const held = openPidfd(child);
+      if (parentOf(child) === parent) return [held];
+      held[Symbol.dispose]();
+      return [];
+    });
   } catch {
-    return ""; // Ignored: it has ended, or this kernel does not tell.
+    return []; // Ignored: they have ended, or this kernel does not tell.
   }
 }
 

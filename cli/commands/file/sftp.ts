@@ -117,6 +117,6 @@ async function explained<T>(action: string, path: string, work: () => Promise<T>
     return await work();
   } catch (error) {
     if (!(error instanceof FileError)) throw error;
-    throw new Error(`cannot ${action} "${path}": ${error.text.toLowerCase()}`, { cause: error });
+    throw new Error(`cannot ${action} "${path}": ${error.reason}`, { cause: error });
   }
 }

@@ -10,11 +10,6 @@ const KINDS: Readonly<Record<string, "not_found" | "conflict" | "no_space">> = {
   "Disk quota exceeded": "no_space",
 };
 
-const REASONS: Readonly<Record<string, string>> = {
-  "Operation not supported": "not a regular file",
-  "Invalid argument": "the instance does not have this user or group id",
-};
-
 /** What the API says of it. */
 export function fileFault(error: unknown, action: string, path: string): unknown {
   if (!(error instanceof FileError)) return error;
@@ -25,6 +20,5 @@ export function fileFault(error: unknown, action: string, path: string): unknown
       hint: `cannot ${action} "${path}": ${error.text.toLowerCase()}`,
     });
   }
-  const reason = REASONS[error.text] ?? error.text.toLowerCase();
-  return new Fault(kind, `cannot ${action} "${path}": ${reason}`, { cause: error });
+  return new Fault(kind, `cannot ${action} "${path}": ${error.reason}`, { cause: error });
 }
