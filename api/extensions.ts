@@ -177,4 +177,5 @@ export const EXTENSIONS: readonly (readonly [name: string, test: string])[] = [
   // Ours alone.
   ["instance_exec_stream", "tests/kernel/exec_stream_test.ts"],
   ["instance_sftp_errors", "tests/kernel/file_tree_test.ts"],
+  ["image_mirrors", "tests/kernel/image_mirror_test.ts"],
 ];

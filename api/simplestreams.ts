@@ -5,6 +5,7 @@
 import { wireTime } from "#base/time.ts";
 
 export const INDEX_PATH = "streams/v1/index.json";
+export const MIRRORS_FORMAT = "mirrors:1.0";
 
 export interface StreamFile {
   /** Below the server's URL. */
@@ -76,6 +77,28 @@ export function productPaths(index: unknown): string[] {
     const isImages = datatype === "image-downloads" && Array.isArray(products);
     return isImages && products.length > 0 && typeof path === "string" ? [path] : [];
   });
+}
+
+/**
+ * Paths of the files that name mirrors of the product files. The format is that of Juju's streams:
+ * the index has references to them, by the name of the entry that is mirrored.
+ */
+export function mirrorPaths(index: unknown): string[] {
+  const entries = Object.values(recordOf(recordOf(index, "the index")["mirrors"] ?? {}, "mirrors"));
+  const paths = entries.flatMap((files) => listOf(files)).flatMap((file) => {
+    const { format, path } = recordOf(file, "a reference to mirrors");
+    return format === MIRRORS_FORMAT && typeof path === "string" ? [path] : [];
+  });
+  return [...new Set(paths)];
+}
+
+/** Base URLs of the mirrors that such a file names, https alone. @throws if it is none. */
+export function mirrorsOf(file: unknown): string[] {
+  const entries = Object.values(recordOf(recordOf(file, "the file")["mirrors"], "mirrors"));
+  const bases = entries.flatMap((mirrors) => listOf(mirrors)).map((one) =>
+    text(recordOf(one, "a mirror")["mirror"]).replace(/\/+$/, "")
+  );
+  return [...new Set(bases.filter((base) => base.startsWith("https://") && URL.canParse(base)))];
 }
 
 /** Every image of a product file, the newest of each product first. @throws if it is none. */
@@ -237,6 +260,8 @@ export function streamArchitecture(kernelName: string): string {
   };
   return names[kernelName] ?? kernelName;
 }
+
+const listOf = (value: unknown): readonly unknown[] => Array.isArray(value) ? value : [];
 
 function text(value: unknown): string {
   return typeof value === "string" ? value : typeof value === "number" ? String(value) : "";

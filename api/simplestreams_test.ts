@@ -1,12 +1,31 @@
 import { CLOUD_IMAGES, CONTAINER_IMAGES, INDEX } from "#tests/fakes/streams.ts";
 import assert from "node:assert/strict";
-import { aliasesOf, findStreamImage, imagesOf, productPaths } from "./simplestreams.ts";
+import {
+  aliasesOf,
+  findStreamImage,
+  imagesOf,
+  mirrorPaths,
+  mirrorsOf,
+  productPaths,
+} from "./simplestreams.ts";
 
 const find = (images: ReturnType<typeof imagesOf>, name: string, type = "container") =>
   findStreamImage(images, { name, architecture: "amd64", type })?.fingerprint[0];
 
 Deno.test("productPaths() takes files of images, none that are empty or of another kind", () => {
   assert.deepEqual(productPaths(INDEX), ["streams/v1/images.json"]);
+});
+
+Deno.test("mirrorPaths() and mirrorsOf() read the mirrors of Juju's streams, https alone", () => {
+  const file = { datatype: "content-download", path: "streams/v1/m.json", format: "mirrors:1.0" };
+  const index = { mirrors: { images: [file, { ...file, format: "mirrors:9" }], other: [file] } };
+  const mirrors = ["https://a/x/", "http://b", "https://a/x", "https://c", 7].map((mirror) => ({
+    ...{ mirror, path: "streams/v1/images.json", format: "products:1.0" },
+  }));
+
+  assert.deepEqual(mirrorPaths(index), ["streams/v1/m.json"]);
+  assert.deepEqual(mirrorPaths(INDEX), []);
+  assert.deepEqual(mirrorsOf({ mirrors: { images: mirrors } }), ["https://a/x", "https://c"]);
 });
 
 Deno.test("imagesOf() lists each root file of each version, the newest version first", () => {

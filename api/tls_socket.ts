@@ -1,5 +1,6 @@
 /** A socket of node:tls, past its handshake. node:tls is fetched when it is needed. */
-import type { Socket } from "node:net";
+import type { LookupAddress } from "node:dns";
+import type { LookupFunction, Socket } from "node:net";
 import type { ConnectionOptions, TLSSocket } from "node:tls";
 
 /** How long a peer may take to shake hands. */
@@ -10,14 +11,16 @@ export interface SecureTo {
   readonly port: number;
   /** A connection that leads there already: through a proxy. */
   readonly through?: Socket | undefined;
+  /** Which of several addresses of the host is tried first; then the others. Default: the first. */
+  readonly turn?: number | undefined;
 }
 
 /** @throws if the handshake fails, or takes longer than 10 seconds. */
 export function secure(to: SecureTo, options: ConnectionOptions): Promise<TLSSocket> {
-  const { host, port, through } = to;
+  const { host, port, through, turn = 0 } = to;
   const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>();
   const socket = process.getBuiltinModule("node:tls").connect({
-    ...(through === undefined ? { host, port } : { socket: through }),
+    ...(through === undefined ? { host, port, lookup: lookupFrom(turn) } : { socket: through }),
     servername: /^[\d.]+$|:/.test(host) ? "" : host,
     ...options,
   });
@@ -33,6 +36,24 @@ export function secure(to: SecureTo, options: ConnectionOptions): Promise<TLSSoc
   });
   socket.once("error", reject);
   return promise.finally(() => clearTimeout(timer));
+}
+
+/**
+ * Names by the system, the addresses from the `turn`-th on: the runtime tries one after the other
+ * until one answers, but one that answers and then fails is first again at the next try.
+ */
+function lookupFrom(turn: number): LookupFunction {
+  return (host, options, done) => {
+    const { lookup } = process.getBuiltinModule("node:dns");
+    lookup(host, { ...options, all: true }, (error, found: LookupAddress[]) => {
+      if (error !== null) return done(error, []);
+      const at = turn % Math.max(1, found.length);
+      const turned = [...found.slice(at), ...found.slice(0, at)];
+      const [first] = turned;
+      if (options.all || first === undefined) done(null, turned);
+      else done(null, first.address, first.family);
+    });
+  };
 }
 
 /** What moves the bytes of a socket: below TLS, and below the TLS of a proxy. */

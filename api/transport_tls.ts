@@ -23,6 +23,8 @@ export interface TlsOptions {
   readonly authorityPem?: string | undefined;
   /** Default: what the environment says. */
   readonly proxy?: () => Promise<ProxySettings>;
+  /** Which address of a host that has several is tried first: the number of the try. */
+  readonly turn?: number;
   /** Where the URL names no port; default: LXD's. */
   readonly defaultPort?: number;
 }
@@ -87,7 +89,7 @@ async function handshake(
   const { authorityPem } = options;
   const own = verify ? roots : undefined;
   const ca = authorityPem === undefined ? own : [...own ?? [], authorityPem];
-  return await secure({ host, port, through }, {
+  return await secure({ host, port, through, turn: options.turn }, {
     cert: options.certificatePem,
     key: options.keyPem,
     ...(ca !== undefined && { ca }),

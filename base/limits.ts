@@ -24,6 +24,8 @@ export const LIMITS = {
   userNamespaces: 64,
   parallelStarts: 8,
   downloadTries: 3,
+  /** Of what a server offers, which is kept from the last time. */
+  streamsTries: 2,
   downloadStallMs: 60_000,
   streamsBytes: 256 * 1024 * 1024,
   streamsCacheMs: 3_600_000,

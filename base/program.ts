@@ -67,6 +67,7 @@ export interface ImageTreeOptions {
   readonly aliases: readonly string[];
   /** Versions to keep of each product; 0: all. */
   readonly keep: number;
+  readonly mirrors: readonly string[];
   readonly say: (text: string) => void;
 }
 

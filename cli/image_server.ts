@@ -4,11 +4,14 @@
  */
 import { concat } from "#api/bytes.ts";
 import { userAgent } from "#api/client.ts";
+import { type Ask, type Part, resumed } from "#api/resume.ts";
 import {
   aliasesOf,
   findStreamImage,
   imagesOf,
   INDEX_PATH,
+  mirrorPaths,
+  mirrorsOf,
   namesOf,
   productPaths,
   streamArchitecture,
@@ -23,6 +26,8 @@ import {
 } from "#api/transport.ts";
 import { tlsDialer } from "#api/transport_tls.ts";
 import { ARCHITECTURES, findArchitecture } from "#base/architectures.ts";
+import { Fault } from "#base/errors.ts";
+import { LIMITS } from "#base/limits.ts";
 
 const HTTPS_PORT = 443;
 const REDIRECTS_MAX = 5;
@@ -31,8 +36,7 @@ const REDIRECTS_MAX = 5;
 export function imageServer(addr: string, pinnedPem: string | undefined): Transport {
   const base = addr.replace(/\/$/, "");
   const own = streamArchitecture(Deno.build.arch);
-  let offers: Promise<StreamImage[]> | undefined;
-  const images = () => offers ??= readOffers(base, pinnedPem);
+  let offers: Promise<Offers> | undefined;
   return {
     async request({ method, target, signal }: TransportRequest) {
       const { pathname } = new URL(target, "http://server");
@@ -40,7 +44,7 @@ export function imageServer(addr: string, pinnedPem: string | undefined): Transp
       if (method !== "GET") return failure(403, "an image server can't be changed");
       if (kind === undefined) return envelope({ auth: "untrusted", api_extensions: [] });
       if (kind !== "images") return failure(403, "an image server has images, nothing else");
-      const all = await images();
+      const { images: all, mirrors } = await (offers ??= readOffers(base, pinnedPem));
       if (first === undefined) return envelope(all.map((image) => render(image, own)));
       if (first === "aliases") {
         const aliases = aliasesOf(all, own);
@@ -51,7 +55,11 @@ export function imageServer(addr: string, pinnedPem: string | undefined): Transp
       const image = find(all, first, own);
       if (image === undefined) return failure(404, "Image not found");
       if (rest[0] !== "export") return envelope(render(image, own));
-      return download(image, (file) => fetchFrom(`${base}/${file.path}`, { pinnedPem, signal }));
+      const get = (url: string, ask: Ask) => fetchFrom(url, { ...ask, pinnedPem });
+      return download(image, ({ path }) => {
+        const urls = [base, ...mirrors].map((one) => `${one}/${path}`);
+        return resumed(urls, { get, signal });
+      });
     },
     websocket: () => Promise.reject(new Error("an image server has images, nothing else")),
     upgrade: () => Promise.reject(new Error("an image server has images, nothing else")),
@@ -67,43 +75,58 @@ function find(all: readonly StreamImage[], name: string, architecture: string) {
   return undefined;
 }
 
-async function readOffers(base: string, pinnedPem: string | undefined): Promise<StreamImage[]> {
-  const readJson = async (path: string): Promise<unknown> => {
-    const reply = await fetchFrom(`${base}/${path}`, { pinnedPem });
-    return JSON.parse(await reply.text());
-  };
-  const images: StreamImage[] = [];
-  for (const path of productPaths(await readJson(INDEX_PATH))) {
-    images.push(...imagesOf(await readJson(path)));
-  }
-  return images;
+interface Offers {
+  readonly images: readonly StreamImage[];
+  /** Where its files lie too, as the server says. */
+  readonly mirrors: readonly string[];
 }
 
-interface FetchOptions {
+async function readOffers(base: string, pinnedPem: string | undefined): Promise<Offers> {
+  const readJson = async (path: string): Promise<unknown> => {
+    const get = (url: string, ask: Ask) => fetchFrom(url, { ...ask, pinnedPem });
+    const parts = resumed([`${base}/${path}`], { get, tries: LIMITS.streamsTries });
+    const bytes = concat(await Array.fromAsync(parts, ({ piece }) => piece.slice()));
+    return JSON.parse(new TextDecoder().decode(bytes));
+  };
+  const index = await readJson(INDEX_PATH);
+  const images: StreamImage[] = [];
+  for (const path of productPaths(index)) images.push(...imagesOf(await readJson(path)));
+  const mirrors: string[] = [];
+  for (const path of mirrorPaths(index)) {
+    // Ignored: the server may do without them.
+    mirrors.push(...await readJson(path).then(mirrorsOf).catch(() => []));
+  }
+  return { images, mirrors };
+}
+
+interface FetchOptions extends Partial<Ask> {
   readonly pinnedPem: string | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 async function fetchFrom(
   url: string,
-  { pinnedPem, signal }: FetchOptions,
+  { pinnedPem, signal, headers, turn }: FetchOptions,
 ): Promise<TransportReply> {
   let at = url;
   for (let hops = 0; hops <= REDIRECTS_MAX; hops++) {
     const { pathname, search, protocol } = new URL(at);
     if (protocol !== "https:") throw new Error(`cannot fetch "${at}": want https`);
-    const dialer = tlsDialer(at, { pinnedPem, allowOldTls: true, defaultPort: HTTPS_PORT });
+    const dialer = tlsDialer(at, {
+      ...{ pinnedPem, allowOldTls: true, defaultPort: HTTPS_PORT },
+      ...(turn !== undefined && { turn }),
+    });
     const reply = await new StreamTransport(dialer, userAgent()).request({
       method: "GET",
       target: pathname + search,
-      headers: { Connection: "close" },
-      signal,
+      headers: { ...headers, Connection: "close" },
+      ...(signal !== undefined && { signal }),
     });
     if (reply.status < 300) return reply;
     reply.cancel();
     const { location } = reply.headers;
     if (reply.status >= 400 || location === undefined) {
-      throw new Error(`cannot fetch "${at}": the server answered status ${reply.status}`);
+      const kind = reply.status === 404 || reply.status === 410 ? "not_found" : "unavailable";
+      throw new Fault(kind, `cannot fetch "${at}": the server answered status ${reply.status}`);
     }
     at = new URL(location, at).href;
   }
@@ -137,7 +160,7 @@ function render(image: StreamImage, own: string) {
 /** As this API sends an image: one file, or two in a multipart form. */
 function download(
   { meta, rootfs }: StreamImage,
-  open: (file: StreamFile) => Promise<TransportReply>,
+  open: (file: StreamFile) => AsyncIterable<Part>,
 ): TransportReply {
   const nameOf = (file: StreamFile) => file.path.split("/").at(-1) ?? "";
   if (rootfs === undefined) {
@@ -165,13 +188,12 @@ function download(
 
 /** @throws at its end, unless it has the sum that the server promised. */
 async function* verified(
-  open: (file: StreamFile) => Promise<TransportReply>,
+  open: (file: StreamFile) => AsyncIterable<Part>,
   file: StreamFile,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const { createHash } = process.getBuiltinModule("node:crypto");
   const hash = createHash("sha256");
-  const reply = await open(file);
-  for await (const piece of reply.body) {
+  for await (const { piece } of open(file)) {
     hash.update(piece);
     yield piece;
   }

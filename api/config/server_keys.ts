@@ -5,6 +5,7 @@ import { listOf } from "#base/list.ts";
 import { suggest } from "#base/suggest.ts";
 import { LEGACY_STORAGE_KEYS } from "./legacy_storage_keys.ts";
 import { isFalse, isTrue } from "#base/units.ts";
+import { parseMirrors } from "./mirrors.ts";
 import { architecture, compression, intValue } from "./instance_checks.ts";
 
 export interface ServerKey {
@@ -140,6 +141,10 @@ export const SERVER_KEYS: Readonly<Record<string, ServerKey>> = {
   }),
   "images.default_architecture": text("Architecture for images of remotes", {
     check: architecture,
+  }),
+  // Ours alone.
+  "images.mirrors": text("Mirrors of simplestreams servers: SERVER=MIRROR[,MIRROR...] ...", {
+    check: parseMirrors,
   }),
   "images.remote_cache_expiry": int("Days until an unused cached image goes", {
     default: "10",

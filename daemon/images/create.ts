@@ -1,5 +1,6 @@
 /** The image service: what other parts need, and what the image routes build on. */
 import { checkImageAllowed } from "#daemon/projects/check.ts";
+import { parseMirrors } from "#api/config/mirrors.ts";
 import { ARCHITECTURES, findArchitecture, hostArchitecture } from "#base/architectures.ts";
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
@@ -175,7 +176,10 @@ export function createImages(deps: ImageDeps): ImageService {
     servers: {
       lxd: lxdServer(http),
       direct: directServer(http),
-      simplestreams: streamServer(http, hostPath(`${paths.cache}/simplestreams`)),
+      simplestreams: streamServer(http, {
+        cache: hostPath(`${paths.cache}/simplestreams`),
+        mirrors: async () => parseMirrors(await deps.setting("images.mirrors")),
+      }),
     },
   });
   return service;

@@ -1,7 +1,7 @@
 /** lxd image tree: images of a server become a static tree that any LXD can use as an image server. */
 import type { Client } from "#api/client.ts";
 import type { ImageObject } from "#api/routes/images.ts";
-import { INDEX_PATH } from "#api/simplestreams.ts";
+import { INDEX_PATH, mirrorsOf } from "#api/simplestreams.ts";
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
 import { Readable } from "node:stream";
@@ -10,6 +10,8 @@ import { hashFiles, receiveImage } from "./store.ts";
 import {
   addVersion,
   indexFile,
+  MIRRORS_PATH,
+  mirrorsFile,
   type Placed,
   placeOf,
   PRODUCTS_PATH,
@@ -27,6 +29,8 @@ export interface TreeOptions {
   readonly aliases: readonly string[];
   /** Versions to keep of each product; 0: all. */
   readonly keep: number;
+  /** Where else the tree lies, from now on; none: as before. */
+  readonly mirrors: readonly string[];
   readonly say: (text: string) => void;
 }
 
@@ -50,7 +54,9 @@ export async function makeTree(options: TreeOptions): Promise<void> {
   let gone: string[] = [];
   if (options.keep > 0) ({ products, gone } = prune(products, options.keep));
   await writeJson(`${directory}/${PRODUCTS_PATH}`, productsFile(products));
-  await writeJson(`${directory}/${INDEX_PATH}`, indexFile(products));
+  const mirrors = options.mirrors.length > 0 ? options.mirrors : await namedMirrors(directory);
+  if (mirrors.length > 0) await writeJson(`${directory}/${MIRRORS_PATH}`, mirrorsFile(mirrors));
+  await writeJson(`${directory}/${INDEX_PATH}`, indexFile(products, mirrors.length > 0));
   // Only now nobody is told of them any more.
   for (const path of gone) {
     await Deno.remove(`${directory}/${path}`).catch(() => undefined);
@@ -58,15 +64,24 @@ export async function makeTree(options: TreeOptions): Promise<void> {
   }
 }
 
-async function readProducts(directory: string): Promise<TreeProducts> {
-  let text: string;
+async function namedMirrors(directory: string): Promise<string[]> {
+  const value = await readJson(`${directory}/${MIRRORS_PATH}`);
+  return value === undefined ? [] : mirrorsOf(value);
+}
+
+/** undefined if it is not there. */
+async function readJson(path: string): Promise<unknown> {
   try {
-    text = await Deno.readTextFile(`${directory}/${PRODUCTS_PATH}`);
+    return JSON.parse(await Deno.readTextFile(path));
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return {};
+    if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
-  const value: unknown = JSON.parse(text);
+}
+
+async function readProducts(directory: string): Promise<TreeProducts> {
+  const value = await readJson(`${directory}/${PRODUCTS_PATH}`);
+  if (value === undefined) return {};
   if (typeof value === "object" && value !== null && "products" in value) {
     const { products } = value;
     if (typeof products === "object" && products !== null) return products as TreeProducts;

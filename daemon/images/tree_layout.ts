@@ -1,8 +1,9 @@
 /** A static simplestreams tree of images: its index and product files, as data. Pure. */
-import { streamArchitecture } from "#api/simplestreams.ts";
+import { MIRRORS_FORMAT, streamArchitecture } from "#api/simplestreams.ts";
 import { Fault } from "#base/errors.ts";
 
 export const PRODUCTS_PATH = "streams/v1/images.json";
+export const MIRRORS_PATH = "streams/v1/mirrors.json";
 
 export interface TreeItem {
   readonly ftype: string;
@@ -141,7 +142,8 @@ export function productsFile(products: TreeProducts): unknown {
   };
 }
 
-export function indexFile(products: TreeProducts): unknown {
+/** @param hasMirrors Names MIRRORS_PATH too, which LXD and Incus do not look at. */
+export function indexFile(products: TreeProducts, hasMirrors: boolean): unknown {
   return {
     format: "index:1.0",
     index: {
@@ -152,5 +154,16 @@ export function indexFile(products: TreeProducts): unknown {
         products: Object.keys(products),
       },
     },
+    ...(hasMirrors && {
+      mirrors: {
+        images: [{ datatype: "content-download", path: MIRRORS_PATH, format: MIRRORS_FORMAT }],
+      },
+    }),
   };
+}
+
+/** Other places of the same tree. @param mirrors Their base URLs. */
+export function mirrorsFile(mirrors: readonly string[]): unknown {
+  const each = (mirror: string) => ({ mirror, path: PRODUCTS_PATH, format: "products:1.0" });
+  return { format: MIRRORS_FORMAT, mirrors: { images: mirrors.map(each) } };
 }

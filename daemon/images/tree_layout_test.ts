@@ -1,9 +1,17 @@
-import { findStreamImage, imagesOf, productPaths } from "#api/simplestreams.ts";
+import {
+  findStreamImage,
+  imagesOf,
+  mirrorPaths,
+  mirrorsOf,
+  productPaths,
+} from "#api/simplestreams.ts";
 import { Fault } from "#base/errors.ts";
 import assert from "node:assert/strict";
 import {
   addVersion,
   indexFile,
+  MIRRORS_PATH,
+  mirrorsFile,
   placeOf,
   productsFile,
   prune,
@@ -63,10 +71,18 @@ Deno.test("a tree is what the reader of such trees understands", () => {
 
   const images = imagesOf(JSON.parse(JSON.stringify(productsFile(products))));
 
-  assert.deepEqual(productPaths(indexFile(products)), ["streams/v1/images.json"]);
+  assert.deepEqual(productPaths(indexFile(products, false)), ["streams/v1/images.json"]);
   const wish = { architecture: "amd64", type: "container" };
   assert.equal(findStreamImage(images, { ...wish, name: "mine" })?.fingerprint[0], "a");
   assert.equal(images[0]?.createdAt, "2026-01-02T03:04:00Z");
+});
+
+Deno.test("a tree's mirrors are those that the reader of such trees finds", () => {
+  const mirrors = ["https://one", "https://two/images"];
+
+  assert.deepEqual(mirrorPaths(indexFile({}, true)), [MIRRORS_PATH]);
+  assert.deepEqual(mirrorPaths(indexFile({}, false)), []);
+  assert.deepEqual(mirrorsOf(mirrorsFile(mirrors)), mirrors);
 });
 
 Deno.test("prune() keeps the newest versions of each product and names the files of the others", () => {

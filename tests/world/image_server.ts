@@ -21,25 +21,29 @@ export interface Served extends AsyncDisposable {
   readonly url: string;
   /** A line for each request. */
   readonly requests: string[];
+  /** As a crash ends it. */
+  kill(): Promise<void>;
 }
 
-/** Serve `directory` on 127.0.0.1 in the daemon's network. */
+/** Serve `directory` on 127.0.0.1 (or another address) in the daemon's network. */
 export async function serveTree(
   daemon: TestDaemon,
   directory: string,
-  options: { certificate: string; key: string; port: number },
+  options: { certificate: string; key: string; port: number; host?: string },
 ): Promise<Served> {
-  const { certificate, key, port } = options;
+  const { certificate, key, port, host = "127.0.0.1" } = options;
   const child = new Deno.Command("nsenter", {
     args: [
       ...["-t", `${daemon.pid}`, "-n", "--", OURS.lxd, "image", "serve", directory],
-      ...["--address", `127.0.0.1:${port}`, "--certificate", certificate, "--key", key],
+      ...["--address", `${host}:${port}`, "--certificate", certificate, "--key", key],
     ],
     env: daemon.env,
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
   }).spawn();
+  let ended = false;
+  void child.status.then(() => ended = true);
   const requests: string[] = [];
   const reading = linesOf(child.stderr, (line) => requests.push(line));
   const started = Promise.withResolvers<void>();
@@ -48,10 +52,14 @@ export async function serveTree(
   }).then(() => started.reject(new Error(`the server ended\n${requests.join("\n")}`)));
   await started.promise;
   return {
-    url: `https://127.0.0.1:${port}`,
+    url: `https://${host}:${port}`,
     requests,
+    async kill() {
+      child.kill("SIGKILL");
+      await child.status;
+    },
     async [Symbol.asyncDispose]() {
-      child.kill("SIGTERM");
+      if (!ended) child.kill("SIGTERM");
       await child.status;
       await Promise.all([reading, talking]);
     },

@@ -20,12 +20,14 @@ interface Files {
   readonly squashfs: Uint8Array;
 }
 
-async function files(folder: string, description?: string): Promise<Files> {
+async function files(folder: string, description?: string, padBytes = 0): Promise<Files> {
   const meta = emptyImage(description);
   const work = await Deno.makeTempDir({ dir: folder });
   await Deno.mkdir(`${work}/root/etc`, { recursive: true });
   await Deno.writeTextFile(`${work}/root/etc/hostname`, "tree\n");
   await must(["mksquashfs", `${work}/root`, `${work}/squashfs`, "-quiet", "-no-progress"]);
+  // What is behind a file system belongs to nobody.
+  await Deno.truncate(`${work}/squashfs`, (await Deno.stat(`${work}/squashfs`)).size + padBytes);
   const squashfs = await Deno.readFile(`${work}/squashfs`);
   await Deno.remove(work, { recursive: true });
   return { meta, squashfs };
@@ -108,12 +110,13 @@ export async function cloudImagesTree(folder: string): Promise<Tree> {
   return { fingerprint, rootfs };
 }
 
-/** As linuxcontainers.org serves them: variants, serials with a time. */
+/** As linuxcontainers.org serves them: variants, serials with a time. `padBytes` make it larger. */
 export async function containerImagesTree(
   folder: string,
   description?: string,
+  padBytes = 0,
 ): Promise<Tree> {
-  const { meta, squashfs } = await files(folder, description);
+  const { meta, squashfs } = await files(folder, description, padBytes);
   const base = `images/debian/bookworm/${ARCH}/default/20231201_05:24`;
   const fingerprint = sha256(meta, squashfs);
   const rootfs = `${base}/rootfs.squashfs`;

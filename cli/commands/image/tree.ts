@@ -16,7 +16,10 @@ export const TREE_COMMANDS: readonly Command[] = [
 The directory becomes a simplestreams tree that every LXD and Incus can use as a
 remote, from any web server with TLS or from \`lxd image serve\`. Product and
 version come from the properties os, release, variant and serial of an image.
-Without an image only old versions are removed (--keep).`,
+Without an image only old versions are removed (--keep).
+
+--mirror names another place of the same tree. Where a download breaks off there it
+goes on; others than this program do not look at it.`,
     examples: [
       { call: "lxd image tree /srv/images debian", what: "Add the local image debian" },
       { call: "lxd image tree /srv/images --keep 3", what: "Keep three versions of each product" },
@@ -24,9 +27,13 @@ Without an image only old versions are removed (--keep).`,
     flags: {
       alias: { kind: "list", summary: "Another name for the images" },
       keep: { kind: "int", default: 0, summary: "Versions to keep of each product (0: all)" },
+      mirror: { kind: "list", summary: "URL of a copy of the directory, instead of those before" },
     },
     args: [1, Infinity],
-    async run(context, [directory = "", ...labels], { alias, keep }) {
+    async run(context, [directory = "", ...labels], { alias, keep, mirror }) {
+      for (const url of mirror) {
+        if (!url.startsWith("https://")) throw new UsageError(`--mirror ${url}: want https://...`);
+      }
       const images = [];
       for (const label of labels) {
         const { client, fingerprint } = await imageOf(context, label);
@@ -34,7 +41,7 @@ Without an image only old versions are removed (--keep).`,
       }
       const part = await context.program.loadDaemon();
       const say = (text: string) => context.out.say(text);
-      await part.imageTree({ directory, images, aliases: alias, keep, say });
+      await part.imageTree({ directory, images, aliases: alias, keep, mirrors: mirror, say });
     },
   }),
   command({

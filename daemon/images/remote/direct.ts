@@ -39,9 +39,10 @@ export function directServer(http: RemoteHttp): RemoteServer {
         async download(directory, options) {
           const meta = hostPath(`${directory}/meta`);
           const { size } = await fetchFile(http, {
-            url,
+            urls: [url],
             path: meta,
             sha256: fingerprint,
+            size: 0,
             signal: options.signal,
             progress: (bytes, total) => options.progress("rootfs", bytes, total),
           }, createHash("sha256"));

@@ -1,15 +1,18 @@
-/** One file of an image server: resumed where it broke off, verified while it comes. */
+/** One file of image servers: resumed where it broke off, verified while it comes. */
+import { resumed } from "#api/resume.ts";
 import type { HostPath } from "#base/brand.ts";
-import { Fault } from "#base/errors.ts";
-import { LIMITS } from "#base/limits.ts";
+import { Fault, isFaultOf } from "#base/errors.ts";
 import { createHash, type Hash } from "node:crypto";
 import { type RemoteHttp, unreachable } from "./http.ts";
 
 export interface FileWish {
-  readonly url: string;
+  /** Where it lies: the server, then its mirrors. */
+  readonly urls: readonly [string, ...string[]];
   readonly path: HostPath;
   /** Lower-case hex; "": unknown. */
   readonly sha256: string;
+  /** Bytes that were promised: one more, and the server is given up. 0: unknown. */
+  readonly size: number;
   readonly signal: AbortSignal;
   /** Bytes so far, of bytes in all (0: unknown). */
   readonly progress: (bytes: number, total: number) => void;
@@ -21,15 +24,16 @@ export interface FetchedFile {
   readonly hash: Hash;
 }
 
-/** How far it got; a broken transfer goes on from here. */
-interface Progress {
-  size: number;
-  own: Hash;
-  whole: Hash;
+interface Got extends FetchedFile {
+  /** Why it is not the promised file. */
+  readonly wrong: Fault | undefined;
+  /** The URLs that sent something of it. */
+  readonly from: ReadonlySet<string>;
 }
 
 /**
- * Fetch it.
+ * Fetch it. Where several servers sent parts of a file that then has another checksum, each is asked
+ * for the whole: one with another file does not spoil what the others have.
  *
  * @param before Hash of the files before it.
  * @throws {Fault} unavailable if it is not what was promised, or doesn't come in some tries.
@@ -40,60 +44,54 @@ export async function fetchFile(
   before: Hash,
 ): Promise<FetchedFile> {
   using file = await Deno.open(wish.path, { write: true, create: true, truncate: true });
-  const state: Progress = { size: 0, own: createHash("sha256"), whole: before.copy() };
-  for (let failures = 0;;) {
-    const had = state.size;
-    try {
-      await fetchRest(http, wish, { file, state, before });
-      break;
-    } catch (error) {
-      wish.signal.throwIfAborted();
-      if (error instanceof Fault && error.kind !== "unavailable") throw error;
-      // A transfer that gets on may break off as often as it likes.
-      failures = state.size > had ? 1 : failures + 1;
-      if (failures >= LIMITS.downloadTries) throw unreachable(wish.url, error);
-    }
-  }
-  const sum = state.own.digest("hex");
-  if (wish.sha256 !== "" && sum !== wish.sha256) {
-    throw new Fault(
-      "unavailable",
-      `cannot trust "${wish.url}": its checksum is ${sum}, expected ${wish.sha256}`,
-    );
-  }
-  return { size: state.size, hash: state.whole };
-}
-
-async function fetchRest(
-  http: RemoteHttp,
-  wish: FileWish,
-  { file, state, before }: { file: Deno.FsFile; state: Progress; before: Hash },
-): Promise<void> {
-  const stalled = new AbortController();
-  const signal = AbortSignal.any([wish.signal, stalled.signal]);
-  const headers: Record<string, string> = state.size === 0 ? {} : { Range: `bytes=${state.size}-` };
-  const reply = await http.request(wish.url, { headers, signal });
-  if (reply.status !== 206 && state.size > 0) {
-    // The server starts anew.
-    Object.assign(state, { size: 0, own: createHash("sha256"), whole: before.copy() });
+  let got = await fetchOnce(http, wish, { file, before });
+  const { from } = got;
+  for (const url of wish.urls.filter((one) => from.size > 1 || !from.has(one))) {
+    if (got.wrong === undefined) break;
     await file.seek(0, Deno.SeekMode.Start);
     await file.truncate();
-  }
-  const total = state.size + (Number(reply.headers["content-length"] ?? 0) || 0);
-  let timer = setTimeout(() => stalled.abort(), LIMITS.downloadStallMs);
-  try {
-    for await (const piece of reply.body) {
-      clearTimeout(timer);
-      timer = setTimeout(() => stalled.abort(), LIMITS.downloadStallMs);
-      state.own.update(piece);
-      state.whole.update(piece);
-      state.size += piece.length;
-      await writeAll(file, piece);
-      wish.progress(state.size, total);
+    try {
+      got = await fetchOnce(http, { ...wish, urls: [url] }, { file, before });
+    } catch (error) {
+      if (!isFaultOf(error, "unavailable") && !isFaultOf(error, "not_found")) throw error;
     }
-  } finally {
-    clearTimeout(timer);
   }
+  if (got.wrong !== undefined) throw got.wrong;
+  return got;
+}
+
+async function fetchOnce(
+  http: RemoteHttp,
+  wish: FileWish,
+  { file, before }: { file: Deno.FsFile; before: Hash },
+): Promise<Got> {
+  const { urls, sha256, signal } = wish;
+  const [own, hash] = [createHash("sha256"), before.copy()];
+  const from = new Set<string>();
+  let size = 0;
+  const wrong = (why: string) =>
+    new Fault("unavailable", `cannot trust "${[...from].join('", "')}": ${why}`);
+  try {
+    const get = http.request.bind(http);
+    for await (const { piece, total, url } of resumed(urls, { get, signal })) {
+      from.add(url);
+      size += piece.length;
+      if (wish.size > 0 && size > wish.size) {
+        return { size, hash, from, wrong: wrong(`it is larger than ${wish.size} bytes`) };
+      }
+      own.update(piece);
+      hash.update(piece);
+      await writeAll(file, piece);
+      wish.progress(size, total);
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    throw unreachable(urls[0], error);
+  }
+  const sum = own.digest("hex");
+  const isWrong = sha256 !== "" && sum !== sha256;
+  const why = `its checksum is ${sum}, expected ${sha256}`;
+  return { size, hash, from, wrong: isWrong ? wrong(why) : undefined };
 }
 
 async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {

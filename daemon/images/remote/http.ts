@@ -24,6 +24,8 @@ export interface RemoteRequest {
   readonly method?: "GET" | "HEAD";
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
+  /** Which address of a host that has several is asked first: the number of the try. */
+  readonly turn?: number;
 }
 
 export interface RemoteHttpDeps {
@@ -44,6 +46,7 @@ export function createRemoteHttp({ setting }: RemoteHttpDeps): RemoteHttp {
       proxy: () => proxySettings(setting),
       allowOldTls: true,
       defaultPort: HTTPS_PORT,
+      turn: options.turn ?? 0,
     });
     const { method = "GET", headers, signal } = options;
     try {

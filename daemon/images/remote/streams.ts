@@ -1,8 +1,15 @@
-/** Images of simplestreams servers. What a server offers is kept for an hour, and used when it is down. */
+/**
+ * Images of simplestreams servers. What a server offers is kept for an hour, and used when it is
+ * down. Mirrors that the administrator names stand for the server in everything; mirrors that the
+ * server itself names have its files alone, whose sums it says.
+ */
+import { resumed } from "#api/resume.ts";
 import {
   findStreamImage,
   imagesOf,
   INDEX_PATH,
+  mirrorPaths,
+  mirrorsOf,
   productPaths,
   streamArchitecture,
   type StreamFile,
@@ -18,16 +25,25 @@ import type { DownloadOptions, RemoteImage, RemoteServer } from "./source.ts";
 
 const VM_HINT = "This server runs system containers.";
 
-/** @param cache Directory for what servers said. */
-export function streamServer(http: RemoteHttp, cache: HostPath): RemoteServer {
+export interface StreamDeps {
+  /** Directory for what servers said. */
+  readonly cache: HostPath;
+  /** Of each server, as the administrator names them. */
+  readonly mirrors: () => Promise<ReadonlyMap<string, readonly string[]>>;
+}
+
+type Bases = readonly [string, ...string[]];
+
+export function streamServer(http: RemoteHttp, { cache, mirrors }: StreamDeps): RemoteServer {
   return {
     async find({ server, alias, fingerprint }, { architecture, isFresh, signal }) {
       const base = server.replace(/\/$/, "");
-      const images = await offers(http, { base, cache, isFresh, signal });
+      const bases: Bases = [base, ...(await mirrors()).get(base) ?? []];
+      const { images, named } = await offers(http, { bases, cache, isFresh, signal });
       const name = fingerprint || alias;
       const wish = { name, architecture: streamArchitecture(architecture) };
       const image = findStreamImage(images, { ...wish, type: "container" });
-      if (image !== undefined) return toRemoteImage(http, base, image);
+      if (image !== undefined) return toRemoteImage(http, [...bases, ...named], image);
       if (findStreamImage(images, { ...wish, type: "virtual-machine" }) !== undefined) {
         throw new Fault("bad_request", `the image "${name}" is only there for virtual machines`, {
           hint: VM_HINT,
@@ -42,13 +58,14 @@ export function streamServer(http: RemoteHttp, cache: HostPath): RemoteServer {
   };
 }
 
-function toRemoteImage(http: RemoteHttp, base: string, image: StreamImage): RemoteImage {
+function toRemoteImage(http: RemoteHttp, bases: Bases, image: StreamImage): RemoteImage {
   const { fingerprint, meta, rootfs } = image;
   const expires = new Date(image.expiresAt || 0);
   const fetchPart = (file: StreamFile, path: HostPath, part: string, options: DownloadOptions) => ({
-    url: `${base}/${file.path}`,
+    urls: urlsOf(bases, file.path),
     path,
     sha256: file.sha256,
+    size: file.size,
     signal: options.signal,
     progress: (bytes: number, total: number) => options.progress(part, bytes, total),
   });
@@ -85,33 +102,58 @@ function toRemoteImage(http: RemoteHttp, base: string, image: StreamImage): Remo
   };
 }
 
+/** Where a path lies, on the server and its mirrors. */
+const urlsOf = ([base, ...mirrors]: Bases, path: string): Bases => [
+  `${base}/${path}`,
+  ...mirrors.map((mirror) => `${mirror}/${path}`),
+];
+
 interface Place {
-  readonly base: string;
+  readonly bases: Bases;
   readonly cache: HostPath;
   readonly isFresh: boolean;
   readonly signal: AbortSignal;
 }
 
-async function offers(http: RemoteHttp, place: Place): Promise<StreamImage[]> {
+interface Offers {
+  readonly images: readonly StreamImage[];
+  /** Mirrors that the server names. */
+  readonly named: readonly string[];
+}
+
+async function offers(http: RemoteHttp, place: Place): Promise<Offers> {
   try {
     const index = await cachedJson(http, place, INDEX_PATH);
     const images: StreamImage[] = [];
     for (const path of productPaths(index)) {
       images.push(...imagesOf(await cachedJson(http, place, path)));
     }
-    return images;
+    const named: string[] = [];
+    for (const path of mirrorPaths(index)) named.push(...await namedMirrors(http, place, path));
+    return { images, named };
   } catch (error) {
     place.signal.throwIfAborted();
     if (error instanceof Fault) throw error;
-    throw new Fault("unavailable", `cannot read what ${place.base} offers: ${messageOf(error)}`, {
+    const [base] = place.bases;
+    throw new Fault("unavailable", `cannot read what ${base} offers: ${messageOf(error)}`, {
       cause: error,
     });
   }
 }
 
+async function namedMirrors(http: RemoteHttp, place: Place, path: string): Promise<string[]> {
+  try {
+    return mirrorsOf(await cachedJson(http, place, path));
+  } catch {
+    place.signal.throwIfAborted();
+    return []; // Ignored: the server may do without them.
+  }
+}
+
 /** From the cache while it is fresh; also when it is old, if the server can't be asked. */
 async function cachedJson(http: RemoteHttp, place: Place, path: string): Promise<unknown> {
-  const url = `${place.base}/${path}`;
+  const urls = urlsOf(place.bases, path);
+  const [url] = urls;
   const file = `${place.cache}/${createHash("sha256").update(url).digest("hex")}`;
   const kept = await Deno.stat(file).catch(() => undefined);
   const ageMs = Date.now() - (kept?.mtime?.getTime() ?? 0);
@@ -120,8 +162,7 @@ async function cachedJson(http: RemoteHttp, place: Place, path: string): Promise
     if (value !== undefined) return value;
   }
   try {
-    const text = await fetchText(http, url, place.signal);
-    const value: unknown = JSON.parse(text);
+    const { text, value } = await fetchJson(http, urls, place.signal);
     await Deno.mkdir(place.cache, { recursive: true, mode: 0o700 });
     // A name of its own: several may fetch the same at once.
     const fresh = `${file}.${crypto.randomUUID()}.new`;
@@ -144,18 +185,43 @@ async function readJson(file: string): Promise<unknown> {
   }
 }
 
-async function fetchText(http: RemoteHttp, url: string, signal: AbortSignal): Promise<string> {
-  const reply = await http.request(url, {
-    signal: AbortSignal.any([signal, AbortSignal.timeout(LIMITS.downloadStallMs)]),
-  });
+/** From the first of them that has it. @throws {Fault} unavailable, not_found; SyntaxError */
+async function fetchJson(
+  http: RemoteHttp,
+  urls: Bases,
+  signal: AbortSignal,
+): Promise<{ text: string; value: unknown }> {
+  const { text, from } = await fetchText(http, urls, signal);
+  try {
+    return { text, value: JSON.parse(text) };
+  } catch (error) {
+    const [next, ...others] = urls.filter((url) => !from.has(url));
+    if (next === undefined) throw error;
+    return await fetchJson(http, [next, ...others], signal);
+  }
+}
+
+/** @returns also which of them sent it. */
+async function fetchText(
+  http: RemoteHttp,
+  urls: Bases,
+  signal: AbortSignal,
+): Promise<{ text: string; from: ReadonlySet<string> }> {
   const pieces: Uint8Array[] = [];
+  const from = new Set<string>();
   let size = 0;
-  for await (const piece of reply.body) {
+  const parts = resumed(urls, {
+    get: http.request.bind(http),
+    signal: AbortSignal.any([signal, AbortSignal.timeout(LIMITS.downloadStallMs)]),
+    tries: LIMITS.streamsTries,
+  });
+  for await (const { piece, url } of parts) {
+    from.add(url);
     size += piece.length;
     if (size > LIMITS.streamsBytes) {
       throw new Fault("unavailable", `cannot read "${url}": it is too large`);
     }
     pieces.push(piece.slice());
   }
-  return Buffer.concat(pieces).toString("utf8");
+  return { text: Buffer.concat(pieces).toString("utf8"), from };
 }

@@ -81,6 +81,12 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     sweep: /^server$/,
+    key: /^images\.mirrors$/,
+    who: "LXD refuses",
+    why: "mirrors of image servers are ours alone",
+  },
+  {
+    sweep: /^server$/,
     key: /^storage\.(lvm|zfs)_/,
     who: "LXD refuses",
     why: "names of LXD 2.0, which the guide uses",
