@@ -13,6 +13,7 @@ import {
 } from "./bootstrap.ts";
 import { getProject } from "./db/projects.ts";
 import { serverConfigStore } from "./db/server_config.ts";
+import { listenForMoves, MOVE_SOCKET } from "./cgroup/move_socket.ts";
 import { nic } from "./devices/nic/nic.ts";
 import { startDevlxd } from "./devlxd.ts";
 import { FilesPool } from "./guest/files/pool.ts";
@@ -265,7 +266,9 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
   metrics.serve(createHandlers({ ...handlerOptions, router: createRouter(metricsRoutes()) }));
 
   https.trust(await settings.value("core.https_trusted_proxy"));
-  const local = await listenLocal(paths.at("unix.socket"), options, log, handlers);
+  const group = await socketGroup(options.group, log);
+  const local = await listenLocal(paths.at("unix.socket"), group, handlers);
+  using _moves = await listenForMoves(paths.at(MOVE_SOCKET), group);
   for (
     const [endpoint, key] of [
       [https, "core.https_address"],
@@ -306,12 +309,11 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
 /** The unix socket, or the one that the service manager handed over. */
 async function listenLocal(
   path: string,
-  options: DaemonOptions,
-  log: Logger,
+  group: number,
   handlers: HttpHandlers,
 ): Promise<Listener> {
   if (isSocketHandedOver()) return await listenFd(3, handlers);
-  return await listenUnix(path, await socketGroup(options.group, log), handlers);
+  return await listenUnix(path, group, handlers);
 }
 
 /** By the service manager, which keeps it for the next start. @see sd_listen_fds(3) */

@@ -7,6 +7,8 @@ import { type CgroupLayout, readLayout } from "./layout.ts";
 
 /** Where the hierarchies are does not change; where this process is may, and must be asked each time. */
 let layout: CgroupLayout | undefined;
+/** One wait serves all who expect a move meanwhile. */
+let isWaiting = false;
 
 /**
  * A process will be moved soon. Writes this process into the cgroup where it is: that changes nothing,
@@ -15,11 +17,15 @@ let layout: CgroupLayout | undefined;
  * @see cgroup_procs_write_start() in the kernel, and its option favordynmods
  */
 export function expectMove(): void {
+  if (isWaiting) return;
   layout ??= readLayout();
   const path = procsOf(layout, Deno.readTextFileSync("/proc/self/cgroup"));
   if (path === undefined) return;
+  isWaiting = true;
   // Ignored: then the move itself waits.
-  Deno.writeTextFile(path, "0", { create: false }).catch(() => {});
+  Deno.writeTextFile(path, "0", { create: false }).catch(() => {}).finally(() => {
+    isWaiting = false;
+  });
 }
 
 /**

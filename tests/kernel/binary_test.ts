@@ -76,6 +76,32 @@ Deno.test("binary: neither the working directory nor the home directory matter",
   assert.deepEqual(names(), before);
 });
 
+Deno.test("binary: exec tells the daemon before it starts, and nothing else does", async () => {
+  const state = `${folder}/state`;
+  await Deno.mkdir(state);
+  const listener = Deno.listen({ transport: "unix", path: `${state}/move.socket` });
+  let told = 0;
+  const listening = (async () => {
+    for await (const connection of listener) {
+      connection.close();
+      told++;
+    }
+  })();
+  const call = async (...words: string[]) => {
+    const { status } = await run([copy, ...words], { env: { LXD_DIR: state } });
+    return { status, told };
+  };
+
+  assert.deepEqual(await call("exec", "c1", "--", "true"), { status: 1, told: 1 });
+  assert.deepEqual(await call("shell", "c1"), { status: 1, told: 2 });
+  assert.deepEqual(await call("list"), { status: 1, told: 2 });
+  assert.deepEqual(await call("executive"), { status: 1, told: 2 });
+  listener.close();
+  await listening;
+  const long = { LXD_DIR: `/${"x".repeat(107)}` };
+  assert.equal((await run([copy, "exec", "c1", "--", "true"], { env: long })).status, 1);
+});
+
 /** Variables by which Deno, V8 or Node could be told to do something else. */
 const HOSTILE = {
   DENO_V8_FLAGS: "--bogus,--help",

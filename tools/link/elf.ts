@@ -14,6 +14,7 @@ export interface Segment {
 export const PT_LOAD = 1;
 export const PT_DYNAMIC = 2;
 export const PT_NOTE = 4;
+export const PT_TLS = 7;
 const EM_X86_64 = 62;
 const EM_AARCH64 = 183;
 const ET_DYN = 3;
@@ -86,16 +87,23 @@ export function fileOffset(elf: Elf, address: number): number {
 const DT = { strings: 5, symbols: 6, relocations: 7, relocationBytes: 8 } as const;
 const GLOB_DAT = { x86_64: 6, aarch64: 1025 } as const;
 
-/** Address of the GOT slot through which libc's `environ` is reached. */
-export function environSlot(elf: Elf): number {
+/** Tag of the dynamic section -> offset of its value in the file. */
+export function dynamicTags(elf: Elf): ReadonlyMap<number, number> {
   const { view } = elf;
   const dynamic = elf.segments.find((one) => one.type === PT_DYNAMIC);
   if (dynamic === undefined) throw new Error("no dynamic section");
   const tags = new Map<number, number>();
   for (let at = dynamic.offset; word(view, at) !== 0; at += 16) {
-    if (!tags.has(word(view, at))) tags.set(word(view, at), word(view, at + 8));
+    if (!tags.has(word(view, at))) tags.set(word(view, at), at + 8);
   }
-  const tag = (number: number) => tags.get(number) ?? 0;
+  return tags;
+}
+
+/** Address of the GOT slot through which libc's `environ` is reached. */
+export function environSlot(elf: Elf): number {
+  const { view } = elf;
+  const tags = dynamicTags(elf);
+  const tag = (number: number) => word(view, tags.get(number) ?? 0);
   const strings = fileOffset(elf, tag(DT.strings));
   const symbols = fileOffset(elf, tag(DT.symbols));
   const first = fileOffset(elf, tag(DT.relocations));

@@ -12,6 +12,7 @@ import {
   SECTION_HEADER_BYTES,
   word,
 } from "./elf.ts";
+import { type Relocations, takeRelocations } from "./relocations.ts";
 
 export interface Payload {
   /** Parts of the client of which one is evaluated at a start. */
@@ -48,12 +49,14 @@ const FLAGS = [
   "--no-remote",
   "--no-npm",
 ];
-const TABLE_BYTES = 48;
+const TABLE_BYTES = 72;
 const PAGE = 4096;
 
 /** The linked executable. @throws if the runtime has not the expected shape. */
 export function link(input: LinkInput): Uint8Array {
-  const elf = parseElf(input.runtime);
+  const elf = parseElf(input.runtime.slice());
+  const slot = environSlot(elf);
+  const relocations = takeRelocations(elf);
   const loads = elf.segments.filter((one) => one.type === PT_LOAD);
   const note = elf.segments.findLast((one) => one.type === PT_NOTE);
   const last = loads.at(-1);
@@ -63,11 +66,23 @@ export function link(input: LinkInput): Uint8Array {
   const alignment = Math.max(...loads.map((one) => one.alignment));
   const address = roundUp(Math.max(...loads.map((one) => one.address + one.memorySize)), alignment);
   const offset = roundUp(input.runtime.length, alignment);
-  const segment = makeSegment(input, elf, address);
+  const segment = makeSegment(input, { entry: elf.entry, slot, address, relocations });
   return assemble(elf, { note: note.at, offset, address, alignment, segment });
 }
 
-function makeSegment(input: LinkInput, elf: Elf, address: number): Uint8Array {
+interface Start {
+  /** Addresses: of the runtime's own entry, of the slot of `environ`, of the segment. */
+  readonly entry: number;
+  readonly slot: number;
+  readonly address: number;
+  readonly relocations: Relocations;
+}
+
+/** Entry code, table, strings, relocations, payload. */
+function makeSegment(
+  input: LinkInput,
+  { entry, slot, address, relocations }: Start,
+): Uint8Array {
   const { exec, common, whole, daemon, cache, helper } = input.payload;
   const sizes: PayloadSizes = {
     exec: exec.length,
@@ -80,21 +95,30 @@ function makeSegment(input: LinkInput, elf: Elf, address: number): Uint8Array {
   const table = input.entry.length;
   // The boot text names the payload's offset, whose digits are part of the strings: settle it.
   let payloadAt = 0;
+  let wordsAt = 0;
   let strings = new Uint8Array();
   for (let round = 0; round < 3; round++) {
     strings = joinStrings(argumentsFor(payloadAt, sizes, input.saveCache ?? false));
-    payloadAt = roundUp(table + TABLE_BYTES + strings.length, PAGE);
+    wordsAt = roundUp(table + TABLE_BYTES + strings.length, 8);
+    payloadAt = roundUp(wordsAt + relocations.words.byteLength, PAGE);
   }
   const parts = [exec, common, whole, daemon, cache, helper];
   const segment = new Uint8Array(payloadAt + parts.reduce((sum, part) => sum + part.length, 0));
   const view = new DataView(segment.buffer);
   segment.set(input.entry);
   const relative = (target: number) => BigInt(target - (address + table));
-  view.setBigInt64(table, relative(elf.entry), true);
-  view.setBigInt64(table + 8, relative(environSlot(elf)), true);
-  const counts = [FLAGS.length + 2, INJECTED.length, TABLE_BYTES, DROPPED.length, KEPT.length, 0];
-  counts.forEach((count, index) => view.setUint32(table + 16 + index * 4, count, true));
+  view.setBigInt64(table, relative(entry), true);
+  view.setBigInt64(table + 8, relative(slot), true);
+  const { words, pages, pageBytes } = relocations;
+  const counts = [FLAGS.length + 2, INJECTED.length, TABLE_BYTES, DROPPED.length, KEPT.length];
+  [...counts, words.length].forEach((count, index) =>
+    view.setUint32(table + 16 + index * 4, count, true)
+  );
+  [relative(0), BigInt(wordsAt - table), BigInt(pages), BigInt(pageBytes)].forEach(
+    (value, index) => view.setBigInt64(table + 40 + index * 8, value, true),
+  );
   segment.set(strings, table + TABLE_BYTES);
+  segment.set(new Uint8Array(words.buffer), wordsAt);
   let at = payloadAt;
   for (const part of parts) {
     segment.set(part, at);

@@ -1,0 +1,36 @@
+/**
+ * Where clients say that a process will be moved soon, before they have parsed what it is: the kernel's
+ * wait (expect_move.ts) then runs while they start. A connection is the whole message.
+ */
+import { expectMove } from "./expect_move.ts";
+
+/** Its name in the state directory; ffi/native/entry.c connects to it. */
+export const MOVE_SOCKET = "move.socket";
+
+/**
+ * Listen for it. A stale socket file is replaced.
+ *
+ * @param gid Group that may connect (mode 0660).
+ */
+export async function listenForMoves(path: string, gid: number): Promise<Disposable> {
+  await Deno.remove(path).catch(() => undefined);
+  const listener = Deno.listen({ transport: "unix", path });
+  await Deno.chown(path, 0, gid);
+  await Deno.chmod(path, 0o660);
+  void (async () => {
+    for await (const connection of listener) {
+      connection.close();
+      expectMove();
+    }
+  })();
+  return {
+    [Symbol.dispose]() {
+      listener.close();
+      try {
+        Deno.removeSync(path);
+      } catch {
+        // Ignored: gone already.
+      }
+    },
+  };
+}
