@@ -110,7 +110,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
     isServers: (volume) => serverVolumes.has(volume),
   });
   const serverVolumes = createServerVolumes({ paths, storage, setting, onError });
-  const networks = createNetworks({ paths, db, onError });
+  const networks = createNetworks({ paths, db, helper, onError });
   const instances = createInstances({
     paths,
     db,
@@ -158,7 +158,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
       ...instances.chores,
       ...storage.chores,
       ...backups.chores,
-      firewallChore(db),
+      firewallChore({ db, helper }),
       ...imageChores({ db, upkeep, setting, signal: downloads.signal }),
     ],
     onError,

@@ -45,6 +45,7 @@ import type { Networks, NicRef, StaticHost } from "./service.ts";
 export interface NetworkDeps {
   readonly paths: Paths;
   readonly db: Database;
+  readonly helper: HostPath;
   readonly onError: (what: string, error: unknown) => void;
 }
 
@@ -75,7 +76,7 @@ export interface NetworkService extends Networks {
   directory(name: string): HostPath;
 }
 
-export function createNetworks({ paths, db, onError }: NetworkDeps): NetworkService {
+export function createNetworks({ paths, db, helper, onError }: NetworkDeps): NetworkService {
   const locks = new LockTable();
   const directory = (name: string) => networkDirectory(paths.root, name);
 
@@ -153,7 +154,9 @@ export function createNetworks({ paths, db, onError }: NetworkDeps): NetworkServ
         await settleHosts(network, before);
       }
       undo.keep();
-      await noteFirewalls(db, [network]).catch((error) => onError("look at firewalls", error));
+      await noteFirewalls({ db, helper }, [network]).catch((error) =>
+        onError("look at firewalls", error)
+      );
     },
     async refreshRules(network, change) {
       if (network.type !== "bridge") return;

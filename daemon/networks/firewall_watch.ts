@@ -1,4 +1,5 @@
 /** Warns of networks whose traffic another firewall of the host drops. */
+import type { HostPath } from "#base/brand.ts";
 import type { Database } from "#daemon/db/db.ts";
 import { listNetworks, type NetworkRow } from "#daemon/db/networks.ts";
 import {
@@ -15,30 +16,36 @@ import {
   type ForeignFirewall,
   type NftObject,
 } from "./foreign_firewall.ts";
+import { legacyObjects } from "./legacy_firewall.ts";
 
 /** Docker may be installed, or started, at any time. */
 const LOOK_MS = 3600_000;
 
-export function firewallChore(db: Database): Chore {
+export interface FirewallDeps {
+  readonly db: Database;
+  readonly helper: HostPath;
+}
+
+export function firewallChore(deps: FirewallDeps): Chore {
   let lookedAt = 0;
   return {
     what: "look for firewalls that drop what networks forward",
     next: () => Promise.resolve(new Date(lookedAt + LOOK_MS)),
     async run(_since, now) {
       lookedAt = now.getTime();
-      await noteFirewalls(db, await db.read((tx) => listNetworks(tx)));
+      await noteFirewalls(deps, await deps.db.read((tx) => listNetworks(tx)));
     },
   };
 }
 
 /** Raise a warning about each of the networks that a firewall is against, settle those of the others. */
 export async function noteFirewalls(
-  db: Database,
+  { db, helper }: FirewallDeps,
   networks: readonly Pick<NetworkRow, "id" | "name" | "type" | "config">[],
 ): Promise<void> {
   const bridges = networks.filter(({ type }) => type === "bridge");
   if (bridges.length === 0) return;
-  const objects = await foreignRules();
+  const objects = [...await foreignRules(), ...await legacyRules(helper)];
   const found = bridges.map(({ id, name, config }) => {
     const families = (["ip", "ip6"] as const).filter((family) =>
       hasAddress(config[family === "ip" ? "ipv4.address" : "ipv6.address"])
@@ -71,6 +78,15 @@ async function foreignRules(): Promise<readonly NftObject[]> {
     [...new Set(dropping)].map((table) => list("table", ...table.split(" "))),
   );
   return [...chains, ...tables.flat().filter(({ rule }) => rule !== undefined)];
+}
+
+/** Of iptables-legacy, in the kernel beside nftables. */
+async function legacyRules(helper: HostPath): Promise<readonly NftObject[]> {
+  const objects: NftObject[] = [];
+  for (const family of ["ip", "ip6"] as const) {
+    objects.push(...legacyObjects(family, await run([helper, "xtables", family])));
+  }
+  return objects;
 }
 
 async function list(...what: readonly string[]): Promise<readonly NftObject[]> {

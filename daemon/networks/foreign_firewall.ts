@@ -35,6 +35,9 @@ export interface ForeignFirewall {
   readonly hasDockerUser: boolean;
 }
 
+/** The table of iptables-legacy, by a name that no table of nft has. */
+export const LEGACY_TABLE = "filter (iptables-legacy)";
+
 const DOCKER_USER = "DOCKER-USER";
 
 /** Chains that drop what nothing in their table accepts, for the bridge's families. */
@@ -88,11 +91,23 @@ function names(right: unknown, bridge: string): boolean {
 /** What is wrong, and the commands that help. */
 export function firewallText(bridge: string, found: ForeignFirewall): string {
   const { family, table, chain, hasDockerUser } = found;
-  const target = `${family} ${table} ${hasDockerUser ? DOCKER_USER : chain}`;
+  const allow = table === LEGACY_TABLE ? allowByIptables : allowByNft;
   return `the firewall's chain ${chain} (table ${family} ${table}) drops what "${bridge}" forwards` +
     `${
       hasDockerUser ? ", as Docker sets it up" : ""
     }: instances reach no other network. Allow it: ` +
-    `nft insert rule ${target} iifname ${bridge} accept; ` +
-    `nft insert rule ${target} oifname ${bridge} ct state established,related accept`;
+    allow(bridge, { ...found, chain: hasDockerUser ? DOCKER_USER : chain }).join("; ");
+}
+
+const allowByNft = (bridge: string, { family, table, chain }: ForeignFirewall) => [
+  `nft insert rule ${family} ${table} ${chain} iifname ${bridge} accept`,
+  `nft insert rule ${family} ${table} ${chain} oifname ${bridge} ct state established,related accept`,
+];
+
+function allowByIptables(bridge: string, { family, chain }: ForeignFirewall): string[] {
+  const insert = `${family}tables-legacy -I ${chain}`;
+  return [
+    `${insert} -i ${bridge} -j ACCEPT`,
+    `${insert} -o ${bridge} -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT`,
+  ];
 }

@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
-import { firewallsAgainst, firewallText, type NftObject } from "./foreign_firewall.ts";
+import {
+  firewallsAgainst,
+  firewallText,
+  LEGACY_TABLE,
+  type NftObject,
+} from "./foreign_firewall.ts";
 
 const chain = (name: string, more = {}): NftObject => ({
   chain: { family: "ip", table: "filter", name, ...more },
@@ -45,5 +50,14 @@ Deno.test("firewallText() names Docker's own chain where there is one", () => {
   assert.match(
     firewallText("br0", { ...found, hasDockerUser: false }),
     /filter FORWARD iifname br0/,
+  );
+});
+
+Deno.test("firewallText() names iptables-legacy where nft does not see the chain", () => {
+  const found = { family: "ip6", table: LEGACY_TABLE, chain: "FORWARD", hasDockerUser: false };
+  assert.match(firewallText("br0", found), /ip6tables-legacy -I FORWARD -i br0 -j ACCEPT; /);
+  assert.match(
+    firewallText("br0", { ...found, family: "ip", hasDockerUser: true }),
+    /: iptables-legacy -I DOCKER-USER -i br0 -j ACCEPT; /,
   );
 });

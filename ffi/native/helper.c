@@ -23,7 +23,7 @@ static const struct {
 	{ "proxy", verb_proxy },
 	{ "seccomp", verb_seccomp }, { "sftp", verb_sftp },	{ "shift", verb_shift },
 	{ "start", verb_start },     { "uevents", verb_uevents }, { "umount", verb_umount },
-	{ "userns", verb_userns },
+	{ "userns", verb_userns },   { "xtables", verb_xtables },
 };
 
 int parse_number(const char *text)

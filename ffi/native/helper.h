@@ -16,6 +16,7 @@ int verb_start(int argc, char **argv);
 int verb_uevents(int argc, char **argv);
 int verb_umount(int argc, char **argv);
 int verb_userns(int argc, char **argv);
+int verb_xtables(int argc, char **argv);
 
 /* A whole non-negative number of at most 31 bits; -1 for anything else. */
 int parse_number(const char *text);

@@ -10,7 +10,18 @@ const NOBODY = 65534;
 const USAGE = 64;
 const CONFINE_FAILED = 125;
 const VECTORS = 3000;
-const VERBS = ["confine", "exec", "hook", "mount", "net", "shift", "start", "umount", "userns"];
+const VERBS = [
+  "confine",
+  "exec",
+  "hook",
+  "mount",
+  "net",
+  "shift",
+  "start",
+  "umount",
+  "userns",
+  "xtables",
+];
 
 /** Words that are right somewhere, and words that never are. */
 const WORDS = [
@@ -111,6 +122,8 @@ const WRONG: readonly (readonly string[])[] = [
   ["umount", "1", "/a"],
   ["net", "extra"],
   ["userns", "extra"],
+  ["xtables"],
+  ["xtables", "ip4"],
   ["shift", "/nonexistent", "into", "test"],
   ["shift", "/nonexistent", "into", "test", "b", "0", "100000"],
   ["shift", "/nonexistent", "into", "test", "b", "0", "100000", "1", "u"],

@@ -3,6 +3,7 @@ import { Api } from "#tests/world/api.ts";
 import { OURS, TestDaemon } from "#tests/world/daemon.ts";
 import { must, run } from "#tests/world/run.ts";
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 
 let daemon: TestDaemon;
 let api: Api;
@@ -101,14 +102,15 @@ Deno.test("networks: a forward leads ports and the rest of an address to instanc
   assert.equal(await chain(`fwdprert.${BRIDGE}`), undefined);
 });
 
+/** Of the bridge, after a change that makes the daemon look. */
+async function warnings(): Promise<string[]> {
+  await api.do("PATCH", AT, { config: { "user.touched": crypto.randomUUID() } });
+  const all: Record<string, string>[] = await api.get("/1.0/warnings?recursion=1");
+  return all.filter((one) => one["entity_url"] === AT && one["status"] !== "resolved")
+    .map((one) => one["last_message"] ?? "");
+}
+
 Deno.test("networks: a firewall that drops what a bridge forwards is told of, with what helps", async () => {
-  const messages = async () =>
-    (await api.get("/1.0/warnings?recursion=1"))
-      .filter((one: Record<string, string>) =>
-        one["entity_url"] === AT && one["status"] !== "resolved"
-      )
-      .map((one: Record<string, string>) => one["last_message"]);
-  const touch = () => api.do("PATCH", AT, { config: { "user.touched": crypto.randomUUID() } });
   // What Docker makes of it, by iptables on nftables.
   await inside("nft", "add table ip filter");
   await inside(
@@ -119,9 +121,7 @@ Deno.test("networks: a firewall that drops what a bridge forwards is told of, wi
   await inside("nft", "add rule ip filter FORWARD counter jump DOCKER-USER");
   await inside("nft", 'add rule ip filter FORWARD iifname "docker0" accept');
 
-  await touch();
-
-  const [message, ...more] = await messages();
+  const [message = "", ...more] = await warnings();
   assert.deepEqual(more, []);
   assert.match(
     message,
@@ -130,9 +130,30 @@ Deno.test("networks: a firewall that drops what a bridge forwards is told of, wi
   const commands = message.slice(message.indexOf(": nft") + 2).split("; ");
   assert.equal(commands.length, 2);
   for (const command of commands) await inside("sh", "-c", command);
-  await touch();
-  assert.deepEqual(await messages(), []);
+  assert.deepEqual(await warnings(), []);
   await inside("nft", "delete table ip filter");
+});
+
+Deno.test({
+  name: "networks: so is a firewall of iptables-legacy, which nft does not show",
+  ignore: !existsSync("/proc/net/ip_tables_names"),
+  async fn() {
+    const source = new URL("xtables_policy.c", import.meta.url).pathname;
+    const program = `${daemon.folder}/xtables_policy`;
+    await must(["gcc", "-D_GNU_SOURCE", source, "-o", program]);
+    assert.deepEqual(await warnings(), []);
+
+    for (const family of ["ip", "ip6"]) await inside(program, family, "drop");
+
+    const [message = "", ...more] = await warnings();
+    assert.deepEqual(more, []);
+    for (const family of ["ip", "ip6"]) {
+      assert.match(message, new RegExp(`table ${family} filter .iptables-legacy.*, as Docker`));
+      assert.ok(message.includes(` ${family}tables-legacy -I DOCKER-USER -i ${BRIDGE} -j ACCEPT;`));
+      await inside(program, family, "drop", BRIDGE);
+    }
+    assert.deepEqual(await warnings(), []);
+  },
 });
 
 Deno.test("networks: a zone is transferred to its peers and refused to others", async () => {
