@@ -58,8 +58,7 @@ export const DISK_KEYS = {
   "shift": { check: boolValue, default: "false", summary: "Map ids so that they fit inside" },
   "size": {
     check: bytesValue,
-    summary:
-      "Quota of the root disk; on dir pools it needs project quotas, else it is only counted",
+    summary: "Quota of the root disk; a pool that can't enforce it refuses it",
   },
   "size.state": { check: bytesValue, summary: "Quota of a virtual machine's state" },
   "source": { summary: "Path on the host, or name of the volume" },

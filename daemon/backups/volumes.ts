@@ -19,10 +19,10 @@ import {
   backupFolder,
   checkVolumeName,
   type CustomContext,
-  enforcedSize,
   lockVolume,
   placeOf,
   requireFreeName,
+  sizeOf,
   snapshotsOf,
 } from "#daemon/storage/custom/service.ts";
 import { noteUnfinished } from "#daemon/storage/custom/unfinished.ts";
@@ -241,7 +241,7 @@ async function importAll(
 async function fill(archive: Archive, place: Located, signal: AbortSignal): Promise<void> {
   const { custom, helper, file, index, saved } = archive;
   const { driver, volume } = place;
-  const sizeBytes = enforcedSize(driver, volume, saved.config);
+  const sizeBytes = sizeOf(saved.config);
   const options = { signal, ...sizeBytes !== undefined && { sizeBytes } };
   const { snapshots } = index;
   if (index.optimizedFor !== undefined) {

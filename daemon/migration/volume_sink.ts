@@ -10,7 +10,6 @@ import {
 import type { VolumeName } from "#daemon/db/volume_uses.ts";
 import {
   type CustomContext,
-  enforcedSize,
   fullConfig,
   getVolume,
   lockVolume,
@@ -18,6 +17,7 @@ import {
   placeOf,
   requireFreeName,
   requireNotRunning,
+  sizeOf,
   snapshotsOf,
 } from "#daemon/storage/custom/service.ts";
 import { noteUnfinished } from "#daemon/storage/custom/unfinished.ts";
@@ -53,7 +53,7 @@ export async function receiveVolume(
     await using _note = await noteUnfinished(ctx, { what: "make", volume: made });
     await using undo = new Undo((step, error) => ctx.onError(`undo of volume: ${step}`, error));
     const place = await placeOf(ctx, { ...target, ...wish, config });
-    const sizeBytes = agreed.header.volumeSize || enforcedSize(place.driver, place.volume, config);
+    const sizeBytes = agreed.header.volumeSize || sizeOf(config);
     await place.driver.create(place.volume, sizeBytes === undefined ? {} : { sizeBytes });
     undo.add("remove the volume", () => place.driver.remove(place.volume));
     await receiveAll(session, place, agreed.header, signal);

@@ -163,8 +163,7 @@ function instanceStorage(
     },
     async resize(volume, sizeBytes) {
       const [driver, tree] = await on(volume);
-      // As LXD: where it can't be enforced, a size is a wish that the projects' sums still count.
-      if (driver.can.quota) await driver.resize(tree, sizeBytes);
+      await driver.resize(tree, sizeBytes);
     },
     async present(volume, options) {
       const [driver, tree] = await on(volume);
@@ -320,7 +319,7 @@ async function fill({ deps, pools, pool, tree, source, signal, sizeBytes }: {
   const { driver } = pool;
   const options = {
     ...(signal !== undefined && { signal }),
-    ...(sizeBytes !== undefined && driver.can.quota && { sizeBytes }),
+    ...(sizeBytes !== undefined && { sizeBytes }),
   };
   switch (source.kind) {
     case "empty":

@@ -133,8 +133,13 @@ export interface StorageDriver {
   remove(volume: Volume): Promise<void>;
   /** With its snapshots; not in use. */
   rename(volume: Volume, newName: string): Promise<void>;
-  /** Change the limit now; 0: none. In use or not, where the driver can. @throws {Fault} bad_request */
-  resize(volume: Volume, sizeBytes: number): Promise<void>;
+  /**
+   * Change the limit now; 0: none. In use or not, where the driver can; of a custom volume the caller
+   * says whether it is used.
+   *
+   * @throws {Fault} bad_request
+   */
+  resize(volume: Volume, sizeBytes: number, use?: { readonly isUsed: boolean }): Promise<void>;
   /** Bytes that belong to this volume (or snapshot) alone. Cost: up to a walk. */
   usage(volume: Volume, snapshot?: string): Promise<Usage>;
   /** Names on disk of this kind: for recovery. Cost: a listing. */

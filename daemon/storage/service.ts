@@ -85,7 +85,7 @@ export interface InstanceStorage {
   /** Idempotent: an absent or half-deleted volume is no error. Snapshots go too. */
   delete(volume: InstanceVolume): Promise<void>;
   rename(volume: InstanceVolume, newName: string): Promise<void>;
-  /** Change the quota now (0: none), where the pool can enforce one. */
+  /** Change the quota now (0: none). @throws {Fault} bad_request if it can't be enforced */
   resize(volume: InstanceVolume, sizeBytes: number): Promise<void>;
 
   /** Can mounts of this pool map ids? If not, `shift` the tree before `present`. */

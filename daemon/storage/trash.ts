@@ -4,7 +4,7 @@
  * crash leaves in it is removed at the next start.
  */
 import { type HostPath, hostPath } from "#base/brand.ts";
-import { entries, exists } from "./files.ts";
+import { entries, exists, removeTree } from "./files.ts";
 import { mountTable, unmountFirmly } from "./mounted.ts";
 
 export class Trash {
@@ -23,7 +23,7 @@ export class Trash {
   ) {
     this.#folder = hostPath(`${root}/trash`);
     this.#onError = options.onError;
-    this.#remove = options.remove ?? ((path) => Deno.remove(path, { recursive: true }));
+    this.#remove = options.remove ?? removeTree;
   }
 
   /** A path in the trash where something may be made; it does not exist yet. */

@@ -4,4 +4,5 @@ import { openBtrfs, openDir } from "./storage_places.ts";
 
 crashSuite("dir (overlay)", () => openDir("overlay"));
 crashSuite("dir (copy)", () => openDir("copy"));
+crashSuite("dir (overlay, sizes)", () => openDir("overlay"), { isSized: true, stride: 6 });
 crashSuite("btrfs", () => openBtrfs());

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { hostPath } from "#base/brand.ts";
 import { storageSuite } from "#tests/suites/storage.ts";
 import { fullDiskSuite } from "#tests/suites/storage_full.ts";
+import { quotaSuite } from "#tests/suites/storage_quota.ts";
 import { container, fromImage, read } from "#tests/suites/storage_tools.ts";
 import { openDir, openSmallDir } from "./storage_places.ts";
 
@@ -23,4 +24,5 @@ Deno.test("dir (overlay): a view of what ran is gone after a crash", async () =>
 for (const clone of ["overlay", "copy"] as const) {
   storageSuite(`dir (${clone})`, () => openDir(clone));
   fullDiskSuite(`dir (${clone})`, () => openSmallDir(clone));
+  quotaSuite(`dir (${clone})`, () => openDir(clone));
 }

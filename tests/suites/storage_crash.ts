@@ -4,7 +4,7 @@ import type { StorageDriver } from "#daemon/storage/driver.ts";
 import type { Volume } from "#daemon/storage/volume.ts";
 import { watchEffects } from "#tests/world/effects.ts";
 import type { OpenPlace, Place } from "./storage.ts";
-import { container, custom, disk, read, rootfsOf, unpack, write } from "./storage_tools.ts";
+import { container, custom, disk, MIB, read, rootfsOf, unpack, write } from "./storage_tools.ts";
 
 /** More effects than any change has. */
 const EFFECTS_MAX = 300;
@@ -71,11 +71,11 @@ async function isListed(driver: StorageDriver, volume: Volume): Promise<boolean>
 }
 
 /** A volume "a" that holds "2", with a snapshot "s1" that holds "1". */
-async function makeUsed(driver: StorageDriver, volume: Volume): Promise<void> {
+async function makeUsed(driver: StorageDriver, volume: Volume, sizeBytes = 0): Promise<void> {
   if (volume.kind === "container") {
     await driver.ensureImage("cafe", unpack);
-    await driver.createFromImage(volume, "cafe");
-  } else await driver.create(volume);
+    await driver.createFromImage(volume, "cafe", { sizeBytes });
+  } else await driver.create(volume, { sizeBytes });
   const now = await inside(driver, volume);
   await write(now, "value", "1");
   await driver.snapshot(volume, "s1");
@@ -161,6 +161,42 @@ const CHANGES: readonly Change[] = [
   },
 ];
 
+const sizeOf = async (driver: StorageDriver, volume: Volume) =>
+  (await driver.usage(volume)).totalBytes;
+
+const SIZE = 16 * MIB;
+
+/** For drivers that limit a volume by other means than one without a limit. */
+const SIZED_CHANGES: readonly Change[] = [
+  {
+    name: "made with a size",
+    prepare: nothing,
+    run: (driver, make) => driver.create(make("a"), { sizeBytes: SIZE }),
+    verify: (driver, make) =>
+      redo(driver, make("a"), () => driver.create(make("a"), { sizeBytes: SIZE })),
+  },
+  ...CHANGES.filter(({ name }) => name !== "made").map((change): Change => ({
+    ...change,
+    name: `of some size and ${change.name}`,
+    prepare: (driver, make) => makeUsed(driver, make("a"), SIZE),
+  })),
+  ...([["given a size", 0, SIZE], ["freed of its size", SIZE, 0]] as const).map((
+    [name, before, after],
+  ): Change => ({
+    name,
+    prepare: (driver, make) => makeUsed(driver, make("a"), before),
+    run: (driver, make) => driver.resize(make("a"), after),
+    async verify(driver, make) {
+      await isUsed(driver, make("a"));
+      const size = await sizeOf(driver, make("a"));
+      assert.ok(size === before || size === after, `it has ${size} bytes`);
+      await driver.resize(make("a"), after);
+      await isUsed(driver, make("a"));
+      assert.equal(await sizeOf(driver, make("a")), after);
+    },
+  })),
+];
+
 const KINDS: readonly (readonly [string, Make, RegExp?])[] = [
   ["a container", container],
   ["a custom volume", custom],
@@ -171,6 +207,8 @@ export interface CrashOptions {
   /** Tries every n-th effect, others each time, where each is slow; `LXD_TEST_EVERY_EFFECT` tries all. */
   readonly stride?: number;
   readonly only?: RegExp;
+  /** Instead: volumes that have a size, get one or lose it. */
+  readonly isSized?: true;
 }
 
 /** Register the cases for one driver. */
@@ -178,7 +216,8 @@ export function crashSuite(driver: string, open: OpenPlace, options: CrashOption
   const { only = /(?:)/ } = options;
   const stride = Deno.env.has("LXD_TEST_EVERY_EFFECT") ? 1 : options.stride ?? 1;
   for (const [kind, make, which = /(?:)/] of KINDS) {
-    for (const change of CHANGES.filter(({ name }) => which.test(name) && only.test(name))) {
+    const changes = options.isSized === true ? SIZED_CHANGES : CHANGES;
+    for (const change of changes.filter(({ name }) => which.test(name) && only.test(name))) {
       Deno.test(`${driver}: ${kind} that is ${change.name} survives a death at any step`, async () => {
         await using place = await open();
         const first = Math.floor(Math.random() * stride);

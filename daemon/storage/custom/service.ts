@@ -27,10 +27,9 @@ import type { Paths } from "#daemon/paths.ts";
 import { copyVolume, type Located, refreshVolume } from "#daemon/storage/transfer.ts";
 import { removeIfEmpty, removeTree } from "#daemon/storage/files.ts";
 import type { Pools } from "#daemon/storage/pools.ts";
-import type { StorageDriver } from "#daemon/storage/driver.ts";
 import type { VolumeUser } from "#daemon/storage/service.ts";
 import { noteUnfinished } from "./unfinished.ts";
-import { customVolume, type Volume, type VolumeContent } from "#daemon/storage/volume.ts";
+import { customVolume, type VolumeContent } from "#daemon/storage/volume.ts";
 
 export interface CustomDeps {
   readonly paths: Paths;
@@ -134,7 +133,7 @@ export async function createVolume(
   await using _note = await noteUnfinished(ctx, { what: "make", volume: { ...volume, ...wish } });
   await using undo = new Undo((step, error) => ctx.onError(`undo of volume: ${step}`, error));
   const { driver, volume: made } = await placeOf(ctx, { ...volume, ...wish, config });
-  const sizeBytes = enforcedSize(driver, made, config);
+  const sizeBytes = sizeOf(config);
   await driver.create(made, sizeBytes === undefined ? {} : { sizeBytes });
   undo.add("remove the volume", () => driver.remove(made));
   await ctx.db.write(async (tx) => {
@@ -143,20 +142,6 @@ export async function createVolume(
     await insertVolume(tx, { ...volume, ...wish, config, type: "custom" });
   });
   undo.keep();
-}
-
-/** As LXD: where a size can't be enforced it is kept, for the sums of projects. */
-function canSize(driver: StorageDriver, volume: Volume): boolean {
-  return driver.can.quota || volume.content === "block";
-}
-
-/** Bytes that a new volume is limited to; undefined: none, or the pool can't. */
-export function enforcedSize(
-  driver: StorageDriver,
-  volume: Volume,
-  config: Config,
-): number | undefined {
-  return canSize(driver, volume) ? sizeOf(config) : undefined;
 }
 
 export interface CopyWish {
@@ -190,7 +175,7 @@ export async function copyCustom(
   await using _note = await noteUnfinished(ctx, { what: "make", volume: made });
   await using undo = new Undo((step, error) => ctx.onError(`undo of volume: ${step}`, error));
   const place = await placeOf(ctx, { ...source, ...target, config });
-  const sizeBytes = enforcedSize(place.driver, place.volume, config);
+  const sizeBytes = sizeOf(config);
   await copyVolume(place, await placeOf(ctx, source), {
     ...(snapshot !== undefined && { snapshot }),
     snapshots: rows.map((one) => one.name),
@@ -332,9 +317,10 @@ export async function changeVolume(
   const before = await ctx.db.read((tx) => readConfig(tx, "storage_volumes", volume.id));
   await using undo = new Undo((step, error) => ctx.onError(`undo of volume: ${step}`, error));
   if (SIZE_KEYS.some((key) => (before[key] ?? "") !== (change.config[key] ?? ""))) {
+    const isUsed = await ctx.isServers(volume) || (await ctx.runningUsers(volume)).length > 0;
     const resize = async (config: Config) => {
       const { driver, volume: made } = await placeOf(ctx, { ...volume, config });
-      if (canSize(driver, made)) await driver.resize(made, sizeOf(config) ?? 0);
+      await driver.resize(made, sizeOf(config) ?? 0, { isUsed });
     };
     await resize(change.config);
     undo.add("size of before", () => resize(before));

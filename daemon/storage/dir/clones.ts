@@ -19,10 +19,13 @@ import {
 import type { RunningRoot, RunOptions } from "#daemon/storage/service.ts";
 import { requireSpace } from "#daemon/storage/space.ts";
 import type { UserNamespaces } from "#daemon/storage/user_namespaces.ts";
-import { bindMount, detachAside, MOUNT_ATTR, mountOverlay } from "#ffi/libc/mount.ts";
-import { Layers, type LayersDeps, newUpper } from "./layers.ts";
+import { Layers, type LayersDeps } from "./layers.ts";
 import type { Manifest } from "./manifest.ts";
 import { DEPTH_MAX, lowersAbove, mergeLayers } from "./merge.ts";
+import { partOf } from "./parts.ts";
+import { requireRoom } from "./project_quota.ts";
+import { RootMounts } from "./root_mounts.ts";
+import { cannotResizeUsed, type Fill } from "./sized.ts";
 
 export interface ClonesDeps extends LayersDeps {
   readonly namespaces: UserNamespaces;
@@ -34,13 +37,13 @@ export interface ClonesDeps extends LayersDeps {
 export class Clones {
   readonly #deps: ClonesDeps;
   readonly #layers: Layers;
+  readonly #mounts: RootMounts;
   readonly #locks = new LockTable();
-  /** How the root of a container is seen now: with plain ids, or with those that it runs with. */
-  readonly #shown = new Map<string, "plain" | "running">();
 
   constructor(deps: ClonesDeps) {
     this.#deps = deps;
     this.#layers = new Layers(deps);
+    this.#mounts = new RootMounts(this.#layers, deps.namespaces);
   }
 
   directory(name: string, snapshot?: string): HostPath {
@@ -76,51 +79,56 @@ export class Clones {
 
   // --- create ---
 
-  async createEmpty(name: string) {
+  /** @param sizeBytes limited by a file; 0: not. */
+  async createEmpty(name: string, sizeBytes: number) {
     await using undo = new Undo();
     const directory = await this.#newDirectory(name, undo);
-    await Deno.mkdir(`${directory}/rootfs`, { mode: 0o755 });
-    await this.#layers.write(directory, { kind: "plain", lowers: [] });
+    await this.#makePlain(directory, sizeBytes, () => Promise.resolve());
+    await this.mount(name);
     undo.keep();
   }
 
-  async createFromImage(name: string, fingerprint: string) {
+  async createFromImage(name: string, fingerprint: string, sizeBytes: number) {
     await using undo = new Undo();
     const directory = await this.#newDirectory(name, undo);
     const image = this.#layers.at("images", fingerprint);
     await copyMetadata(image, directory);
-    await Deno.mkdir(`${directory}/rootfs`, { mode: 0o755 });
     if (this.#deps.clone === "overlay") {
-      await newUpper(directory);
-      await this.#layers.write(directory, {
-        kind: "overlay",
-        lowers: [`images/${fingerprint}`],
-      });
+      await this.#makeOverlay(directory, [`images/${fingerprint}`], sizeBytes);
     } else {
-      await this.#copyAll(hostPath(`${image}/rootfs`), hostPath(`${directory}/rootfs`));
-      await this.#layers.write(directory, { kind: "plain", lowers: [] });
+      const rootfs = hostPath(`${image}/rootfs`);
+      await this.#makePlain(directory, sizeBytes, (path) => this.#copyAll(rootfs, path));
     }
     await this.mount(name);
     undo.keep();
   }
 
-  async copy(name: string, source: string, options: CopyOptions) {
+  async #makeOverlay(directory: HostPath, lowers: readonly string[], sizeBytes: number) {
+    await Deno.mkdir(`${directory}/rootfs`, { mode: 0o755 });
+    await this.#layers.parts.makeUpper(directory, sizeBytes);
+    await this.#layers.write(directory, { kind: "overlay", lowers });
+  }
+
+  async #makePlain(directory: HostPath, sizeBytes: number, fill: Fill) {
+    await this.#layers.parts.makeRootfs(directory, sizeBytes, fill);
+    await this.#layers.write(directory, { kind: "plain", lowers: [] });
+  }
+
+  async copy(name: string, source: string, options: CopyOptions & { readonly sizeBytes: number }) {
     await using undo = new Undo();
-    const { snapshot, running } = options;
+    const { snapshot, running, sizeBytes } = options;
     const from = await this.#layers.load(this.directory(source, snapshot));
     const directory = await this.#newDirectory(name, undo);
     const snapshots = options.snapshots ??
       (options.withSnapshots === true ? await this.listSnapshots(source) : []);
     for (const one of snapshots) await this.#copySnapshot(source, name, one);
     await copyMetadata(this.directory(source, snapshot), directory);
-    await Deno.mkdir(`${directory}/rootfs`, { mode: 0o755 });
     if (from.kind === "plain") {
-      await this.#copyAll(this.#rootfs(source, snapshot), this.#rootfs(name), running);
-      await this.#layers.write(directory, { kind: "plain", lowers: [] });
+      const rootfs = this.#rootfs(source, snapshot);
+      await this.#makePlain(directory, sizeBytes, (path) => this.#copyAll(rootfs, path, running));
     } else {
       const lowers = snapshot === undefined ? await this.#seal(source, from, running) : from.lowers;
-      await newUpper(directory);
-      await this.#layers.write(directory, { kind: "overlay", lowers });
+      await this.#makeOverlay(directory, lowers, sizeBytes);
     }
     await this.mount(name);
     undo.keep();
@@ -151,7 +159,7 @@ export class Clones {
 
   async #copyAll(source: HostPath, target: HostPath, running?: Freezer): Promise<void> {
     if (this.#deps.clone !== "reflink") {
-      await requireSpace(target, await treeBytes(source), "copy the root file system");
+      await requireSpace(this.#deps.root, await treeBytes(source), "copy the root file system");
     }
     const reflink = this.#deps.clone === "reflink" ? "always" : "auto";
     const copy = () => copyTree(source, target, { reflink });
@@ -195,55 +203,20 @@ export class Clones {
   // --- mounts ---
 
   async present(name: string, options: RunOptions): Promise<RunningRoot> {
-    const directory = this.directory(name);
-    let manifest = await this.#layers.load(directory);
-    const path = this.#rootfs(name);
-    if (manifest.kind === "overlay" && options.plainRoot) {
-      await this.flatten(name);
-      manifest = await this.#layers.load(directory);
-    }
-    await this.#hide(name);
-    this.#shown.set(name, "running");
-    if (manifest.kind === "plain") return { path, lxcIdmap: options.idmap !== null };
-    await freshWork(directory);
-    const { namespaces } = this.#deps;
-    using lower = options.idmap === null ? undefined : await namespaces.lower(options.idmap);
-    using upper = options.idmap === null ? undefined : await namespaces.upper(options.idmap);
-    mountOverlay({
-      lowers: this.#layers.paths(manifest),
-      upperParent: `${directory}/overlay`,
-      target: path,
-      ...(lower !== undefined && { lowerNamespace: lower.fd }),
-      ...(upper !== undefined && { upperNamespace: upper.fd }),
-    });
-    return { path, lxcIdmap: false };
+    if (options.plainRoot) await this.flatten(name);
+    return await this.#mounts.present(this.directory(name), options);
   }
 
-  /** It runs already: its mounts were made by the daemon before this one. */
   adopt(name: string): void {
-    this.#shown.set(name, "running");
+    this.#mounts.adopt(this.directory(name));
   }
 
-  /** With plain ids, unless it runs. */
   async mount(name: string) {
-    if (this.#shown.has(name)) return;
-    const directory = this.directory(name);
-    const manifest = await this.#layers.load(directory);
-    await this.#hide(name);
-    this.#shown.set(name, "plain");
-    if (manifest.kind !== "overlay") return;
-    await freshWork(directory);
-    mountOverlay({
-      lowers: this.#layers.paths(manifest),
-      upperParent: `${directory}/overlay`,
-      target: this.#rootfs(name),
-      isVolatile: true, // Nobody syncs through it, and its end need not wait for the disk.
-    });
+    await this.#mounts.mount(this.directory(name));
   }
 
   async #hide(name: string): Promise<void> {
-    while (await detachAside(this.#rootfs(name)));
-    this.#shown.delete(name);
+    await this.#mounts.hide(this.directory(name));
   }
 
   /** It runs no more. */
@@ -253,30 +226,21 @@ export class Clones {
   }
 
   isRunning(name: string): boolean {
-    return this.#shown.get(name) === "running";
+    return this.#mounts.isRunning(this.directory(name));
   }
 
   async mountSnapshot(name: string, snapshot: string): Promise<void> {
-    const manifest = await this.#layers.load(this.directory(name, snapshot));
-    if (manifest.kind !== "overlay") return;
-    await detachAside(this.#rootfs(name, snapshot));
-    showReadOnly(this.#layers.paths(manifest), this.#rootfs(name, snapshot));
+    await this.#mounts.mountSnapshot(this.directory(name, snapshot));
   }
 
-  /** The tree of a container that runs, read-only and with plain ids, at an empty directory. */
   async mountView(name: string, target: HostPath): Promise<void> {
-    const manifest = await this.#layers.load(this.directory(name));
-    if (manifest.kind === "plain") {
-      return bindMount(this.#rootfs(name), target, { set: MOUNT_ATTR.RDONLY });
-    }
-    const upper = `${this.directory(name)}/overlay/upper`;
-    showReadOnly([upper, ...this.#layers.paths(manifest)], target);
+    await this.#mounts.mountView(this.directory(name), target);
   }
 
   async unmount(name: string) {
-    await this.#hide(name);
+    await this.#mounts.unmount(this.directory(name));
     for (const snapshot of await this.listSnapshots(name)) {
-      while (await detachAside(this.#rootfs(name, snapshot)));
+      await this.#mounts.hide(this.directory(name, snapshot));
     }
   }
 
@@ -322,7 +286,7 @@ export class Clones {
     const directory = this.directory(name);
     const manifest = await this.#layers.load(directory);
     const above = lowersAbove(manifest.lowers, lowers);
-    if (above === undefined || this.#shown.get(name) === "running") return;
+    if (above === undefined || this.isRunning(name)) return;
     await this.#hide(name);
     await this.#layers.write(directory, { ...manifest, lowers: [...above, merged] });
     await this.mount(name);
@@ -331,52 +295,62 @@ export class Clones {
 
   /**
    * Make the present state a chain of layers that others can share, and return it. Stopped: the upper
-   * itself becomes a layer. Running: a copy of it, taken while frozen.
+   * itself becomes a layer. Running, or on a file system of its own: a copy of it, if it runs taken while
+   * it is frozen.
    */
   async #seal(name: string, manifest: Manifest, running?: Freezer): Promise<readonly string[]> {
     const directory = this.directory(name);
     const upper = hostPath(`${directory}/overlay/upper`);
+    await this.#layers.parts.show(directory, "overlay");
     if (await isEmptyDirectory(upper)) return manifest.lowers;
     const layer = `layers/${crypto.randomUUID()}`;
     const lowers = [layer, ...manifest.lowers];
-    if (running !== undefined) {
-      await requireSpace(upper, await treeBytes(upper), "copy the changes of the running instance");
-      await this.#deps.trash.build(this.#layers.at(layer), async (path) => {
-        const target = hostPath(`${path}/upper`);
-        await Deno.mkdir(target, { recursive: true, mode: 0o755 });
-        await running.freeze(() => copyTree(upper, target));
-      });
-      return lowers;
+    const isSized = await this.#layers.parts.sizeOf(directory, "overlay") > 0;
+    if (running !== undefined || isSized) {
+      if (running === undefined) await this.#hide(name);
+      await this.#copyUpper(upper, layer, running);
     }
+    if (running !== undefined) return lowers;
     await this.#hide(name);
-    const pending = { step: "seal", layer } as const;
+    const pending = isSized ? { step: "reset" } as const : { step: "seal", layer } as const;
     await this.#layers.write(directory, { kind: "overlay", lowers, pending });
     await this.#layers.load(directory); // Finishes the step.
     await this.mount(name);
     return lowers;
   }
 
+  async #copyUpper(upper: HostPath, layer: string, running?: Freezer): Promise<void> {
+    await requireSpace(this.#deps.root, await treeBytes(upper), "copy the changes of the instance");
+    await this.#layers.build(layer, async (path) => {
+      const target = hostPath(`${path}/upper`);
+      await Deno.mkdir(target, { recursive: true, mode: 0o755 });
+      const copy = () => copyTree(upper, target);
+      await (running === undefined ? copy() : running.freeze(copy));
+    });
+  }
+
   async restore(name: string, snapshot: string) {
     const directory = this.directory(name);
     const saved = await this.#layers.load(this.directory(name, snapshot));
-    const before = (await this.#layers.load(directory)).lowers;
-    await this.#hide(name);
+    const before = await this.#layers.load(directory);
+    const { parts } = this.#layers;
     if (saved.kind === "overlay") {
-      await Deno.mkdir(`${directory}/overlay/upper`, { recursive: true });
+      await this.#hide(name);
+      const sizeBytes = before.kind === "plain" ? await parts.sizeOf(directory, "plain") : 0;
+      await parts.makeUpper(directory, sizeBytes);
       const pending = { step: "reset" } as const;
       await this.#layers.write(directory, { kind: "overlay", lowers: saved.lowers, pending });
     } else {
-      await this.#replaceRootfs(
-        name,
-        (fresh) => this.#copyAll(this.#rootfs(name, snapshot), fresh),
-      );
+      const rootfs = this.#rootfs(name, snapshot);
+      const sizeBytes = await parts.sizeOf(directory, before.kind);
+      await this.#replaceRootfs(name, sizeBytes, (fresh) => this.#copyAll(rootfs, fresh));
     }
     await this.mount(name);
-    await this.#layers.collect(before);
+    await this.#layers.collect(before.lowers);
   }
 
   async removeSnapshot(name: string, snapshot: string) {
-    while (await detachAside(this.#rootfs(name, snapshot)));
+    await this.#mounts.hide(this.directory(name, snapshot));
     await this.#forget(this.directory(name, snapshot));
     await removeIfEmpty(this.#layers.at("containers-snapshots", name));
   }
@@ -384,6 +358,7 @@ export class Clones {
   /** Discard a volume or snapshot and the layers that only it used. */
   async #forget(directory: HostPath): Promise<void> {
     const before = this.#layers.users.lowersOf(directory);
+    await this.#layers.parts.hide(directory);
     await this.#deps.trash.discard(directory);
     this.#layers.users.forget(directory);
     await this.#layers.collect(before);
@@ -394,7 +369,7 @@ export class Clones {
     if (await exists(to)) {
       throw new Fault("conflict", `a snapshot "${newName}" of "${name}" exists already`);
     }
-    while (await detachAside(this.#rootfs(name, snapshot)));
+    await this.#mounts.hide(this.directory(name, snapshot));
     await Deno.rename(from, to);
     this.#layers.users.rename(from, to);
     await this.mountSnapshot(name, newName);
@@ -406,6 +381,9 @@ export class Clones {
 
   async usage(name: string, snapshot?: string): Promise<number> {
     const manifest = await this.#layers.load(this.directory(name, snapshot));
+    if (snapshot === undefined) {
+      await this.#layers.parts.show(this.directory(name), manifest.kind);
+    }
     if (manifest.kind === "plain") return await treeBytes(this.#rootfs(name, snapshot));
     if (snapshot === undefined) {
       return await treeBytes(hostPath(`${this.directory(name)}/overlay/upper`));
@@ -414,13 +392,47 @@ export class Clones {
     return top?.startsWith("layers/") ? await treeBytes(this.#layers.at(top, "upper")) : 0;
   }
 
+  /** Bytes that it is limited to; 0: none. */
+  async limitOf(name: string): Promise<number> {
+    const directory = this.directory(name);
+    const { quotas } = this.#deps;
+    if (quotas !== undefined) return (await quotas.show(directory)).limitBytes;
+    const { kind } = await this.#layers.load(directory);
+    return await this.#layers.parts.sizeOf(directory, kind);
+  }
+
+  /** Limit it by a file, or no more (0). @throws {Fault} bad_request if it must be stopped for that */
+  async resize(name: string, sizeBytes: number): Promise<void> {
+    const directory = this.directory(name);
+    const { kind } = await this.#layers.load(directory);
+    const before = await this.limitOf(name);
+    if (before === sizeBytes) return;
+    const { sized } = this.#layers.parts;
+    const part = partOf(directory, kind);
+    if (this.isRunning(name)) {
+      if (before === 0 || sizeBytes === 0) throw cannotResizeUsed();
+      return await sized.resize(part, sizeBytes, { isUsed: true });
+    }
+    await this.#hide(name);
+    await this.#layers.parts.show(directory, kind);
+    const copy: Fill = (path) => this.#copyAll(part.path, path);
+    try {
+      if (before === 0) requireRoom(await treeBytes(part.path), sizeBytes);
+      if (before === 0) await sized.fill(part, sizeBytes, copy);
+      else if (sizeBytes === 0) await sized.free(part, copy);
+      else await sized.resize(part, sizeBytes, { isUsed: false });
+    } finally {
+      await this.settle(name);
+    }
+  }
+
   async flatten(name: string) {
     const manifest = await this.#layers.load(this.directory(name));
     if (manifest.kind === "plain") return;
     await this.mount(name);
     const rootfs = this.#rootfs(name);
     const bytes = await treeBytes(rootfs);
-    const { limitBytes = 0 } = await this.#deps.quotas?.show(this.directory(name)) ?? {};
+    const limitBytes = await this.limitOf(name);
     if (limitBytes > 0 && bytes > limitBytes) {
       throw new Fault(
         "no_space",
@@ -431,16 +443,25 @@ export class Clones {
         },
       );
     }
-    await this.#replaceRootfs(name, async (fresh) => {
-      await requireSpace(fresh, bytes, `make "${name}" a tree of its own`);
+    const sizeBytes = this.#deps.quotas === undefined ? limitBytes : 0;
+    await this.#replaceRootfs(name, sizeBytes, async (fresh) => {
+      await requireSpace(this.#deps.root, bytes, `make "${name}" a tree of its own`);
       await copyTree(rootfs, fresh);
     });
     await this.#layers.collect(manifest.lowers);
   }
 
   /** Fill a new root file system, then put it in the place of the old one, whatever that was. */
-  async #replaceRootfs(name: string, fill: (fresh: HostPath) => Promise<void>): Promise<void> {
+  async #replaceRootfs(name: string, sizeBytes: number, fill: Fill): Promise<void> {
     const directory = this.directory(name);
+    if (sizeBytes > 0) {
+      await using built = await this.#layers.parts.sized.build(sizeBytes, fill);
+      await this.#hide(name);
+      await Deno.rename(built.image, partOf(directory, "plain").image);
+      const pending = { step: "drop" } as const;
+      await this.#layers.write(directory, { kind: "plain", lowers: [], pending });
+      return void await this.#layers.load(directory); // Finishes the step.
+    }
     const fresh = hostPath(`${directory}/rootfs.new`);
     await removeTree(fresh);
     await Deno.mkdir(fresh, { mode: 0o755 });
@@ -485,18 +506,4 @@ export class Clones {
   async close() {
     for (const name of await entries(this.#layers.at("containers"))) await this.unmount(name);
   }
-}
-
-/** An overlay without an upper needs two layers. */
-function showReadOnly(lowers: readonly string[], target: HostPath): void {
-  const [only] = lowers;
-  if (lowers.length === 1 && only !== undefined) {
-    bindMount(only, target, { set: MOUNT_ATTR.RDONLY });
-  } else mountOverlay({ lowers, target });
-}
-
-/** A leftover of another user id in work/ would make the mount read-only without a word. */
-async function freshWork(directory: HostPath): Promise<void> {
-  await removeTree(hostPath(`${directory}/overlay/work`));
-  await Deno.mkdir(`${directory}/overlay/work`, { recursive: true, mode: 0o700 });
 }

@@ -3,9 +3,11 @@
  *
  *     images/<fingerprint>/           unpacked image: rootfs, metadata.yaml, templates
  *     layers/<id>/upper               sealed uppers, shared by snapshots and copies
- *     containers/<name>/              rootfs (mount point or tree), overlay/{upper,work}, layers.json
+ *     containers/<name>/              rootfs (mount point or tree), overlay/{upper,work}, layers.json;
+ *                                     with a size and no project quotas rootfs.img or overlay.img (sized.ts)
  *     containers-snapshots/<name>/<snapshot>/
  *     custom/<project>_<name>/        the data, or root.img
+ *     custom-sized/<project>_<name>   the file that limits the data, likewise
  *     custom-snapshots/<project>_<name>/<snapshot>/
  *     trash/                          made or removed in the background, emptied at start
  */
@@ -26,7 +28,7 @@ import type { UserNamespaces } from "#daemon/storage/user_namespaces.ts";
 import { POOL_FOLDERS, type Volume } from "#daemon/storage/volume.ts";
 import { detach } from "#ffi/libc/mount.ts";
 import { Clones } from "./clones.ts";
-import { PlainTrees } from "./plain.ts";
+import { PlainTrees, SIZED_FOLDER } from "./plain.ts";
 import { cannotLimit, type ProjectQuotas } from "./project_quota.ts";
 
 export interface DirDeps {
@@ -38,6 +40,8 @@ export interface DirDeps {
   readonly idMounts: boolean;
   /** Where the file system enforces project quotas (project_quota.ts). */
   readonly quotas?: ProjectQuotas | undefined;
+  /** Why files can't limit it either (sized.ts); undefined: they can. */
+  readonly sizesMissing?: string | undefined;
   readonly imageExists: (fingerprint: string) => Promise<boolean>;
   /** What failed in the background; nothing waits for it. */
   readonly onError: (what: string, error: unknown) => void;
@@ -50,13 +54,14 @@ export class DirDriver implements StorageDriver {
   readonly #clones: Clones;
   readonly #plain: PlainTrees;
   readonly #quotas: ProjectQuotas | undefined;
+  readonly #sizesMissing: string | undefined;
 
   constructor(deps: DirDeps) {
     const isInstant = deps.clone === "overlay";
     this.can = {
       clone: isInstant ? "instant" : "copy",
       snapshot: isInstant ? "instant" : "copy",
-      quota: deps.quotas !== undefined,
+      quota: deps.quotas !== undefined || deps.sizesMissing === undefined,
       restoreOlder: true,
       block: true,
       imageVolumes: false,
@@ -66,7 +71,8 @@ export class DirDriver implements StorageDriver {
     this.#trash = new Trash(deps.root, deps);
     this.#clones = new Clones({ ...deps, trash: this.#trash });
     this.#quotas = deps.quotas;
-    this.#plain = new PlainTrees({ root: deps.root, trash: this.#trash, quotas: deps.quotas });
+    this.#sizesMissing = deps.sizesMissing;
+    this.#plain = new PlainTrees({ ...deps, trash: this.#trash });
   }
 
   ensureImage(fingerprint: string, unpack: (directory: HostPath) => Promise<void>) {
@@ -83,28 +89,38 @@ export class DirDriver implements StorageDriver {
 
   async create(volume: Volume, options: CreateOptions = {}) {
     if (volume.kind === "custom") return await this.#plain.create(volume, options);
-    await this.#limited(volume, options, () => this.#clones.createEmpty(volume.name));
+    await this.#limited(volume, options, (bytes) => this.#clones.createEmpty(volume.name, bytes));
   }
 
   async createFromImage(volume: Volume, fingerprint: string, options: CreateOptions = {}) {
     await this.#limited(
       volume,
       options,
-      () => this.#clones.createFromImage(volume.name, fingerprint),
+      (bytes) => this.#clones.createFromImage(volume.name, fingerprint, bytes),
     );
   }
 
-  /** Make a container and limit it. */
-  async #limited(volume: Volume, { sizeBytes = 0 }: CreateOptions, make: () => Promise<void>) {
-    if (sizeBytes > 0 && this.#quotas === undefined) throw cannotLimit();
-    await make();
+  /** Make a container and limit it. @param make by a file, if it is given bytes */
+  async #limited(
+    volume: Volume,
+    { sizeBytes = 0 }: CreateOptions,
+    make: (sizeBytes: number) => Promise<void>,
+  ) {
+    this.#requireSizes(sizeBytes);
+    if (this.#quotas === undefined) return await make(sizeBytes);
+    await make(0);
     if (sizeBytes === 0) return;
     try {
-      await this.#quotas?.limit(this.directory(volume), sizeBytes);
+      await this.#quotas.limit(this.directory(volume), sizeBytes);
     } catch (error) {
       await this.remove(volume);
       throw error;
     }
+  }
+
+  #requireSizes(sizeBytes: number): void {
+    if (sizeBytes === 0 || this.can.quota || this.#sizesMissing === undefined) return;
+    throw cannotLimit(this.#sizesMissing);
   }
 
   async copy(target: Volume, source: Volume, options: CopyOptions = {}) {
@@ -112,7 +128,7 @@ export class DirDriver implements StorageDriver {
     await this.#limited(
       target,
       options,
-      () => this.#clones.copy(target.name, source.name, options),
+      (sizeBytes) => this.#clones.copy(target.name, source.name, { ...options, sizeBytes }),
     );
   }
 
@@ -129,19 +145,18 @@ export class DirDriver implements StorageDriver {
       : this.#clones.rename(volume.name, newName));
   }
 
-  async resize(volume: Volume, sizeBytes: number) {
-    if (volume.kind === "custom") return await this.#plain.resize(volume, sizeBytes);
+  async resize(volume: Volume, sizeBytes: number, use?: { readonly isUsed: boolean }) {
+    if (volume.kind === "custom") return await this.#plain.resize(volume, sizeBytes, use);
+    this.#requireSizes(sizeBytes);
     if (this.#quotas !== undefined) await this.#quotas.limit(this.directory(volume), sizeBytes);
-    else if (sizeBytes > 0) throw cannotLimit();
+    else await this.#clones.resize(volume.name, sizeBytes);
   }
 
   async usage(volume: Volume, snapshot?: string): Promise<Usage> {
     if (volume.kind === "custom") return await this.#plain.usage(volume, snapshot);
-    const limit = snapshot === undefined
-      ? await this.#quotas?.show(this.directory(volume))
-      : undefined;
     const usedBytes = await this.#clones.usage(volume.name, snapshot);
-    return { usedBytes, totalBytes: limit?.limitBytes ?? 0 };
+    const totalBytes = snapshot === undefined ? await this.#clones.limitOf(volume.name) : 0;
+    return { usedBytes, totalBytes };
   }
 
   list(kind: Volume["kind"]) {
@@ -156,7 +171,7 @@ export class DirDriver implements StorageDriver {
     if (volume.kind === "container") {
       if (snapshot === undefined) await this.#clones.mount(volume.name);
       else await this.#clones.mountSnapshot(volume.name, snapshot);
-    }
+    } else if (snapshot === undefined) await this.#plain.show(volume);
     return this.directory(volume, snapshot);
   }
 
@@ -246,15 +261,17 @@ export class DirDriver implements StorageDriver {
   }
 
   async open() {
-    for (const folder of [...POOL_FOLDERS, "layers"]) {
+    for (const folder of [...POOL_FOLDERS, "layers", SIZED_FOLDER]) {
       await Deno.mkdir(`${this.#root}/${folder}`, { recursive: true, mode: 0o711 });
     }
     await this.#trash.empty();
     await this.#clones.open();
+    await this.#plain.open();
   }
 
   async close() {
     await this.#clones.close();
+    await this.#plain.close();
     await this.#trash.idle();
   }
 }

@@ -4,6 +4,7 @@ import { Fault } from "#base/errors.ts";
 import { exists } from "#daemon/storage/files.ts";
 import type { Trash } from "#daemon/storage/trash.ts";
 import { LayerUsers } from "./layer_users.ts";
+import { Parts } from "./parts.ts";
 import type { ProjectQuotas } from "./project_quota.ts";
 import { findManifest, type Manifest, readManifest, writeManifest } from "./manifest.ts";
 
@@ -19,9 +20,11 @@ export interface LayersDeps {
 export class Layers {
   readonly #deps: LayersDeps;
   readonly users = new LayerUsers();
+  readonly parts: Parts;
 
   constructor(deps: LayersDeps) {
     this.#deps = deps;
+    this.parts = new Parts(deps.trash);
   }
 
   at(...parts: string[]): HostPath {
@@ -53,17 +56,22 @@ export class Layers {
         break;
       }
       case "reset":
-        await trash.discard(upper);
+        await this.parts.emptyUpper(directory);
+        await this.parts.drop(directory, "plain");
         break;
       case "swap":
         if (await exists(`${directory}/rootfs.new`)) {
           await trash.discard(hostPath(`${directory}/rootfs`));
           await Deno.rename(`${directory}/rootfs.new`, `${directory}/rootfs`);
         }
-        await trash.discard(hostPath(`${directory}/overlay`));
+        await trash.discard(hostPath(`${directory}/rootfs.img`));
+        await this.parts.drop(directory, "overlay");
+        break;
+      case "drop":
+        await this.parts.drop(directory, "overlay");
         break;
     }
-    if (settled.kind === "overlay") await newUpper(directory);
+    if (settled.kind === "overlay") await this.parts.makeUpper(directory);
     await this.write(directory, settled);
     return settled;
   }
@@ -98,9 +106,4 @@ export class Layers {
       this.#deps.onError(`read volume "${directory}"`, error);
     }
   }
-}
-
-export async function newUpper(directory: HostPath): Promise<void> {
-  await Deno.mkdir(`${directory}/overlay/upper`, { recursive: true, mode: 0o755 });
-  await Deno.chmod(`${directory}/overlay/upper`, 0o755);
 }

@@ -18,7 +18,9 @@ export interface Manifest {
     /** The upper is to be thrown away. */
     | { readonly step: "reset" }
     /** rootfs.new is to become rootfs. */
-    | { readonly step: "swap" };
+    | { readonly step: "swap" }
+    /** rootfs has a file of its own now: the overlay is to be thrown away. */
+    | { readonly step: "drop" };
 }
 
 const NAME = "layers.json";
@@ -70,7 +72,9 @@ function parseManifest(value: unknown): Manifest {
   if (step === "seal" && typeof layer === "string") {
     return { kind, lowers, pending: { step, layer } };
   }
-  if (step === "reset" || step === "swap") return { kind, lowers, pending: { step } };
+  if (step === "reset" || step === "swap" || step === "drop") {
+    return { kind, lowers, pending: { step } };
+  }
   throw new Error("unknown step");
 }
 

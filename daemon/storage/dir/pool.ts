@@ -9,7 +9,9 @@ import { POOL_FOLDERS } from "#daemon/storage/volume.ts";
 import { bindMount, detach } from "#ffi/libc/mount.ts";
 import { DirDriver } from "./driver.ts";
 import { ProjectQuotas } from "./project_quota.ts";
+import { SIZED_FOLDER } from "./plain.ts";
 import { type PoolAbilities, probePool } from "./probe.ts";
+import { sizesMissing } from "./sized.ts";
 
 export const dirPool: PoolType = {
   name: "dir",
@@ -70,6 +72,7 @@ async function start(place: PoolPlace, services: PoolServices): Promise<DirDrive
     clone,
     idMounts: abilities.idmap,
     quotas: await quotas.isOn(root) ? quotas : undefined,
+    sizesMissing: await sizesMissing(),
   });
 }
 
@@ -86,7 +89,7 @@ function cloneMethod(wanted: string, abilities: PoolAbilities): "overlay" | "cop
 
 async function destroy({ root, config }: PoolPlace): Promise<void> {
   const source = config["source"] ?? root;
-  for (const part of [...POOL_FOLDERS, "layers", "trash"]) {
+  for (const part of [...POOL_FOLDERS, "layers", SIZED_FOLDER, "trash"]) {
     await removeTree(hostPath(`${source}/${part}`));
   }
   await Deno.remove(root).catch(() => undefined); // Ignored: what else lies in it stays.

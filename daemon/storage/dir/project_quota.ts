@@ -48,11 +48,7 @@ export class ProjectQuotas {
     const id = before.id === 0 ? Number(BigInt(ino ?? 1) % BigInt(IDS)) + 1 : before.id;
     if (before.id === 0) await this.#run("set", directory, `${id}`, "0");
     const { usedBytes } = await this.show(directory);
-    if (sizeBytes > 0 && usedBytes > sizeBytes) {
-      throw new Fault("bad_request", `the volume holds ${usedBytes} bytes already`, {
-        hint: "Delete something in it, or give a larger size.",
-      });
-    }
+    requireRoom(usedBytes, sizeBytes);
     await this.#run("limit", directory, `${id}`, `${sizeBytes}`);
   }
 
@@ -69,9 +65,18 @@ export class ProjectQuotas {
   }
 }
 
-export function cannotLimit(): Fault {
-  return new Fault("bad_request", "this storage pool can't limit the size of a volume", {
-    hint: "Its file system enforces no project quotas: mount it with prjquota (ext4, made with " +
-      "-O project,quota) or pquota (xfs), leave size unset, or use another pool.",
+/** @param why Nor by a file system of its own in a file. */
+export function cannotLimit(why: string): Fault {
+  return new Fault("bad_request", `this storage pool can't limit the size of a volume: ${why}`, {
+    hint: "Or mount its file system with project quotas: prjquota (ext4, made with " +
+      "-O project,quota) or pquota (xfs); or leave size unset, or use another pool.",
+  });
+}
+
+/** @throws {Fault} bad_request: what is there already needs more */
+export function requireRoom(usedBytes: number, sizeBytes: number): void {
+  if (sizeBytes === 0 || usedBytes <= sizeBytes) return;
+  throw new Fault("bad_request", `the volume holds ${usedBytes} bytes already`, {
+    hint: "Delete something in it, or give a larger size.",
   });
 }
