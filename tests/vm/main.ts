@@ -6,6 +6,7 @@
 import { hostPath } from "#base/brand.ts";
 import { buildHelper } from "#tests/kernel/ffi_support.ts";
 import { countResults, failureText } from "#tools/testing/count.ts";
+import { suitesForVm } from "./compat.ts";
 import type { VmResult, VmRun } from "./machine.ts";
 import { runInQemu } from "./qemu.ts";
 import { runInUml } from "./uml.ts";
@@ -45,6 +46,7 @@ export async function runVmTests(words: readonly string[]): Promise<number> {
     return 2;
   }
   if (words.length === 0) console.log("not run: ZFS, in QEMU (tools/test vm zfs, by hand)");
+  if (wanted.some((name) => name.startsWith("compat_"))) await suitesForVm();
   const helper = await builtHelper();
   const inQemu = wanted.filter((name) => machineOf(name) === QEMU);
   const results = await Promise.all([
