@@ -1,6 +1,7 @@
 /** Freeze and thaw a cgroup by its files, v1 or v2. */
 import { Fault } from "#base/errors.ts";
 import type { CgroupPaths } from "./layout.ts";
+import { CgroupReader } from "./reader.ts";
 
 const BOUND_MS = 10_000;
 
@@ -8,31 +9,27 @@ interface Freezer {
   readonly file: string;
   readonly frozen: string;
   readonly thawed: string;
-  /** Has the kernel got there? */
-  readonly isFrozen: () => boolean;
 }
 
 function freezerOf(cgroups: CgroupPaths): Freezer {
   const v1 = cgroups.get("freezer");
   if (v1 !== undefined) {
-    const file = `${v1}/freezer.state`;
-    const isFrozen = () => Deno.readTextFileSync(file).trim() === "FROZEN";
-    return { file, frozen: "FROZEN", thawed: "THAWED", isFrozen };
+    return { file: `${v1}/freezer.state`, frozen: "FROZEN", thawed: "THAWED" };
   }
   const v2 = cgroups.get("");
   if (v2 === undefined) throw new Fault("unavailable", "this host has no cgroup freezer");
-  const isFrozen = () => /^frozen 1$/m.test(Deno.readTextFileSync(`${v2}/cgroup.events`));
-  return { file: `${v2}/cgroup.freeze`, frozen: "1", thawed: "0", isFrozen };
+  return { file: `${v2}/cgroup.freeze`, frozen: "1", thawed: "0" };
 }
 
 /** Settles when every process stands still. @throws {Fault} unavailable if one can't be frozen. */
 export async function freeze(cgroups: CgroupPaths): Promise<void> {
   const freezer = freezerOf(cgroups);
+  using reader = new CgroupReader(cgroups);
   const end = Date.now() + BOUND_MS;
   // The v1 freezer has no event, and may need a second push when processes fork meanwhile.
   for (let step = 1;; step = Math.min(step * 2, 50)) {
     Deno.writeTextFileSync(freezer.file, freezer.frozen, { create: false });
-    if (freezer.isFrozen()) return;
+    if (isFrozen(reader)) return;
     if (Date.now() > end) {
       Deno.writeTextFileSync(freezer.file, freezer.thawed, { create: false });
       throw new Fault("unavailable", "cannot freeze the instance: a process does not stand still");
@@ -51,10 +48,9 @@ export function thaw(cgroups: CgroupPaths): void {
   }
 }
 
-export function isFrozen(cgroups: CgroupPaths): boolean {
-  try {
-    return freezerOf(cgroups).isFrozen();
-  } catch {
-    return false; // Ignored: no freezer, or the container just ended.
-  }
+/** Has the kernel got there? No, if there is no freezer, or the container just ended. */
+export function isFrozen(cgroups: CgroupReader): boolean {
+  return cgroups.paths.has("freezer")
+    ? cgroups.text("freezer", "freezer.state") === "FROZEN\n"
+    : /^frozen 1$/m.test(cgroups.text("", "cgroup.events"));
 }

@@ -152,7 +152,7 @@ function actions(ctx: InstanceContext): InstanceActions {
     list,
     snapshots: (instances) => ctx.db.read((tx) => listSnapshots(tx, instances)),
     state: (id) => ctx.runtime.state(id),
-    fullState: (instance) => instanceState(ctx, instance, usage),
+    fullState: (instance, state) => instanceState(ctx, { record: instance, state, usage }),
     metrics: async (project) => renderMetrics(await instanceSamples(ctx, await list(project))),
     planCreation: (project, body, filled) => planCreation(ctx, project, body, filled),
     create: (plan, asked) => createInstance(ctx, plan, asked),

@@ -6,27 +6,38 @@ type Networks = InstanceState["network"];
 
 const ANSWER_MS = 2_000;
 
-/** A long-lived `helper net`: a pid per line in, a line of JSON out, in the same order. */
+/**
+ * A long-lived `helper net`: a pid per line in, a line of JSON out, in the same order. Questions that come
+ * at a time are written at once.
+ */
 export class NetworkStates implements Disposable {
   #child: Deno.ChildProcess | undefined;
   #writer: WritableStreamDefaultWriter<Uint8Array> | undefined;
   #waiting: PromiseWithResolvers<Networks>[] = [];
+  /** Lines that are not written yet. */
+  #questions = "";
   readonly #encoder = new TextEncoder();
 
   constructor(readonly helper: HostPath) {}
 
   /** Interfaces of a container by name; empty if it is gone. */
-  async of(pid: Pid): Promise<Networks> {
-    const writer = this.#start();
+  of(pid: Pid): Promise<Networks> {
     const answer = Promise.withResolvers<Networks>();
     this.#waiting.push(answer);
-    await writer.write(this.#encoder.encode(`${pid}\n`));
-    const timer = setTimeout(() => this.#give_up(), ANSWER_MS);
-    try {
-      return await answer.promise;
-    } finally {
-      clearTimeout(timer);
-    }
+    if (this.#questions === "") queueMicrotask(() => this.#ask());
+    this.#questions += `${pid}\n`;
+    return answer.promise;
+  }
+
+  #ask(): void {
+    const questions = this.#encoder.encode(this.#questions);
+    const last = this.#waiting.at(-1);
+    this.#questions = "";
+    if (last === undefined) return;
+    const timer = setTimeout(() => this.#giveUp(), ANSWER_MS);
+    void last.promise.finally(() => clearTimeout(timer));
+    // Ignored: the helper is gone, and the end of its output tells.
+    this.#start().write(questions).catch(() => {});
   }
 
   #start(): WritableStreamDefaultWriter<Uint8Array> {
@@ -48,21 +59,24 @@ export class NetworkStates implements Disposable {
   async #read(child: Deno.ChildProcess): Promise<void> {
     let rest = "";
     try {
-      for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream() as never)) {
-        const lines = (rest + chunk).split("\n");
+      // The helper writes ASCII.
+      const decoder = new TextDecoder();
+      for await (const chunk of child.stdout) {
+        const lines = (rest + decoder.decode(chunk)).split("\n");
         rest = lines.pop() ?? "";
         for (const line of lines) this.#waiting.shift()?.resolve(parse(line));
       }
     } catch {
       // Ignored: the process is gone; the next question starts another.
     }
-    if (this.#child === child) this.#give_up();
+    if (this.#child === child) this.#giveUp();
   }
 
   /** It died or hangs: answer what waits with nothing, and start anew next time. */
-  #give_up(): void {
+  #giveUp(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
+    this.#questions = "";
     this[Symbol.dispose]();
     for (const one of waiting) one.resolve({});
   }

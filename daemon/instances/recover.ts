@@ -9,6 +9,7 @@ import { isFalse, isTrue, parseBytes } from "#base/units.ts";
 import { deleteInstanceRow, listInstances, patchInstanceConfig } from "#daemon/db/instances.ts";
 import { repairVolumeSnapshots } from "#daemon/db/volume_snapshots.ts";
 import { isFrozen, thaw } from "#daemon/cgroup/freezer.ts";
+import { CgroupReader } from "#daemon/cgroup/reader.ts";
 import {
   INSTANCE_ENTITY,
   raiseWarning,
@@ -150,7 +151,8 @@ async function adopt(ctx: InstanceContext, record: InstanceRecord): Promise<bool
   using container = new Container(lxcName(record), lxcPath(ctx));
   if (await container.initPid() === undefined) return false;
   const running = await findRunning(ctx, record);
-  const stands = isFrozen(running.cgroups);
+  using reader = new CgroupReader(running.cgroups);
+  const stands = isFrozen(reader);
   // A snapshot that was being taken froze it; a pause by the user is kept in the power state.
   const wasPaused = record.config["volatile.last_state.power"] === "FROZEN";
   if (stands && !wasPaused) thaw(running.cgroups);

@@ -5,6 +5,7 @@
 import type { Pid } from "#base/brand.ts";
 import { isFrozen } from "#daemon/cgroup/freezer.ts";
 import type { CgroupPaths } from "#daemon/cgroup/layout.ts";
+import { CgroupReader } from "#daemon/cgroup/reader.ts";
 import { processEnd } from "#ffi/libc/exit_watch.ts";
 import type { RunState } from "./machine.ts";
 
@@ -16,7 +17,7 @@ export interface Running {
 
 interface Entry {
   state: RunState;
-  cgroups: CgroupPaths;
+  cgroups: CgroupReader;
   /** How many of our own copies hold it still for a moment: that is nobody's state. */
   holds: number;
   /** "reboot" or "stop", as the stop hook said. */
@@ -25,7 +26,7 @@ interface Entry {
   ended: PromiseWithResolvers<void>;
 }
 
-const NO_CGROUPS: CgroupPaths = new Map();
+const NO_CGROUPS = new CgroupReader(new Map());
 
 export class Runtime {
   readonly #entries = new Map<number, Entry>();
@@ -51,6 +52,11 @@ export class Runtime {
   }
 
   cgroups(id: number): CgroupPaths {
+    return this.reader(id).paths;
+  }
+
+  /** Of its cgroups' files, for as long as it runs. */
+  reader(id: number): CgroupReader {
     return this.#entries.get(id)?.cgroups ?? NO_CGROUPS;
   }
 
@@ -74,7 +80,8 @@ export class Runtime {
   started(id: number, running: Running, isFrozen = false): void {
     const { pid, monitor } = running;
     const entry = newEntry({ status: isFrozen ? "frozen" : "running", pid, monitor });
-    entry.cgroups = running.cgroups;
+    entry.cgroups = new CgroupReader(running.cgroups);
+    this.#forget(id);
     this.#entries.set(id, entry);
     const watch = processEnd(monitor);
     void watch.ended.then(() => {
@@ -86,7 +93,7 @@ export class Runtime {
   /** Look at nothing any more: whatever runs is the next daemon's. */
   leave(): void {
     this.#isLeft = true;
-    this.#entries.clear();
+    for (const id of this.#entries.keys()) this.#forget(id);
   }
 
   /** The stop hook: what the container asked for. */
@@ -97,9 +104,14 @@ export class Runtime {
 
   /** The end is handled: whoever waits goes on. */
   stopped(id: number): void {
+    this.#forget(id)?.ended.resolve();
+  }
+
+  #forget(id: number): Entry | undefined {
     const entry = this.#entries.get(id);
+    entry?.cgroups[Symbol.dispose]();
     this.#entries.delete(id);
-    entry?.ended.resolve();
+    return entry;
   }
 
   /** Settles when this run is over and cleaned up; at once if it does not run. */

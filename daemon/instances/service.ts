@@ -100,7 +100,7 @@ export interface InstanceActions {
     instances: readonly InstanceRecord[],
   ): Promise<ReadonlyMap<number, readonly SnapshotRecord[]>>;
   state(id: number): RunState;
-  fullState(instance: InstanceRecord): Promise<InstanceState>;
+  fullState(instance: InstanceRecord, state: RunState): Promise<InstanceState>;
   /** Of what runs in a project, or in all, as text for Prometheus. */
   metrics(project: string | undefined): Promise<string>;
   /** @param filled Where files and description come from, instead of the body's source. */

@@ -1,8 +1,9 @@
 /** GET state: read from cgroup files and one network helper; nothing is forked per instance. */
 import type { InstanceState } from "#api/routes/instances.ts";
+import type { CgroupReader } from "#daemon/cgroup/reader.ts";
 import { findRootDisk } from "./expand.ts";
 import { type InstanceContext, volumeOf } from "./context.ts";
-import { pidOf, statusOf } from "./machine.ts";
+import { pidOf, type RunState, statusOf } from "./machine.ts";
 import type { InstanceRecord } from "./record.ts";
 
 const EMPTY_MEMORY = { usage: 0, usage_peak: 0, total: 0, swap_usage: 0, swap_usage_peak: 0 };
@@ -29,12 +30,17 @@ export class UsageCache {
   }
 }
 
+interface StateOf {
+  readonly record: InstanceRecord;
+  /** As the runtime has told. */
+  readonly state: RunState;
+  readonly usage: UsageCache;
+}
+
 export async function instanceState(
   ctx: InstanceContext,
-  record: InstanceRecord,
-  usage: UsageCache,
+  { record, state, usage }: StateOf,
 ): Promise<InstanceState> {
-  const state = ctx.runtime.state(record.id);
   const pid = pidOf(state);
   const disk = usage.of(record.id, () => diskUsage(ctx, record));
   if (pid === undefined) {
@@ -48,7 +54,7 @@ export async function instanceState(
       cpu: { usage: 0 },
     };
   }
-  const cgroups = ctx.runtime.cgroups(record.id);
+  const cgroups = ctx.runtime.reader(record.id);
   const network = await ctx.networkStates.of(pid);
   for (const [name, config] of Object.entries(record.expandedDevices)) {
     if (config["type"] !== "nic") continue;
@@ -85,59 +91,51 @@ async function diskUsage(
   }
 }
 
-type Cgroups = ReadonlyMap<string, string>;
-
-function memory(cgroups: Cgroups, hostBytes: number): InstanceState["memory"] {
-  const v1 = cgroups.get("memory");
-  if (v1 !== undefined) {
-    const usage = readNumber(`${v1}/memory.usage_in_bytes`);
-    const peak = readNumber(`${v1}/memory.max_usage_in_bytes`);
-    const limit = readNumber(`${v1}/memory.limit_in_bytes`);
-    const both = readNumber(`${v1}/memory.memsw.usage_in_bytes`);
-    const bothPeak = readNumber(`${v1}/memory.memsw.max_usage_in_bytes`);
-    return {
-      usage,
-      usage_peak: peak,
-      total: limit > 0 && limit < hostBytes ? limit : hostBytes,
-      swap_usage: Math.max(0, both - usage),
-      swap_usage_peak: Math.max(0, bothPeak - peak),
-    };
-  }
-  const v2 = cgroups.get("");
-  if (v2 === undefined) return EMPTY_MEMORY;
-  const limit = readNumber(`${v2}/memory.max`);
+function memory(cgroups: CgroupReader, hostBytes: number): InstanceState["memory"] {
+  const { controller, usage, peak, limit, swap, swapPeak } = cgroups.paths.has("memory")
+    ? MEMORY_V1
+    : MEMORY_V2;
+  if (!cgroups.paths.has(controller)) return EMPTY_MEMORY;
+  const read = (name: string) => cgroups.number(controller, name);
+  const [used, usedMost, most] = [read(usage), read(peak), read(limit)];
+  // In v1 it counts what is in memory too.
+  const [swapped, swappedMost] = controller === "memory"
+    ? [read(swap) - used, read(swapPeak) - usedMost]
+    : [read(swap), read(swapPeak)];
   return {
-    usage: readNumber(`${v2}/memory.current`),
-    usage_peak: readNumber(`${v2}/memory.peak`),
-    total: limit > 0 && limit < hostBytes ? limit : hostBytes,
-    swap_usage: readNumber(`${v2}/memory.swap.current`),
-    swap_usage_peak: readNumber(`${v2}/memory.swap.peak`),
+    usage: used,
+    usage_peak: usedMost,
+    total: most > 0 && most < hostBytes ? most : hostBytes,
+    swap_usage: Math.max(0, swapped),
+    swap_usage_peak: Math.max(0, swappedMost),
   };
 }
 
-function processes(cgroups: Cgroups): number {
-  const directory = cgroups.get("pids") ?? cgroups.get("");
-  return directory === undefined ? -1 : readNumber(`${directory}/pids.current`);
+const MEMORY_V1 = {
+  controller: "memory",
+  usage: "memory.usage_in_bytes",
+  peak: "memory.max_usage_in_bytes",
+  limit: "memory.limit_in_bytes",
+  swap: "memory.memsw.usage_in_bytes",
+  swapPeak: "memory.memsw.max_usage_in_bytes",
+} as const;
+
+const MEMORY_V2 = {
+  controller: "",
+  usage: "memory.current",
+  peak: "memory.peak",
+  limit: "memory.max",
+  swap: "memory.swap.current",
+  swapPeak: "memory.swap.peak",
+} as const;
+
+function processes(cgroups: CgroupReader): number {
+  const { paths } = cgroups;
+  const controller = paths.has("pids") ? "pids" : "";
+  return paths.has(controller) ? cgroups.number(controller, "pids.current") : -1;
 }
 
-function cpuNanoseconds(cgroups: Cgroups): number {
-  const v1 = cgroups.get("cpuacct");
-  if (v1 !== undefined) return readNumber(`${v1}/cpuacct.usage`);
-  const v2 = cgroups.get("");
-  if (v2 === undefined) return 0;
-  return Number(/^usage_usec (\d+)/m.exec(readText(`${v2}/cpu.stat`))?.[1] ?? 0) * 1000;
-}
-
-/** 0 for "max" and for what is not there. Sync: a cgroup file is answered from kernel memory. */
-function readNumber(path: string): number {
-  const value = Number(readText(path));
-  return Number.isFinite(value) ? value : 0;
-}
-
-function readText(path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch {
-    return ""; // Ignored: the controller is missing, or the container just ended.
-  }
+function cpuNanoseconds(cgroups: CgroupReader): number {
+  if (cgroups.paths.has("cpuacct")) return cgroups.number("cpuacct", "cpuacct.usage");
+  return Number(/^usage_usec (\d+)/m.exec(cgroups.text("", "cpu.stat"))?.[1] ?? 0) * 1000;
 }

@@ -58,7 +58,8 @@ function refuseStateful(wish: InstanceStatePut): void {
 export default [
   handle(getInstanceState, async (services, { params, query }) => {
     const record = await services.instances.actions.get(query.project, params.name);
-    return sync(await services.instances.actions.fullState(record));
+    const { actions } = services.instances;
+    return sync(await actions.fullState(record, actions.state(record.id)));
   }),
   handle(putInstanceState, async (services, { params, query, body, caller }) => {
     const { actions } = services.instances;

@@ -24,7 +24,7 @@ import type { Migrations } from "#daemon/migration/service.ts";
 import type { Services } from "#daemon/services.ts";
 import { receive, send } from "./instance_migration.ts";
 
-const PARALLEL_STATES = 16;
+const PARALLEL_STATES = 64;
 
 async function listInstances(services: Services, call: Call<typeof getInstances>) {
   const { query, caller, request } = call;
@@ -46,14 +46,17 @@ async function listInstances(services: Services, call: Call<typeof getInstances>
     return list(call, objects, urlOf);
   }
   const snapshots = await actions.snapshots(visible);
-  const full = await inPool(visible, async (record): Promise<InstanceFull> => ({
-    ...renderInstance(record, actions.state(record.id)),
-    backups: null,
-    state: await actions.fullState(record),
-    snapshots: (snapshots.get(record.id) ?? []).map((one) =>
-      renderSnapshot(one, record.lastUsedAt, 0)
-    ),
-  }));
+  const full = await inPool(visible, async (record): Promise<InstanceFull> => {
+    const state = actions.state(record.id);
+    return {
+      ...renderInstance(record, state),
+      backups: null,
+      state: await actions.fullState(record, state),
+      snapshots: (snapshots.get(record.id) ?? []).map((one) =>
+        renderSnapshot(one, record.lastUsedAt, 0)
+      ),
+    };
+  });
   return list(call, full, urlOf);
 }
 
@@ -275,15 +278,15 @@ export const instanceRoutes = (deps: InstanceRouteDeps): BoundRoute[] => [
   handle(getInstance, async (services, { params, query }) => {
     const { actions } = services.instances;
     const record = await actions.get(query.project, params.name);
-    const object = renderInstance(record, actions.state(record.id));
+    const runs = actions.state(record.id);
+    const object = renderInstance(record, runs);
     const etag = instanceEtag(record);
     if (query.recursion === 0) return sync(object, { etag });
     const snapshots = (await actions.snapshots([record])).get(record.id) ?? [];
-    const state = await actions.fullState(record);
     return sync({
       ...object,
       backups: null,
-      state,
+      state: await actions.fullState(record, runs),
       snapshots: snapshots.map((one) => renderSnapshot(one, record.lastUsedAt, 0)),
     }, { etag });
   }),

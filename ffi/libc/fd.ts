@@ -65,6 +65,17 @@ export function openAt(directory: Fd, path: string, flags: number, mode = 0): Ow
   return new OwnedFd(check(result, "openat", `"${path}"`));
 }
 
+const start = new Uint8Array(4096);
+
+/**
+ * The first 4096 bytes of a file that the kernel answers from memory, by one pread(2); none if it can't.
+ * They are valid until the next call.
+ */
+export function readFromStart(fd: Fd): Uint8Array<ArrayBuffer> {
+  const length = Number(libc().pread(fd, start, BigInt(start.length), 0n));
+  return start.subarray(0, Math.max(0, length));
+}
+
 /** pipe2(O_CLOEXEC). */
 export function pipe(): { readonly reader: OwnedFd; readonly writer: OwnedFd } {
   const fds = new Int32Array(2);

@@ -157,25 +157,42 @@ static void print_state(void)
 	freeifaddrs(all);
 }
 
+static void answer(const char *question)
+{
+	char path[64];
+	int pid = parse_number(question);
+	snprintf(path, sizeof path, "/proc/%d/ns/net", pid);
+	int fd = pid < 2 ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+	putchar('{');
+	if (fd >= 0 && setns(fd, CLONE_NEWNET) == 0)
+		print_state();
+	if (fd >= 0)
+		close(fd);
+	printf("}\n");
+}
+
 int verb_net(int argc, char **argv)
 {
-	char line[32], path[64];
+	char input[4096];
+	size_t held = 0;
+	ssize_t got;
 	(void)argv;
 	if (argc != 0)
 		return USAGE;
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	while (fgets(line, sizeof line, stdin) != NULL) {
-		line[strcspn(line, "\n")] = '\0';
-		int pid = parse_number(line);
-		snprintf(path, sizeof path, "/proc/%d/ns/net", pid);
-		int fd = pid < 2 ? -1 : open(path, O_RDONLY | O_CLOEXEC);
-		putchar('{');
-		if (fd >= 0 && setns(fd, CLONE_NEWNET) == 0)
-			print_state();
-		if (fd >= 0)
-			close(fd);
-		printf("}\n");
+	/* What was asked at a time is answered at a time. */
+	while ((got = read(STDIN_FILENO, input + held, sizeof input - 1 - held)) > 0) {
+		char *line = input, *end;
+		input[held + (size_t)got] = '\0';
+		for (; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+			*end = '\0';
+			answer(line);
+		}
 		fflush(stdout);
+		held = strlen(line);
+		if (held == sizeof input - 1)
+			return USAGE;
+		memmove(input, line, held);
 	}
 	return 0;
 }

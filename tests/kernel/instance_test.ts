@@ -103,7 +103,11 @@ Deno.test("limits and the root's hot plugged disks change while it runs", async 
   const shared = Deno.makeTempDirSync({ prefix: "ins-share-" });
   Deno.writeTextFileSync(`${shared}/hello`, "world");
   const instance = await launch(world, "c1", { config: { "limits.memory": "128MiB" } });
-  const memory = async () => (await world.actions.fullState(await get(world, "c1"))).memory.total;
+  const memory = async () => {
+    const record = await get(world, "c1");
+    const { memory } = await world.actions.fullState(record, world.actions.state(record.id));
+    return memory.total;
+  };
   assert.equal(await memory(), 128 * 2 ** 20);
 
   await change(world, instance, {
