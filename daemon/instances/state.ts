@@ -7,26 +7,37 @@ import { pidOf, type RunState, statusOf } from "./machine.ts";
 import type { InstanceRecord } from "./record.ts";
 
 const EMPTY_MEMORY = { usage: 0, usage_peak: 0, total: 0, swap_usage: 0, swap_usage_peak: 0 };
-const USAGE_KEPT_MS = 10_000;
+/** How old a count of the disk may be, where counting costs less than a tenth of that. */
+const USAGE_KEPT_MS = 1000;
+/** Else it is kept longer: whoever asks on and on takes at most this part of one processor. */
+const USAGE_SHARE = 1 / 10;
+
+interface Kept {
+  until: number;
+  readonly value: Promise<InstanceState["disk"]>;
+}
 
 /** Disk usage needs a walk over files: kept for a while, made by one at a time. */
 export class UsageCache {
-  readonly #kept = new Map<number, { at: number; value: Promise<InstanceState["disk"]> }>();
+  readonly #kept = new Map<number, Kept>();
 
   of(
     id: number,
     measure: () => Promise<InstanceState["disk"]>,
   ): Promise<InstanceState["disk"]> {
     const found = this.#kept.get(id);
-    if (found !== undefined && Date.now() - found.at < USAGE_KEPT_MS) return found.value;
-    const value = measure();
-    this.#kept.set(id, { at: Date.now(), value });
-    // What can't be told now is asked for again.
-    void value.then((disk) => {
-      if (Object.keys(disk ?? {}).length === 0) this.#kept.delete(id);
-    }, () => this.#kept.delete(id));
+    if (found !== undefined && performance.now() < found.until) return found.value;
+    const started = performance.now();
+    const kept: Kept = { until: Infinity, value: measure() };
     if (this.#kept.size > 10_000) this.#kept.clear();
-    return value;
+    this.#kept.set(id, kept);
+    // What can't be told now is asked for again.
+    void kept.value.then((disk) => {
+      if (Object.keys(disk ?? {}).length === 0) this.#kept.delete(id);
+      const cost = performance.now() - started;
+      kept.until = started + Math.max(USAGE_KEPT_MS, cost / USAGE_SHARE);
+    }, () => this.#kept.delete(id));
+    return kept.value;
   }
 }
 

@@ -25,6 +25,27 @@ async function statuses(): Promise<string[]> {
   return [one.status, list[0].status, list[0].state.status, status];
 }
 
+/** Directory of a process's control group: that of the controller, or the only one. */
+async function cgroupOf(controller: string, pid: number): Promise<string> {
+  const groups = await Deno.readTextFile(`/proc/${pid}/cgroup`);
+  const v1 = new RegExp(`^\\d+:${controller}:(.*)$`, "m").exec(groups)?.[1];
+  return v1 === undefined
+    ? `/sys/fs/cgroup${/^0::(.*)$/m.exec(groups)?.[1]}`
+    : `/sys/fs/cgroup/${controller}${v1}`;
+}
+
+/** A process of ours that ends with its block. */
+const ending = (child: Deno.ChildProcess) => ({
+  pid: child.pid,
+  async [Symbol.asyncDispose]() {
+    child.kill("SIGKILL");
+    await child.status;
+  },
+});
+
+/** A count of the disk may be this old. */
+const COUNTED_MS = 1100;
+
 const all = (status: string) => [status, status, status, status];
 
 Deno.test("state: who is frozen and thawed by the cgroup's file is told so, and can be resumed", async () => {
@@ -75,6 +96,46 @@ Deno.test("state: counters are those of now", async () => {
   assert.equal(after.processes, before.processes + 2);
   assert.ok(after.cpu.usage - before.cpu.usage > 10_000_000, `${after.cpu.usage}`);
   assert.ok(after.memory.usage - before.memory.usage > 15_000_000, `${after.memory.usage}`);
+});
+
+Deno.test("state: counters of network, disk and processes are those of now, changed from outside too", async () => {
+  const before = await state();
+  const net = ["nsenter", "-t", `${before.pid}`, "-n", "--"];
+  const address = before.network.eth0.addresses
+    .find(({ family }: { family: string }) => family === "inet")?.address ?? "10.247.36.77";
+  await must([...net, "ip", "addr", "replace", `${address}/24`, "dev", "eth0"]);
+  const fromHost = ["nsenter", "-t", `${world.daemon.pid}`, "-n", "--"];
+  const pids = `${await cgroupOf("pids", before.pid)}/cgroup.procs`;
+  await using guest = ending(new Deno.Command("sleep", { args: ["1000"] }).spawn());
+
+  await must([...fromHost, "ping", "-c3", "-i0.2", "-s1000", address]);
+  await Deno.writeFile(`/proc/${before.pid}/root/root/fill`, new Uint8Array(3_000_000));
+  await Deno.writeTextFile(pids, `${guest.pid}`);
+
+  await new Promise((resolve) => setTimeout(resolve, COUNTED_MS));
+  const after = await state();
+  const [was, is] = [before.network.eth0.counters, after.network.eth0.counters];
+  assert.ok(is.packets_received >= was.packets_received + 3, JSON.stringify(is));
+  assert.ok(is.bytes_received >= was.bytes_received + 3000, JSON.stringify(is));
+  assert.ok(is.bytes_sent >= was.bytes_sent + 3000, JSON.stringify(is));
+  assert.equal(after.processes, before.processes + 1);
+  assert.ok(after.disk.root.usage - before.disk.root.usage >= 3_000_000, `${after.disk.root}`);
+  await Deno.remove(`/proc/${before.pid}/root/root/fill`);
+  await new Promise((resolve) => setTimeout(resolve, COUNTED_MS));
+  assert.ok((await state()).disk.root.usage < after.disk.root.usage);
+});
+
+Deno.test("state: the memory that it may have is that of the control group now", async () => {
+  const { pid, memory } = await state();
+  const groups = await Deno.readTextFile(`/proc/${pid}/cgroup`);
+  const file = /^\d+:memory:/m.test(groups) ? "memory.limit_in_bytes" : "memory.max";
+  const limit = `${await cgroupOf("memory", pid)}/${file}`;
+
+  await Deno.writeTextFile(limit, `${256 * 2 ** 20}`);
+
+  assert.equal((await state()).memory.total, 256 * 2 ** 20);
+  await Deno.writeTextFile(limit, file === "memory.max" ? "max" : "-1");
+  assert.equal((await state()).memory.total, memory.total);
 });
 
 Deno.test("state: an init that was killed from outside is told at once", async () => {
