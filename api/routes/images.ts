@@ -84,6 +84,8 @@ export const ImageSource = object({
   project: optional(string()),
   /** `build`: path of a keyring file for debootstrap, on the server. */
   keyring: optional(string()),
+  /** `build`: packages of the distribution that the image shall have too, say docker.io. */
+  packages: optional(array(string())),
 });
 export type ImageSource = Infer<typeof ImageSource>;
 

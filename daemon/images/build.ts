@@ -14,6 +14,8 @@ export interface BuildOptions {
   readonly recipe: string;
   readonly mirror: string | undefined;
   readonly keyring: string | undefined;
+  /** Of the distribution, besides what every image has; with all that they depend on. */
+  readonly packages?: readonly string[] | undefined;
   /** An empty directory; the image's parts are made below it. */
   readonly directory: HostPath;
   readonly signal: AbortSignal;
@@ -44,6 +46,8 @@ const PACKAGES = [
   "ca-certificates",
   "libpam-systemd",
 ];
+/** @see Debian policy 5.6.1 */
+const PACKAGE_NAME = /^[a-z0-9][a-z0-9+.-]+$/;
 /** Releases whose package systemd brings the resolver with it; later ones have a package for it. */
 const RESOLVER_IN_SYSTEMD = ["bullseye", "focal", "jammy"];
 const DEBIAN_ARCH: Readonly<Record<string, string>> = { x86_64: "amd64", aarch64: "arm64" };
@@ -54,10 +58,29 @@ interface Recipe {
   readonly codename: string;
 }
 
-/** @throws {Fault} bad_request for an unknown recipe, or for Ubuntu without mirror and keyring. */
-export function parseRecipe(options: Pick<BuildOptions, "recipe" | "mirror" | "keyring">): Recipe {
-  const { recipe } = options;
-  if (recipe === "busybox") return { os: "BusyBox", release: "busybox", codename: "busybox" };
+type Wish = Pick<BuildOptions, "recipe" | "mirror" | "keyring" | "packages">;
+
+/**
+ * Pure.
+ * @throws {Fault} bad_request for an unknown recipe, a bad name of a package, or Ubuntu without mirror and
+ * keyring.
+ */
+export function parseRecipe(options: Wish): Recipe {
+  const { recipe, packages = [] } = options;
+  if (recipe === "busybox") {
+    if (packages.length > 0) {
+      throw new Fault("bad_request", "the image busybox has no packages", {
+        hint: "Packages are for debian/<release> and ubuntu/<release>.",
+      });
+    }
+    return { os: "BusyBox", release: "busybox", codename: "busybox" };
+  }
+  const bad = packages.find((name) => !PACKAGE_NAME.test(name));
+  if (bad !== undefined) {
+    throw new Fault("bad_request", `"${bad}" is no name of a package`, {
+      hint: "It has lower case letters, digits and . + - only, as docker.io.",
+    });
+  }
   const [os = "", release = ""] = recipe.split("/");
   if (os === "debian" && release !== "") {
     const codename = DEBIAN[release] ??
@@ -159,7 +182,7 @@ async function fillDebian(recipe: Recipe, root: HostPath, options: BuildOptions)
   const args = [
     "--variant=minbase",
     `--arch=${arch}`,
-    `--include=${packages.join(",")}`,
+    `--include=${[...packages, ...options.packages ?? []].join(",")}`,
     ...(options.keyring === undefined ? [] : [`--keyring=${options.keyring}`]),
     recipe.codename,
     root,

@@ -114,7 +114,9 @@ export function buildAndAdd(
   const recipe = body.source?.alias ?? "";
   const mirror = body.source?.server || undefined;
   const keyring = body.source?.keyring || undefined;
-  parseRecipe({ recipe, mirror, keyring });
+  const packages = body.source?.packages;
+  const wish = { recipe, mirror, keyring, packages };
+  parseRecipe(wish);
   return services.operations.start({
     description: "Building image",
     project: query.project,
@@ -123,9 +125,7 @@ export function buildAndAdd(
     run: async ({ signal, progress }) => {
       await using workspace = await images.workspace();
       const built = await buildImage({
-        recipe,
-        mirror,
-        keyring,
+        ...wish,
         directory: workspace.path,
         signal,
         progress: (text) => progress({ build_progress: text }),

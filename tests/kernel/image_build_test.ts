@@ -21,4 +21,8 @@ Deno.test("image build: a recipe becomes an image that runs; what it can't build
   assert.deepEqual([wrong.status, /Did you mean "busybox"/.test(wrong.stderr)], [1, true]);
   const ubuntu = await lxd("image", "build", "ubuntu/jammy");
   assert.match(ubuntu.stderr, /needs a mirror and its keyring.*--mirror.*--keyring/);
+  const packages = await lxd("image", "build", "busybox", "--package", "docker.io");
+  assert.match(packages.stderr, /the image busybox has no packages/);
+  const bad = await lxd("image", "build", "debian/12", "--package", "docker.io,--x");
+  assert.match(bad.stderr, /"docker.io,--x" is no name of a package/);
 });

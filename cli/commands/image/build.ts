@@ -8,7 +8,8 @@ export const IMAGE_BUILD: Command = command({
   description: `Recipes are debian/12, debian/13, ubuntu/<release> and busybox. The server makes
 the image, with debootstrap from the mirror that its own apt uses or from that of
 --mirror; busybox needs none. An Ubuntu image wants a mirror and its keyring (on
-Debian: package ubuntu-keyring).`,
+Debian: package ubuntu-keyring). --package adds one of the distribution, with all
+that it depends on.`,
   examples: [
     {
       call: "lxd image build debian/12 --alias debian",
@@ -19,11 +20,16 @@ Debian: package ubuntu-keyring).`,
         "--keyring /usr/share/keyrings/ubuntu-archive-keyring.gpg",
       what: "Ubuntu 22.04",
     },
+    {
+      call: "lxd image build debian/12 --alias docker --package docker.io",
+      what: "Debian with Docker: lxc launch docker c1 -p default -p docker",
+    },
   ],
   flags: {
     alias: { kind: "list", summary: "Name for the image" },
     keyring: { kind: "string", summary: "Keyring of the mirror, a file on the server" },
     mirror: { kind: "string", summary: "URL of the mirror" },
+    package: { kind: "list", summary: "Package that the image shall have too" },
     public: { kind: "bool", summary: "Make image public" },
   },
   args: [1, 2],
@@ -34,7 +40,10 @@ Debian: package ubuntu-keyring).`,
       json: {
         public: flags.public,
         aliases: flags.alias.map((name) => ({ name, description: "" })),
-        source: { type: "build", alias: recipe, server: flags.mirror, keyring: flags.keyring },
+        source: {
+          ...{ type: "build", alias: recipe, server: flags.mirror, keyring: flags.keyring },
+          ...flags.package.length > 0 && { packages: flags.package },
+        },
       },
     });
     context.out.line(`Image built with fingerprint: ${metadata?.fingerprint ?? ""}`);
