@@ -1,7 +1,9 @@
 /** Ends and starts that nobody asked the daemon for: from inside, while it was away, with the host. */
 import { CrashWorld } from "#tests/world/crash.ts";
 import { EventStream } from "#tests/world/events.ts";
+import { DEBIAN, OURS } from "#tests/world/daemon.ts";
 import { setUp } from "#tests/world/instances.ts";
+import { must } from "#tests/world/run.ts";
 import assert from "node:assert/strict";
 
 let world: CrashWorld;
@@ -98,6 +100,8 @@ Deno.test("lifecycle: a shutdown stops by priority, a start of the daemon starts
         "boot.stop.priority": `${index}`,
         "boot.autostart.priority": `${index}`,
         "boot.host_shutdown_timeout": "5",
+        // Who comes next waits for that of the highest priority.
+        ...index === 2 && { "boot.autostart.delay": "1" },
       },
     });
   }
@@ -119,5 +123,58 @@ Deno.test("lifecycle: a shutdown stops by priority, a start of the daemon starts
   );
   const last = used.map((time) => Date.parse(time));
   assert.deepEqual(last.toSorted((a, b) => b - a), last, "the highest priority is first");
+  const [, second = 0, first = 0] = last;
+  assert.ok(second - first >= 1000, `boot.autostart.delay: ${second - first} ms`);
   await remove(...names);
+});
+
+Deno.test("lifecycle: lxd shutdown kills who does not end in boot.host_shutdown_timeout", async () => {
+  // Its init does nothing at this signal.
+  const deaf = { "raw.lxc": "lxc.signal.halt=SIGWINCH", "boot.host_shutdown_timeout": "2" };
+  await launch(NAME, { config: deaf });
+  const { pid } = await state(NAME);
+  const started = performance.now();
+
+  await must([OURS.lxd, "shutdown"], { env: { LXD_DIR: world.directory } });
+
+  const tookMs = performance.now() - started;
+  assert.ok(tookMs >= 2000 && tookMs < 15_000, `${tookMs} ms`);
+  assert.throws(() => Deno.statSync(`/proc/${pid}`), Deno.errors.NotFound);
+  await world.startDaemon();
+  await until(async () => (await state(NAME)).status === "Running");
+  await remove(NAME);
+});
+
+Deno.test("lifecycle: a client pauses, resumes, restarts, stops and starts all at once", async () => {
+  const names = ["a", "b"].map((letter) => `${NAME}${letter}`);
+  for (const name of names) await launch(name);
+  await world.api.do("POST", "/1.0/instances", {
+    ...{ name: `${NAME}c`, source: { type: "image", alias: "busybox" } },
+  });
+  const states = async () =>
+    (await world.api.get("/1.0/instances?recursion=1")).map((one: { status: string }) =>
+      one.status
+    );
+  const pids = () => Promise.all(names.map(async (name) => (await state(name)).pid));
+  const env = { LXD_DIR: world.directory, LXD_CONF: world.folder };
+  const all = (lxc: string, ...verb: string[]) => must([lxc, ...verb, "--all"], { env });
+
+  for (const lxc of [OURS.lxc, DEBIAN.lxc]) {
+    const before = await pids();
+    await all(lxc, "pause");
+    assert.deepEqual(await states(), ["Frozen", "Frozen", "Stopped"]);
+    // Debian's client has no word for it.
+    await all(OURS.lxc, "resume");
+    assert.deepEqual(await states(), ["Running", "Running", "Stopped"]);
+    assert.deepEqual(await pids(), before, "who was paused goes on");
+    await all(lxc, "restart", "--force");
+    assert.deepEqual(await states(), ["Running", "Running", "Stopped"]);
+    assert.ok((await pids()).every((pid, index) => pid !== before[index]));
+    await all(lxc, "stop", "--force");
+    assert.deepEqual(await states(), ["Stopped", "Stopped", "Stopped"]);
+    await all(lxc, "start");
+    assert.deepEqual(await states(), ["Running", "Running", "Running"]);
+    await must([lxc, "stop", "--force", `${NAME}c`], { env });
+  }
+  await remove(...names, `${NAME}c`);
 });
