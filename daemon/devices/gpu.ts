@@ -28,6 +28,7 @@ export const gpu = nodeDevice({
   find: (device) => findRequired(device, "/"),
   isRequired: () => true,
   missing: () => "no graphics card was found",
+  advice: "Remove the device: lxc info --resources shows the cards of the host.",
   watched: () => undefined,
 });
 

@@ -26,6 +26,8 @@ export interface NodeSpec {
   isRequired(config: DeviceConfig): boolean;
   /** Said when none is there and it is required. */
   missing(device: Device): string;
+  /** What to do then, if not to set required=false. */
+  readonly advice?: string;
   /** What tells of changes; undefined: nothing changes. */
   watched(config: DeviceConfig): { readonly path: string } | "uevents" | undefined;
 }
@@ -64,7 +66,7 @@ function findRequired(spec: NodeSpec, device: Device): readonly HostNode[] {
   throw new Fault(
     "bad_request",
     `Failed to start device "${device.name}": ${spec.missing(device)}`,
-    { hint: "Set required=false to go on without it." },
+    { hint: spec.advice ?? "Set required=false to go on without it." },
   );
 }
 

@@ -198,7 +198,10 @@ async function startDevices(
       throw new Fault(
         error instanceof Fault ? error.kind : "internal",
         `Failed to start device "${name}": ${messageOf(error)}`,
-        { cause: error },
+        {
+          cause: error,
+          ...error instanceof Fault && error.hint !== undefined && { hint: error.hint },
+        },
       );
     }
   }

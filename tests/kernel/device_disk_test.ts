@@ -53,6 +53,13 @@ const isListening = async (world: DeviceWorld, options: Options) => {
   assert.ok((await world.host("ss", "-ltunx")).includes(`${address} `), address);
 };
 
+const socketProxy: Options = {
+  ...{ type: "proxy", connect: "tcp:127.0.0.1:7103", mode: "0600" },
+  get listen() {
+    return `unix:${world.crash.folder}/proxy.sock`;
+  },
+};
+
 const eth0 = { type: "nic", network: "testbr0", name: "eth0", "ipv4.address": "10.247.33.9" };
 const nat = { ...proxy("tcp:10.247.33.1:7003", "tcp:10.247.33.9:80"), nat: "true" };
 
@@ -81,6 +88,17 @@ const cases: DeviceCase[] = [
     options: proxy("tcp:127.0.0.1:7001", "tcp:127.0.0.1:7101"),
     changed: proxy("udp:127.0.0.1:7002", "udp:127.0.0.1:7102"),
     assertThere: isListening,
+  },
+  {
+    name: "proxy of a unix socket",
+    options: socketProxy,
+    changed: proxy("unix:@dut33", "unix:/run/dut33.sock"),
+    async assertThere(world, options) {
+      await isListening(world, options);
+      const path = `${world.crash.folder}/proxy.sock`;
+      if (options !== socketProxy) return await assert.rejects(Deno.stat(path));
+      assert.equal(((await Deno.stat(path)).mode ?? 0) & 0o777, 0o600);
+    },
   },
   {
     name: "proxy by rules of the firewall",

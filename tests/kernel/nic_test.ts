@@ -150,6 +150,39 @@ Deno.test("nic: a wrong one is refused by name and changes nothing", async () =>
   assert.deepEqual(await world.api.get(AT), before);
 });
 
+Deno.test("nic: what the parent or the kernel can't do is refused at the start, with the reason", async () => {
+  const name = `${NAME}k`;
+  const cases = [
+    [{ nictype: "sriov", parent: "testbr0" }, /"testbr0" doesn't support SR-IOV.*macvlan/],
+    [{ nictype: "sriov", parent: "nowhere" }, /"nowhere" doesn't exist/],
+    [{ nictype: "ipvlan", parent: "nowhere" }, /"nowhere" doesn't exist/],
+    ...await hasIpvlan() ? [] : [
+      [{ nictype: "ipvlan", parent: "testbr0" }, /can't make ipvlan.*CONFIG_IPVLAN/] as const,
+    ],
+  ] as const;
+  await world.create(name);
+
+  for (const [options, why] of cases) {
+    const devices = { eth0: { type: "nic", name: "eth0", ...options } };
+    await world.api.do("PATCH", `/1.0/instances/${name}`, { devices });
+    const [, error] = await world.api.fails("PUT", `/1.0/instances/${name}/state`, {
+      action: "start",
+    });
+    assert.match(error, why);
+    assert.equal((await world.api.get(`/1.0/instances/${name}`)).status, "Stopped");
+  }
+
+  await world.api.do("DELETE", `/1.0/instances/${name}`);
+});
+
+async function hasIpvlan(): Promise<boolean> {
+  const made = await run(
+    nsenter(world.daemon.pid, "ip", "link", "add", "ipv0", "link", "testbr0", "type", "ipvlan"),
+  );
+  if (made.status === 0) await host("ip", "link", "delete", "dev", "ipv0");
+  return made.status === 0;
+}
+
 /** Send a line to an address of the host and wait for the answer. */
 async function talk(argv: string[], line: string): Promise<string> {
   const { stdout } = await run([...argv, "socat", "-t2", "-", line], { stdin: "hello\n" });
