@@ -12,11 +12,13 @@ import {
   listBackups,
   renameBackupRow,
 } from "#daemon/db/backups.ts";
+import type { Caller } from "#daemon/http/caller.ts";
 import { describeInstance } from "#daemon/instances/backup_yaml.ts";
-import { announce, type InstanceContext, lxcName, volumeOf } from "#daemon/instances/context.ts";
+import { type InstanceContext, lxcName, volumeOf } from "#daemon/instances/context.ts";
 import { getSnapshot } from "#daemon/db/instances_snapshots.ts";
 import { diskMapOf } from "#daemon/instances/id_maps.ts";
 import type { InstanceRecord } from "#daemon/instances/record.ts";
+import { backupEvent } from "./event.ts";
 import { hasHeader, INSTANCE_STREAMS, streamParts } from "./optimized.ts";
 import { packBackup, type Part } from "./tarball.ts";
 
@@ -33,15 +35,24 @@ export interface BackupWish {
   readonly isOptimized: boolean;
 }
 
+/** undefined: nobody asked, its time is over. */
+interface Asked {
+  readonly caller: Caller | undefined;
+}
+
+interface AskedMake extends Asked {
+  readonly signal: AbortSignal;
+}
+
 export interface InstanceBackups {
   list(instance: InstanceRecord): Promise<BackupRow[]>;
   /** @throws {Fault} not_found */
   get(instance: InstanceRecord, name: string): Promise<BackupRow>;
   /** "backup0", "backup1" ... or the name given. @throws {Fault} conflict, bad_request */
   planName(instance: InstanceRecord, name: string): Promise<string>;
-  make(instance: InstanceRecord, wish: BackupWish, signal: AbortSignal): Promise<void>;
-  rename(instance: InstanceRecord, name: string, newName: string): Promise<void>;
-  remove(instance: InstanceRecord, name: string): Promise<void>;
+  make(instance: InstanceRecord, wish: BackupWish, asked: AskedMake): Promise<void>;
+  rename(instance: InstanceRecord, change: { from: string; to: string } & Asked): Promise<void>;
+  remove(instance: InstanceRecord, name: string, asked: Asked): Promise<void>;
   path(instance: Pick<InstanceRecord, "project" | "name">, name: string): HostPath;
 }
 
@@ -59,7 +70,7 @@ export function instanceBackups(ctx: InstanceContext): InstanceBackups {
       const taken = await ctx.db.read((tx) => listBackups(tx, "instance", instance.id));
       return chooseBackupName(name, taken);
     },
-    async make(instance, wish, signal) {
+    async make(instance, wish, { caller, signal }) {
       using _held = await ctx.locks.acquire(lockName("instance", instance.id, wish.name), signal);
       await using undo = new Undo((step, error) => ctx.onError(`undo of backup: ${step}`, error));
       const place = await ctx.storage.instances.locate(volumeOf(instance));
@@ -78,9 +89,9 @@ export function instanceBackups(ctx: InstanceContext): InstanceBackups {
       await pack(ctx, instance, { ...wish, isOptimized }, hostPath(`${target}.new`), signal);
       await Deno.rename(`${target}.new`, target);
       undo.keep();
-      announce(ctx, "backup-created", instance, { context: { name: wish.name } });
+      backupEvent(ctx.events, "created", { instance, name: wish.name, caller });
     },
-    async rename(instance, name, newName) {
+    async rename(instance, { from: name, to: newName, caller }) {
       const backup = await get(instance, name);
       checkBackupName(newName);
       await using undo = new Undo((step, error) => ctx.onError(`undo of rename: ${step}`, error));
@@ -91,15 +102,16 @@ export function instanceBackups(ctx: InstanceContext): InstanceBackups {
       );
       await Deno.rename(path(instance, name), path(instance, newName));
       undo.keep();
-      announce(ctx, "backup-renamed", instance, { context: { old_name: name } });
+      const context = { old_name: `${instance.name}/${name}` };
+      backupEvent(ctx.events, "renamed", { instance, name: newName, caller, context });
     },
-    async remove(instance, name) {
+    async remove(instance, name, { caller }) {
       using _held = await ctx.locks.acquire(lockName("instance", instance.id, name));
       const backup = await get(instance, name);
       await removeFile(path(instance, name));
       await removeIfEmpty(folder(instance));
       await ctx.db.write((tx) => deleteBackupRow(tx, "instance", backup.id));
-      announce(ctx, "backup-deleted", instance);
+      backupEvent(ctx.events, "deleted", { instance, name, caller });
     },
   };
 }

@@ -106,7 +106,9 @@ function expiry(
         // Still being made: its end is looked at again.
         if (ctx.locks.isBusy(lockName("instance", ownerId, name))) continue;
         const record = all.records.find((one) => one.id === ownerId);
-        if (record !== undefined) await attempt(name, () => instances.remove(record, name));
+        if (record !== undefined) {
+          await attempt(name, () => instances.remove(record, name, { caller: undefined }));
+        }
       }
       for (const { ownerId, name } of all.ofVolumes) {
         if (custom.locks.isBusy(lockName("volume", ownerId, name))) continue;

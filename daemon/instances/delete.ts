@@ -8,6 +8,7 @@ import { announce, type InstanceContext, lockInstance, lxcName, volumeOf } from 
 import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
 import { assertAllowed } from "./machine.ts";
 import type { InstanceRecord } from "./record.ts";
+import { snapshotEvent, snapshotNames } from "./snapshot_event.ts";
 
 /** @throws {Fault} bad_request if it runs or is protected. */
 export function assertDeletable(ctx: InstanceContext, instance: InstanceRecord): void {
@@ -50,9 +51,11 @@ export async function removeInstance(
   for (const [name, config] of Object.entries(record.expandedDevices)) {
     await requireType(ctx.types, name, config).removed?.(deviceOf(ctx, host, name, config));
   }
+  const snapshots = await snapshotNames(ctx, record);
   await ctx.storage.instances.delete(volumeOf(record));
   await removeTraces(ctx, record);
   await ctx.db.write((tx) => deleteInstanceRow(tx, record.id));
+  for (const one of snapshots) snapshotEvent(ctx, "deleted", record, one, options);
   announce(ctx, "deleted", record, options);
 }
 

@@ -22,7 +22,7 @@ import { requireType, validateDevices } from "#daemon/devices/registry.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import type { InstanceVolume, VolumeSource } from "#daemon/storage/service.ts";
 import { saveBackupYaml } from "./backup_yaml.ts";
-import { announce, type InstanceContext, lockInstance, volumeOf } from "./context.ts";
+import { type InstanceContext, lockInstance, volumeOf } from "./context.ts";
 import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
 import { expandConfig, expandDevices, findRootDisk } from "./expand.ts";
 import { requireOneRootDisk } from "./root_disk.ts";
@@ -42,6 +42,7 @@ import {
 import { checkNewOnHost } from "./host_checks.ts";
 import { instanceTypeLimits } from "./instance_type.ts";
 import { createdAtOf, firstVolatile, NO_MAP } from "./first_volatile.ts";
+import { announceCreated } from "./snapshot_event.ts";
 import { copySnapshotRows } from "./snapshot_rows.ts";
 import { startLocked } from "./start.ts";
 
@@ -335,7 +336,7 @@ export async function createInstance(
     await markMade(tx, id);
   });
   undo.keep();
-  announce(ctx, "created", record, options);
+  await announceCreated(ctx, record, options);
   if (plan.source.kind === "image") {
     void ctx.images.touch(plan.project, plan.source.fingerprint)
       .catch((error) => ctx.onError("note the use of an image", error));

@@ -33,7 +33,8 @@ import type { InstanceRecord } from "./record.ts";
 import { startLocked } from "./start.ts";
 import { stopInstance } from "./stop.ts";
 import { applyChange } from "./update.ts";
-import { rootVolumeId, snapshotEvent, type SnapshotOptions } from "./take_snapshot.ts";
+import { snapshotEvent } from "./snapshot_event.ts";
+import { rootVolumeId, type SnapshotOptions } from "./take_snapshot.ts";
 
 /** undefined only in a damaged database. */
 async function findVolumeSnapshot(
@@ -81,7 +82,10 @@ export async function restoreSnapshot(
       await writeConfig(tx, "storage_volumes", await rootVolumeId(tx, record), saved.config);
     });
     await followDevices(ctx, record);
-    announce(ctx, "restored", record, { ...options, context: { snapshot: name } });
+    announce(ctx, "restored", record, {
+      ...options,
+      context: { snapshot: `${record.name}/${name}` },
+    });
     if (wasRunning) await startLocked(ctx, record.id, options);
   }
   await saveBackupYaml(ctx, instance.id);
@@ -138,7 +142,8 @@ export async function renameSnapshot(
   undo.add("old name", () => renameRows(to, from));
   await ctx.storage.instances.renameSnapshot(volumeOf(instance), from, to);
   undo.keep();
-  snapshotEvent(ctx, "renamed", instance, to, options, { old_name: from });
+  const context = { old_name: `${instance.name}/${from}` };
+  snapshotEvent(ctx, "renamed", instance, to, options, context);
   await saveBackupYaml(ctx, instance.id);
 }
 

@@ -17,11 +17,12 @@ import {
 } from "#daemon/db/volume_snapshots.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import { saveBackupYaml } from "./backup_yaml.ts";
-import { type InstanceContext, lockInstance, snapshotUrl, volumeOf } from "./context.ts";
+import { type InstanceContext, lockInstance, volumeOf } from "./context.ts";
 import { whileFrozen } from "./freeze.ts";
 import { assertAllowed, isRunning } from "./machine.ts";
 import { checkSnapshotName } from "./name.ts";
 import type { InstanceRecord } from "./record.ts";
+import { snapshotEvent } from "./snapshot_event.ts";
 import { expiryAfter, snapshotName } from "./snapshot_name.ts";
 
 export interface SnapshotOptions {
@@ -133,23 +134,6 @@ async function recordOfVolume(
 
 export async function rootVolumeId(tx: Tx, record: InstanceRecord): Promise<number> {
   return await volumeId(tx, { ...volumeOf(record), type: "container" });
-}
-
-export function snapshotEvent(
-  ctx: InstanceContext,
-  action: string,
-  instance: InstanceRecord,
-  name: string,
-  options: SnapshotOptions,
-  context?: Readonly<Record<string, unknown>>,
-): void {
-  ctx.events.lifecycle({
-    action: `instance-snapshot-${action}`,
-    source: snapshotUrl(instance, name),
-    project: instance.project,
-    ...(context !== undefined && { context }),
-    ...(options.caller !== undefined && { caller: options.caller }),
-  });
 }
 
 export function scheduleOf(instance: InstanceRecord): Schedule {

@@ -9,6 +9,7 @@ import {
   postInstanceBackups,
 } from "#api/routes/backups.ts";
 import type { HostPath } from "#base/brand.ts";
+import { backupEvent } from "#daemon/backups/event.ts";
 import { checkBackupName } from "#daemon/backups/instances.ts";
 import type { Backups } from "#daemon/backups/service.ts";
 import type { BackupRow } from "#daemon/db/backups.ts";
@@ -87,7 +88,7 @@ export function instanceBackupRoutes(backups: Backups, settings: ServerSettings)
           backups.instances.make(
             record,
             { name, expiresAt, isBare, compression, isOptimized: body.optimized_storage ?? false },
-            signal,
+            { caller, signal },
           ),
       }));
     }),
@@ -105,7 +106,7 @@ export function instanceBackupRoutes(backups: Backups, settings: ServerSettings)
         project: query.project,
         resources: { instances: [record.name] },
         caller,
-        run: () => backups.instances.rename(record, params.backup, body.name),
+        run: () => backups.instances.rename(record, { from: params.backup, to: body.name, caller }),
       }));
     }),
     handle(deleteInstanceBackup, async (services, { params, query, caller }) => {
@@ -116,12 +117,14 @@ export function instanceBackupRoutes(backups: Backups, settings: ServerSettings)
         project: query.project,
         resources: { instances: [record.name] },
         caller,
-        run: () => backups.instances.remove(record, params.backup),
+        run: () => backups.instances.remove(record, params.backup, { caller }),
       }));
     }),
-    handle(exportInstanceBackup, async (services, { params, query }) => {
+    handle(exportInstanceBackup, async (services, { params, query, caller }) => {
       const record = await services.instances.actions.get(query.project, params.name);
       const backup = await backups.instances.get(record, params.backup);
+      const { name } = backup;
+      backupEvent(services.events, "retrieved", { instance: record, name, caller });
       return sendArchive(backups.instances.path(record, backup.name), `${backup.name}.tar.gz`);
     }),
   ];

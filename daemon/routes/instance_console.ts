@@ -87,7 +87,7 @@ function announce(
   const { project, name } = event.found.record;
   services.events.lifecycle({
     action: event.action,
-    source: `/1.0/instances/${name}/console${projectSuffix(project)}`,
+    source: `/1.0/instances/${name}${projectSuffix(project)}`,
     project,
     caller: event.caller,
   });

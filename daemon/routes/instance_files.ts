@@ -156,7 +156,10 @@ interface Download {
 async function download({ response, ...where }: Download): Promise<void> {
   const { path } = where;
   const abort = new AbortController();
-  response.once("close", () => abort.abort(new Fault("bad_request", "the client went away")));
+  response.once("close", () => {
+    // Who has got all of it may leave at once.
+    if (!response.writableFinished) abort.abort(new Fault("bad_request", "the client went away"));
+  });
   const wish = { ...where, signal: abort.signal, action: "read" };
   await withFiles(wish, async (files) => {
     const stat = await statOf(files, path);

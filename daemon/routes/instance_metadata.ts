@@ -182,7 +182,9 @@ function announce(
   const { project, name } = event.found.record;
   services.events.lifecycle({
     action: `instance-${event.action}`,
-    source: `/1.0/instances/${name}/metadata${projectSuffix(project)}`,
+    source: `/1.0/instances/${name}/${
+      event.path === undefined ? "metadata" : "metadata/templates"
+    }${projectSuffix(project)}`,
     project,
     caller: event.caller,
     ...event.path !== undefined && { context: { path: event.path } },

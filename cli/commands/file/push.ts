@@ -158,14 +158,16 @@ const FOLDER_MODE = 0o755;
 async function pushTrees(push: Push, sources: readonly string[], path: string): Promise<void> {
   if (push.createFolders) await createFolders(push.guest, path, { mode: FOLDER_MODE });
   using files = await openFiles(push.guest);
-  const post: Push["post"] = files === undefined
-    ? push.post
-    : (path, file) => writeBy(files, path, file);
   for (const source of sources) {
     const top = source.replace(/(.)\/+$/, "$1");
     // "." is pushed as the target, everything else into it, under its name.
-    const target = top === "." ? path : joinPath(path, nameOf(top));
-    await pushTree({ ...push, post }, top, target.replace(/(.)\/+$/, "$1"));
+    const target = (top === "." ? path : joinPath(path, nameOf(top))).replace(/(.)\/+$/, "$1");
+    // SFTP announces nothing: the server tells of each tree that came by its top.
+    const post: Push["post"] = (where, file) =>
+      files === undefined || where === target
+        ? push.post(where, file)
+        : writeBy(files, where, file);
+    await pushTree({ ...push, post }, top, target);
   }
 }
 

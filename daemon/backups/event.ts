@@ -1,0 +1,26 @@
+/** Lifecycle events of the backups of instances. */
+import type { Caller } from "#daemon/http/caller.ts";
+import { projectSuffix } from "#daemon/http/list.ts";
+import type { Events } from "#daemon/operations/events.ts";
+
+export function backupEvent(
+  events: Events,
+  action: "created" | "renamed" | "deleted" | "retrieved",
+  { instance, name, caller, context }: {
+    readonly instance: { readonly project: string; readonly name: string };
+    /** Of the backup. */
+    readonly name: string;
+    /** undefined: nobody asked, its time is over. */
+    readonly caller: Caller | undefined;
+    readonly context?: Readonly<Record<string, unknown>>;
+  },
+): void {
+  const { project } = instance;
+  events.lifecycle({
+    action: `instance-backup-${action}`,
+    source: `/1.0/instances/${instance.name}/backups/${name}${projectSuffix(project)}`,
+    project,
+    ...(caller !== undefined && { caller }),
+    ...(context !== undefined && { context }),
+  });
+}
