@@ -1,17 +1,20 @@
 /**
  * tools/test vm [WORD...]: run the tests of tests/vm in a throw-away VM whose kernel has what they
- * need. The last line counts the tests. Without words those of User-Mode-Linux: ZFS, which needs the
- * slow QEMU, is asked for by name.
+ * need. The last line counts the tests. Without words those of User-Mode-Linux: what needs the slow QEMU
+ * or a Debian image is asked for by name.
  */
 import { hostPath } from "#base/brand.ts";
 import { buildHelper } from "#tests/kernel/ffi_support.ts";
 import { countResults, failureText } from "#tools/testing/count.ts";
 import { suitesForVm } from "./compat.ts";
+import { buildDebian } from "./debian.ts";
 import type { VmResult, VmRun } from "./machine.ts";
 import { runInQemu } from "./qemu.ts";
 import { runInUml } from "./uml.ts";
 
 const root = new URL("../../", import.meta.url).pathname.replace(/\/$/, "");
+
+const DEBIAN = `${root}/.cache/vm/debian`;
 
 interface Machine {
   readonly name: string;
@@ -35,19 +38,31 @@ const QEMU: Machine = {
 
 const machineOf = (name: string) => name.includes("zfs") ? QEMU : UML;
 
+/** They want Debian in a container: its image is built outside, once. */
+const needsDebian = (name: string) => ["docker", "fuse"].some((word) => name.includes(word));
+
 export async function runVmTests(words: readonly string[]): Promise<number> {
   const names = [...Deno.readDirSync(`${root}/tests/vm`)].map(({ name }) => name)
     .filter((name) => name.endsWith("_test.ts"));
   const isWanted = (name: string) =>
-    words.length === 0 ? machineOf(name) === UML : words.some((word) => name.includes(word));
+    words.length === 0
+      ? machineOf(name) === UML && !needsDebian(name)
+      : words.some((word) => name.includes(word));
   const wanted = names.filter(isWanted).toSorted();
   if (wanted.length === 0) {
     console.error(`tools/test vm: no test file's name contains ${words.join(" or ")}`);
     return 2;
   }
-  if (words.length === 0) console.log("not run: ZFS, in QEMU (tools/test vm zfs, by hand)");
+  if (words.length === 0) {
+    console.log("not run: ZFS, in QEMU (tools/test vm zfs, by hand)");
+    console.log("not run: Docker and FUSE in Debian (tools/test vm docker fuse, by hand)");
+  }
   if (wanted.some((name) => name.startsWith("compat_"))) await suitesForVm();
   const helper = await builtHelper();
+  if (wanted.some(needsDebian)) {
+    await mustRun(["tools/build"]);
+    await buildDebian(DEBIAN);
+  }
   const inQemu = wanted.filter((name) => machineOf(name) === QEMU);
   const results = await Promise.all([
     // User-Mode-Linux has one processor: they run side by side.
@@ -93,8 +108,11 @@ async function runOn(
       NO_COLOR: "1",
       CI_REQUIRE_ALL: "1",
       VM_HELPER: helper,
+      ...files.some(needsDebian) && { VM_DEBIAN: DEBIAN },
     },
-    limitSeconds: Number(Deno.env.get("VM_LIMIT_SECONDS") ?? machine.limitSeconds),
+    limitSeconds: Number(
+      Deno.env.get("VM_LIMIT_SECONDS") ?? machine.limitSeconds * (files.some(needsDebian) ? 2 : 1),
+    ),
   });
   const output = `${stdout}${stderr}`;
   const { passed, failed, ignored } = countResults("deno test", output, code === 0);

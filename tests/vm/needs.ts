@@ -20,6 +20,22 @@ export const NEEDS = {
       projectQuotaMount() === undefined ? "no ext4 with prjquota is mounted" : undefined,
     where: "tools/test vm",
   },
+  "cgroup v2": {
+    missing: () => hasCgroup2() ? undefined : "this host has cgroup v1",
+    where: "tools/test vm limits",
+  },
+  debian: {
+    missing: () =>
+      debianFolder() === "" ? "there is no image of Debian (VM_DEBIAN names none)" : undefined,
+    where: "tools/test vm fuse",
+  },
+  docker: {
+    missing: () =>
+      debianFolder() === "" || !hasCgroup2()
+        ? "it takes an image of Debian with Docker, and cgroup v2"
+        : undefined,
+    where: "tools/test vm docker",
+  },
   zfs: {
     missing: () => hasZfs() ? undefined : "the kernel has no module zfs",
     where: "tools/test vm zfs",
@@ -35,6 +51,16 @@ export function isMet(name: keyof typeof NEEDS): boolean {
   if (Deno.env.get("CI_REQUIRE_ALL") === "1") throw new Error(text);
   console.log(text);
   return false;
+}
+
+/** Where debian.ts has put its image; "": nowhere. */
+export function debianFolder(): string {
+  return Deno.env.get("VM_DEBIAN") ?? "";
+}
+
+function hasCgroup2(): boolean {
+  const mounts = Deno.readTextFileSync("/proc/mounts");
+  return mounts.split("\n").some((line) => / \/sys\/fs\/cgroup cgroup2 /.test(line));
 }
 
 function hasDeviceMapper(): boolean {

@@ -8,6 +8,8 @@ keep=$(mktemp -d /var/tmp/cgroup.XXXXXX)
 mount --rbind /sys/fs/cgroup "$keep"
 mount -t sysfs sysfs /sys
 mount --rbind "$keep" /sys/fs/cgroup
+# AppArmor is found in there.
+mount -t securityfs securityfs /sys/kernel/security 2>/dev/null || true
 umount -l "$keep"
 rmdir "$keep"
 ip link set lo up
