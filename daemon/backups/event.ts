@@ -1,6 +1,6 @@
 /** Lifecycle events of the backups of instances. */
 import type { Caller } from "#daemon/http/caller.ts";
-import { projectSuffix } from "#daemon/http/list.ts";
+import { backupUrl } from "#daemon/instances/context.ts";
 import type { Events } from "#daemon/operations/events.ts";
 
 export function backupEvent(
@@ -15,11 +15,10 @@ export function backupEvent(
     readonly context?: Readonly<Record<string, unknown>>;
   },
 ): void {
-  const { project } = instance;
   events.lifecycle({
     action: `instance-backup-${action}`,
-    source: `/1.0/instances/${instance.name}/backups/${name}${projectSuffix(project)}`,
-    project,
+    source: backupUrl(instance, name),
+    project: instance.project,
     ...(caller !== undefined && { caller }),
     ...(context !== undefined && { context }),
   });

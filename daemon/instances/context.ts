@@ -69,6 +69,10 @@ export function snapshotUrl(instance: Named, snapshot: string): string {
   return `/1.0/instances/${instance.name}/snapshots/${snapshot}${projectSuffix(instance.project)}`;
 }
 
+export function backupUrl(instance: Named, backup: string): string {
+  return `/1.0/instances/${instance.name}/backups/${backup}${projectSuffix(instance.project)}`;
+}
+
 /** Send a lifecycle event of an instance. */
 export function announce(
   ctx: InstanceContext,
