@@ -1,6 +1,7 @@
 /** One file that may lie on several servers, as bytes: where one breaks off, the next goes on. */
 import { Fault } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
+import { withoutLogin } from "./login.ts";
 import type { TransportReply } from "./transport.ts";
 
 export interface Ask {
@@ -72,7 +73,8 @@ async function* rest(url: string, { from, turn, get, signal }: From): AsyncGener
   const stalled = new AbortController();
   const watch = () =>
     setTimeout(
-      () => stalled.abort(new Fault("unavailable", `"${url}" sends nothing any more`)),
+      () =>
+        stalled.abort(new Fault("unavailable", `"${withoutLogin(url)}" sends nothing any more`)),
       LIMITS.downloadStallMs,
     );
   const both = signal === undefined ? stalled.signal : AbortSignal.any([signal, stalled.signal]);
@@ -84,7 +86,10 @@ async function* rest(url: string, { from, turn, get, signal }: From): AsyncGener
     const range = /^bytes (\d+)-/.exec(reply.headers["content-range"] ?? "")?.[1];
     if (isRest && range !== undefined && Number(range) !== from) {
       reply.cancel();
-      throw new Fault("unavailable", `"${url}" sends another part than it was asked for`);
+      throw new Fault(
+        "unavailable",
+        `"${withoutLogin(url)}" sends another part than it was asked for`,
+      );
     }
     const length = Number(reply.headers["content-length"] ?? 0) || 0;
     const total = length === 0 ? 0 : length + (isRest ? from : 0);
@@ -97,7 +102,9 @@ async function* rest(url: string, { from, turn, get, signal }: From): AsyncGener
       if (fresh.length > 0) yield { piece: fresh, total, url };
       timer = watch();
     }
-    if (skip > 0) throw new Fault("unavailable", `"${url}" is shorter than what came before`);
+    if (skip > 0) {
+      throw new Fault("unavailable", `"${withoutLogin(url)}" is shorter than what came before`);
+    }
   } finally {
     clearTimeout(timer);
   }

@@ -6,6 +6,7 @@
 import type { TLSSocket } from "node:tls";
 import { fingerprintOf, fromPem } from "#base/x509.ts";
 import type { Duplex } from "./bytes.ts";
+import { withoutLogin } from "./login.ts";
 import { proxyFor, proxyFromEnv, type ProxySettings } from "./proxy.ts";
 import { tunnel } from "./proxy_tunnel.ts";
 import { systemRoots } from "./system_roots.ts";
@@ -37,7 +38,7 @@ export function parseAddress(
   defaultPort: number = LXD_PORT,
 ): { host: string; port: number } {
   const { hostname } = new URL(url);
-  const explicit = /^https:\/\/(\[[^\]]*\]|[^/:]*):(\d+)/.exec(url)?.[2];
+  const explicit = /^https:\/\/(\[[^\]]*\]|[^/:]*):(\d+)/.exec(withoutLogin(url))?.[2];
   return { host: hostname.replace(/^\[|\]$/g, ""), port: Number(explicit ?? defaultPort) };
 }
 

@@ -4,6 +4,7 @@
  */
 import { concat } from "#api/bytes.ts";
 import { userAgent } from "#api/client.ts";
+import { loginHeaders, withoutLogin } from "#api/login.ts";
 import { type Ask, type Part, resumed } from "#api/resume.ts";
 import {
   aliasesOf,
@@ -31,6 +32,8 @@ import { LIMITS } from "#base/limits.ts";
 
 const HTTPS_PORT = 443;
 const REDIRECTS_MAX = 5;
+/** Said of servers that are asked for more than images. */
+export const NOT_PRIVATE = "The remote isn't a private LXD server";
 
 /** @param pinnedPem The only certificate that is accepted; undefined: it is verified. */
 export function imageServer(addr: string, pinnedPem: string | undefined): Transport {
@@ -41,9 +44,9 @@ export function imageServer(addr: string, pinnedPem: string | undefined): Transp
     async request({ method, target, signal }: TransportRequest) {
       const { pathname } = new URL(target, "http://server");
       const [, , kind, first, ...rest] = pathname.split("/").map(decodeURIComponent);
-      if (method !== "GET") return failure(403, "an image server can't be changed");
+      if (method !== "GET") return failure(403, NOT_PRIVATE);
       if (kind === undefined) return envelope({ auth: "untrusted", api_extensions: [] });
-      if (kind !== "images") return failure(403, "an image server has images, nothing else");
+      if (kind !== "images") return failure(403, NOT_PRIVATE);
       const { images: all, mirrors } = await (offers ??= readOffers(base, pinnedPem));
       if (first === undefined) return envelope(all.map((image) => render(image, own)));
       if (first === "aliases") {
@@ -61,8 +64,8 @@ export function imageServer(addr: string, pinnedPem: string | undefined): Transp
         return resumed(urls, { get, signal });
       });
     },
-    websocket: () => Promise.reject(new Error("an image server has images, nothing else")),
-    upgrade: () => Promise.reject(new Error("an image server has images, nothing else")),
+    websocket: () => Promise.reject(new Error(NOT_PRIVATE)),
+    upgrade: () => Promise.reject(new Error(NOT_PRIVATE)),
     close() {},
   };
 }
@@ -110,7 +113,7 @@ async function fetchFrom(
   let at = url;
   for (let hops = 0; hops <= REDIRECTS_MAX; hops++) {
     const { pathname, search, protocol } = new URL(at);
-    if (protocol !== "https:") throw new Error(`cannot fetch "${at}": want https`);
+    if (protocol !== "https:") throw new Error(`cannot fetch "${withoutLogin(at)}": want https`);
     const dialer = tlsDialer(at, {
       ...{ pinnedPem, allowOldTls: true, defaultPort: HTTPS_PORT },
       ...(turn !== undefined && { turn }),
@@ -118,7 +121,7 @@ async function fetchFrom(
     const reply = await new StreamTransport(dialer, userAgent()).request({
       method: "GET",
       target: pathname + search,
-      headers: { ...headers, Connection: "close" },
+      headers: { ...loginHeaders(at), ...headers, Connection: "close" },
       ...(signal !== undefined && { signal }),
     });
     if (reply.status < 300) return reply;
@@ -126,11 +129,14 @@ async function fetchFrom(
     const { location } = reply.headers;
     if (reply.status >= 400 || location === undefined) {
       const kind = reply.status === 404 || reply.status === 410 ? "not_found" : "unavailable";
-      throw new Fault(kind, `cannot fetch "${at}": the server answered status ${reply.status}`);
+      throw new Fault(
+        kind,
+        `cannot fetch "${withoutLogin(at)}": the server answered status ${reply.status}`,
+      );
     }
     at = new URL(location, at).href;
   }
-  throw new Error(`cannot fetch "${url}": too many redirects`);
+  throw new Error(`cannot fetch "${withoutLogin(url)}": too many redirects`);
 }
 
 const NEVER = "1970-01-01T00:00:00Z";

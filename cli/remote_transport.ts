@@ -1,8 +1,8 @@
 /** Transports to other machines: in the whole client only, a call on this machine does not need them. */
 import { userAgent } from "#api/client.ts";
-import { StreamTransport, type Transport } from "#api/transport.ts";
+import { StreamTransport, type Transport, type TransportRequest } from "#api/transport.ts";
 import { tlsDialer } from "#api/transport_tls.ts";
-import { imageServer } from "./image_server.ts";
+import { imageServer, NOT_PRIVATE } from "./image_server.ts";
 import type { Remote } from "./remotes.ts";
 
 /** The client's own files, as PEM; undefined: not there. */
@@ -23,5 +23,21 @@ export function remoteTransport(remote: Remote, files: RemoteFiles): Transport {
     ...own,
     allowOldTls: Boolean(Deno.env.get("LXD_INSECURE_TLS")),
   });
-  return new StreamTransport(dialer, userAgent());
+  const transport = new StreamTransport(dialer, userAgent());
+  return remote.public ? imagesOnly(transport) : transport;
+}
+
+/** A server that was added as one of public images: that we may do no more is said before it is asked. */
+function imagesOnly(transport: Transport): Transport {
+  const refuse = () => Promise.reject(new Error(NOT_PRIVATE));
+  return {
+    request(request: TransportRequest) {
+      const { pathname } = new URL(request.target, "http://server");
+      const isPublic = request.method === "GET" && /^\/1\.0(\/images(\/.*)?)?$/.test(pathname);
+      return isPublic ? transport.request(request) : refuse();
+    },
+    websocket: refuse,
+    upgrade: refuse,
+    close: () => transport.close(),
+  };
 }

@@ -37,6 +37,9 @@ export function shape(kind: keyof typeof SHAPES): Shape {
   return made;
 }
 
+/** The shape of a map whose values are of one of the kinds below. */
+export const mapShape = (kind: keyof typeof SHAPES): Shape => valuesOf(shape(kind));
+
 /** The shape of a map whose values have this shape. */
 const valuesOf = (inner: Shape): Shape =>
   new Map([[ANY, { empty: "null", time: false, optional: false, shape: inner }]]);
@@ -110,6 +113,7 @@ const SHAPES = {
   preseedPool: "config{} description name driver",
   preseedProfile: "config{} description devices{} name",
   preseedProject: "config{} description name",
+  remote: "Addr AuthType Domain Project Protocol Public Global Static",
   warning: "status uuid location project type count first_seen_at last_seen_at last_message " +
     "severity entity_url",
 } as const;

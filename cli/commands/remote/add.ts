@@ -34,7 +34,7 @@ export async function addRemote(context: Context, added: Added, flags: AddFlags)
   if (!["", "lxd", "simplestreams"].includes(flags.protocol)) {
     throw new Error(`Invalid protocol: ${flags.protocol}`);
   }
-  if (flags["auth-type"] === "candid" || flags.domain !== "") {
+  if (flags.domain !== "") {
     throw new Error("authentication by candid is not supported: use --auth-type tls");
   }
   if (flags.protocol === "simplestreams") {
@@ -95,6 +95,7 @@ async function tryAddress(context: Context, { name, address }: Added, wish: Wish
 
 interface Server {
   readonly auth: string;
+  readonly auth_methods: readonly string[];
   readonly api_extensions: readonly string[];
 }
 
@@ -103,13 +104,17 @@ async function becomeTrusted(
   { name, client }: { name: string; client: Client },
   wish: Wish,
 ): Promise<void> {
-  const { auth } = await client.get<Server>("/1.0");
+  const { auth, auth_methods: methods } = await client.get<Server>("/1.0");
+  const type = wish["auth-type"];
+  if (type !== "" && (type !== "tls" || !methods.includes(type))) {
+    throw new Error(`Authentication type '${type}' not supported by server`);
+  }
   if (auth === "trusted") return;
   let password = wish.token?.text ?? wish.password;
   if (password === "") {
     context.out.text(`Admin password (or token) for ${name}: `);
     const answer = readPassword();
-    if (Deno.stdin.isTerminal()) context.out.text("\n");
+    context.out.text("\n");
     if (answer === "") throw new Error("No password or token given: the server doesn't trust us");
     password = answer;
   }
@@ -177,13 +182,15 @@ async function isVerified(addr: string): Promise<boolean> {
 
 function confirmFingerprint(context: Context, fingerprint: string): void {
   context.out.line(`Certificate fingerprint: ${fingerprint}`);
-  for (;;) {
-    context.out.text("ok (y/n/[fingerprint])? ");
-    const answer = readLine()?.trim().toLowerCase();
-    if (answer === undefined) throw new Error("EOF");
-    if (answer === "y" || answer === "yes" || answer === fingerprint) return;
-    if (answer !== "") throw new Error("Server certificate NACKed by user");
-  }
+  context.out.text("ok (y/n/[fingerprint])? ");
+  const answer = readLine()?.trim().toLowerCase();
+  if (answer === undefined) throw new Error("EOF");
+  if (answer.startsWith("y") || answer === fingerprint) return;
+  throw new Error(
+    answer === "" || answer.startsWith("n")
+      ? "Server certificate NACKed by user"
+      : "Please type 'y', 'n' or the fingerprint:",
+  );
 }
 
 /** A key and certificate of this client, made when they are needed first. */

@@ -1,6 +1,7 @@
 /** remote: the servers that the client knows. */
 import { type Command, command, FORMAT_FLAG, group } from "#cli/command.ts";
 import type { Context } from "#cli/context.ts";
+import { mapShape } from "#cli/output/shape.ts";
 import { naturalOrder } from "#cli/output/sort.ts";
 import { sortRows } from "#cli/output/sort.ts";
 import { render } from "#cli/output/table.ts";
@@ -14,7 +15,10 @@ export const REMOTE_COMMANDS: readonly Command[] = [
     name: "remote add",
     usage: "[<remote>] <IP|FQDN|URL|token>",
     summary: "Add new remote servers",
-    description: "URL for remote resources must be HTTPS (https://).",
+    description: `URL for remote resources must be HTTPS (https://).
+
+Basic authentication can be used when combined with the "simplestreams" protocol:
+  lxc remote add some-name https://LOGIN:PASSWORD@example.com/some/path --protocol=simplestreams`,
     flags: {
       "accept-certificate": { kind: "bool", summary: "Accept certificate" },
       "auth-type": { kind: "string", summary: "Server authentication type (tls)" },
@@ -141,6 +145,7 @@ function list(context: Context, format: string): void {
     header: ["NAME", "URL", "PROTOCOL", "AUTH TYPE", "PUBLIC", "STATIC", "GLOBAL"],
     rows: sortRows(rows),
     data,
+    ...(format === "json" && { shape: mapShape("remote") }),
   }, format));
 }
 

@@ -1,4 +1,5 @@
 /** One file of image servers: resumed where it broke off, verified while it comes. */
+import { withoutLogin } from "#api/login.ts";
 import { resumed } from "#api/resume.ts";
 import type { HostPath } from "#base/brand.ts";
 import { Fault, isFaultOf } from "#base/errors.ts";
@@ -70,7 +71,7 @@ async function fetchOnce(
   const from = new Set<string>();
   let size = 0;
   const wrong = (why: string) =>
-    new Fault("unavailable", `cannot trust "${[...from].join('", "')}": ${why}`);
+    new Fault("unavailable", `cannot trust "${[...from].map(withoutLogin).join('", "')}": ${why}`);
   try {
     const get = http.request.bind(http);
     for await (const { piece, total, url } of resumed(urls, { get, signal })) {

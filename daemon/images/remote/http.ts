@@ -1,5 +1,6 @@
 /** Requests to image servers: proxies, the system's authorities or a pinned certificate, redirects. */
 import { Client, userAgent } from "#api/client.ts";
+import { loginHeaders, withoutLogin } from "#api/login.ts";
 import { NO_PROXY, proxyFromEnv, type ProxySettings } from "#api/proxy.ts";
 import { StreamTransport, type TransportReply } from "#api/transport.ts";
 import { tlsDialer } from "#api/transport_tls.ts";
@@ -40,7 +41,10 @@ export function createRemoteHttp({ setting }: RemoteHttpDeps): RemoteHttp {
   const once = async (url: string, options: RemoteRequest): Promise<TransportReply> => {
     const { pathname, search, protocol } = parseUrl(url);
     if (protocol !== "https:") {
-      throw new Fault("bad_request", `cannot fetch "${url}": only https URLs are supported`);
+      throw new Fault(
+        "bad_request",
+        `cannot fetch "${withoutLogin(url)}": only https URLs are supported`,
+      );
     }
     const dialer = tlsDialer(url, {
       proxy: () => proxySettings(setting),
@@ -53,7 +57,7 @@ export function createRemoteHttp({ setting }: RemoteHttpDeps): RemoteHttp {
       return await new StreamTransport(dialer, userAgent()).request({
         method,
         target: pathname + search,
-        headers: { ...headers, Connection: "close" },
+        headers: { ...loginHeaders(url), ...headers, Connection: "close" },
         ...(signal !== undefined && { signal }),
       });
     } catch (error) {
@@ -72,7 +76,7 @@ export function createRemoteHttp({ setting }: RemoteHttpDeps): RemoteHttp {
         if (reply.status >= 400 || location === undefined) throw refused(at, reply.status);
         at = new URL(location, at).href;
       }
-      throw new Fault("unavailable", `cannot fetch "${url}": too many redirects`);
+      throw new Fault("unavailable", `cannot fetch "${withoutLogin(url)}": too many redirects`);
     },
     client(server, { certificate, project, direct }) {
       const { protocol } = parseUrl(server);
@@ -99,13 +103,16 @@ async function proxySettings(setting: RemoteHttpDeps["setting"]): Promise<ProxyS
 }
 
 function parseUrl(text: string): URL {
-  if (!URL.canParse(text)) throw new Fault("bad_request", `invalid URL "${text}"`);
+  if (!URL.canParse(text)) throw new Fault("bad_request", `invalid URL "${withoutLogin(text)}"`);
   return new URL(text);
 }
 
 function refused(url: string, status: number): Fault {
   const kind = status === 404 || status === 410 ? "not_found" : "unavailable";
-  return new Fault(kind, `cannot fetch "${url}": the server answered status ${status}`);
+  return new Fault(
+    kind,
+    `cannot fetch "${withoutLogin(url)}": the server answered status ${status}`,
+  );
 }
 
 /** @returns the failure as one that says which server it is about. */

@@ -3,6 +3,7 @@
  * down. Mirrors that the administrator names stand for the server in everything; mirrors that the
  * server itself names have its files alone, whose sums it says.
  */
+import { withoutLogin } from "#api/login.ts";
 import { resumed } from "#api/resume.ts";
 import {
   findStreamImage,
@@ -135,9 +136,13 @@ async function offers(http: RemoteHttp, place: Place): Promise<Offers> {
     place.signal.throwIfAborted();
     if (error instanceof Fault) throw error;
     const [base] = place.bases;
-    throw new Fault("unavailable", `cannot read what ${base} offers: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw new Fault(
+      "unavailable",
+      `cannot read what ${withoutLogin(base)} offers: ${messageOf(error)}`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
@@ -219,7 +224,7 @@ async function fetchText(
     from.add(url);
     size += piece.length;
     if (size > LIMITS.streamsBytes) {
-      throw new Fault("unavailable", `cannot read "${url}": it is too large`);
+      throw new Fault("unavailable", `cannot read "${withoutLogin(url)}": it is too large`);
     }
     pieces.push(piece.slice());
   }
