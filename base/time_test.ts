@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { trimmedTime, wireTime } from "./time.ts";
+import { parseExpiry, trimmedTime, wireTime } from "./time.ts";
 
 for (
   const [text, want] of [
@@ -22,4 +22,12 @@ Deno.test("trimmedTime() leaves whole seconds and nanoseconds as they are", () =
   ];
 
   assert.deepEqual(texts.map(trimmedTime), [texts[0], "2026-01-01T10:20:30.9Z", texts[2]]);
+});
+
+Deno.test("parseExpiry() takes RFC 3339 alone, and what Go writes for never", () => {
+  assert.equal(parseExpiry("2030-01-02T03:04:05+01:00"), "2030-01-02T02:04:05Z");
+  assert.deepEqual(["", "0001-01-01T00:00:00Z", undefined].map(parseExpiry), ["", "", undefined]);
+  for (const text of ["yesterday", "2030", "2030-01-02", "2030-13-02T03:04:05Z"]) {
+    assert.throws(() => parseExpiry(text), /invalid time/, text);
+  }
 });

@@ -1,4 +1,5 @@
 /** publish: an instance or snapshot becomes an image. */
+import { parseExpiry } from "#base/time.ts";
 import type { Client } from "#api/client.ts";
 import { type Command, command, UsageError } from "#cli/command.ts";
 import { type Context, path } from "#cli/context.ts";
@@ -33,6 +34,7 @@ export const PUBLISH_COMMANDS: readonly Command[] = [
       const to = context.split(target);
       if (to.name !== "") throw new UsageError('There is no "image name".  Did you want an alias?');
       const { client, name } = source;
+      const expires = parseExpiry(flags.expire) || undefined;
       await using _stopped = name.includes("/")
         ? undefined
         : await standStill(context, client, { name, force: flags.force });
@@ -45,7 +47,7 @@ export const PUBLISH_COMMANDS: readonly Command[] = [
         json: {
           properties: rest,
           public: wanted,
-          expires_at: flags.expire || undefined,
+          expires_at: expires,
           source: { type: name.includes("/") ? "snapshot" : "instance", name },
           compression_algorithm: flags.compression,
         },
@@ -55,6 +57,7 @@ export const PUBLISH_COMMANDS: readonly Command[] = [
       if (isElsewhere) {
         await moveImage(context, { client, remote: source.remote, fingerprint }, {
           client: destination,
+          remote: to.remote,
           isPublic: wanted,
         });
       }
@@ -76,13 +79,13 @@ export const PUBLISH_COMMANDS: readonly Command[] = [
 async function moveImage(
   context: Context,
   from: { client: Client; remote: string; fingerprint: string },
-  to: { client: Client; isPublic: boolean },
+  to: { client: Client; remote: string; isPublic: boolean },
 ): Promise<void> {
   const url = path("images", from.fingerprint);
   try {
     const image = await from.client.get<Image>(url);
     await transfer(context, { ...from, image, alias: undefined }, {
-      client: to.client,
+      ...to,
       wish: { type: "container", autoUpdate: false, isPublic: to.isPublic },
       mode: "pull",
     });

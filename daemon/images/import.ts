@@ -1,4 +1,5 @@
 /** Ways by which images come to be: upload, build on this host, publishing of an instance. */
+import { parseExpiry } from "#base/time.ts";
 import type { ImagesPost, postImages } from "#api/routes/images.ts";
 import { hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
@@ -157,10 +158,10 @@ export function optionsOf(call: PostCall, filename: string): ImportOptions {
   };
 }
 
-/** undefined: never, or as the image itself says. */
+/** undefined: never, or as the image itself says. @throws {Fault} bad_request */
 function expiryOf(text: string | undefined): Date | undefined {
-  const date = new Date(text ?? 0);
-  return Number.isNaN(date.getTime()) || date.getTime() <= 0 ? undefined : date;
+  const date = new Date(parseExpiry(text) || 0);
+  return date.getTime() <= 0 ? undefined : date;
 }
 
 function aliasesOf(aliases: ImagesPost["aliases"]): ImportOptions["aliases"] {

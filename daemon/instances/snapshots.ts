@@ -1,7 +1,6 @@
 /** Snapshots of instances: restore, rename, delete, expiry. take_snapshot.ts takes them. */
 import { Fault } from "#base/errors.ts";
 import { Undo } from "#base/undo.ts";
-import { wireTime } from "#base/time.ts";
 import { writeConfig } from "#daemon/db/config.ts";
 import type { Tx } from "#daemon/db/db.ts";
 import {
@@ -189,17 +188,4 @@ export async function changeSnapshotExpiry(
   });
   snapshotEvent(ctx, "updated", instance, change.name, options);
   await saveBackupYaml(ctx, instance.id);
-}
-
-/** "2026-01-01T00:00:00Z" as it is stored; Go's zero time and "" mean never. @throws {Fault} */
-export function parseExpiry(text: string | undefined): string | undefined {
-  if (text === undefined) return undefined;
-  if (text === "" || text.startsWith("0001-01-01")) return "";
-  const time = Date.parse(text);
-  if (Number.isNaN(time)) {
-    throw new Fault("bad_request", `invalid time "${text}"`, {
-      hint: "Write it as 2026-12-31T18:00:00Z.",
-    });
-  }
-  return wireTime(new Date(time));
 }

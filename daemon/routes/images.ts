@@ -14,6 +14,7 @@ import {
 } from "#api/routes/images.ts";
 import { ARCHITECTURES } from "#base/architectures.ts";
 import { Fault } from "#base/errors.ts";
+import { parseExpiry, trimmedTime } from "#base/time.ts";
 import {
   getImage,
   type ImageRow,
@@ -41,7 +42,7 @@ export function renderImage(image: ImageRow): ImageObject {
     auto_update: image.autoUpdate,
     properties: image.properties,
     public: image.isPublic,
-    expires_at: image.expiresAt || EPOCH,
+    expires_at: trimmedTime(image.expiresAt || EPOCH),
     profiles: [...image.profiles],
     aliases: image.aliases.map(({ name, description }) => ({ name, description })),
     architecture: ARCHITECTURES[image.architecture] ?? "unknown",
@@ -50,9 +51,9 @@ export function renderImage(image: ImageRow): ImageObject {
     fingerprint: image.fingerprint,
     size: image.size,
     type: "container",
-    created_at: image.createdAt || EPOCH,
-    last_used_at: image.lastUsedAt || "0001-01-01T00:00:00Z",
-    uploaded_at: image.uploadedAt || EPOCH,
+    created_at: trimmedTime(image.createdAt || EPOCH),
+    last_used_at: trimmedTime(image.lastUsedAt || "0001-01-01T00:00:00Z"),
+    uploaded_at: trimmedTime(image.uploadedAt || EPOCH),
     ...(image.source !== undefined && {
       update_source: {
         alias: image.source.alias,
@@ -88,12 +89,13 @@ async function update(services: Services, call: Call<typeof putImage>, isPatch: 
   const { body, params, query, caller } = call;
   const image = await find(services, query.project, params.fingerprint);
   call.ifMatch(etagOf(image));
+  const expiresAt = parseExpiry(body.expires_at) ?? image.expiresAt;
   await services.db.write(async (tx) => {
     await tx.run(
       "UPDATE images SET public = ?, auto_update = ?, expiry_date = ? WHERE id = ?",
       Number(body.public ?? (isPatch ? image.isPublic : false)),
       Number(body.auto_update ?? (isPatch ? image.autoUpdate : false)),
-      body.expires_at ?? (image.expiresAt || null),
+      expiresAt || null,
       image.id,
     );
     const properties = isPatch

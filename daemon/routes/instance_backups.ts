@@ -1,4 +1,5 @@
 /** Backups of instances. */
+import { parseExpiry } from "#base/time.ts";
 import { checkCopiesAllowed } from "#daemon/projects/check.ts";
 import {
   deleteInstanceBackup,
@@ -15,7 +16,6 @@ import type { Backups } from "#daemon/backups/service.ts";
 import type { BackupRow } from "#daemon/db/backups.ts";
 import { background, type BoundRoute, handle, type Reply, sync } from "#daemon/http/handle.ts";
 import { list, projectSuffix } from "#daemon/http/list.ts";
-import { parseExpiry } from "#daemon/instances/snapshots.ts";
 import type { ServerSettings } from "#daemon/server_settings.ts";
 import { sendBytes } from "#daemon/host/send_bytes.ts";
 

@@ -1,4 +1,5 @@
 /** Snapshots of instances. */
+import { parseExpiry } from "#base/time.ts";
 import { checkCopiesAllowed } from "#daemon/projects/check.ts";
 import {
   deleteSnapshot,
@@ -16,7 +17,6 @@ import { list, projectSuffix } from "#daemon/http/list.ts";
 import { volumeOf } from "#daemon/instances/context.ts";
 import { checkSnapshotName } from "#daemon/instances/name.ts";
 import { renderSnapshot } from "#daemon/instances/render.ts";
-import { parseExpiry } from "#daemon/instances/snapshots.ts";
 import type { Migrations } from "#daemon/migration/service.ts";
 import { send } from "./instance_migration.ts";
 import type { Services } from "#daemon/services.ts";

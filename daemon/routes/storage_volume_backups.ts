@@ -1,4 +1,5 @@
 /** Backups of custom volumes. */
+import { parseExpiry } from "#base/time.ts";
 import {
   deleteVolumeBackup,
   exportVolumeBackup,
@@ -14,7 +15,6 @@ import type { VolumeRow } from "#daemon/db/storage_pools.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import { background, type BoundRoute, handle, sync } from "#daemon/http/handle.ts";
 import { list, projectSuffix } from "#daemon/http/list.ts";
-import { parseExpiry } from "#daemon/instances/snapshots.ts";
 import type { ServerSettings } from "#daemon/server_settings.ts";
 import type { Services } from "#daemon/services.ts";
 import { checkCopiesAllowed } from "#daemon/projects/check.ts";

@@ -19,7 +19,7 @@ import { background, type BoundRoute, type Call, handle, sync } from "#daemon/ht
 import { list } from "#daemon/http/list.ts";
 import { checkSnapshotName } from "#daemon/instances/name.ts";
 import { expiryAfter, snapshotName } from "#daemon/instances/snapshot_name.ts";
-import { parseExpiry } from "#daemon/instances/snapshots.ts";
+import { parseExpiry } from "#base/time.ts";
 import type { Migrations } from "#daemon/migration/service.ts";
 import { checkCopiesAllowed } from "#daemon/projects/check.ts";
 import type { Services } from "#daemon/services.ts";

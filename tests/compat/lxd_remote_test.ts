@@ -57,6 +57,12 @@ for (const [who, program] of [["our client", OURS.lxc], ["Debian's client", DEBI
       const mode = program === OURS.lxc ? "push" : "pull";
       await lxc("image", "copy", "deb:tiny", "local:", "--copy-aliases", "--mode", mode);
       assert.equal(await has(here, "local"), true, `${mode} from Debian's LXD`);
+
+      await lxc("image", "delete", `local:${image}`);
+      await lxc("query", "-X", "PATCH", "-d", `{"public": true}`, `deb:/1.0/images/${image}`);
+      await lxc("image", "copy", "deb:tiny", "local:", "--auto-update", "--copy-aliases");
+      const copied = await servers.ours.api.get(`/1.0/images/${image}`);
+      assert.deepEqual([copied.auto_update, copied.update_source.alias], [true, "tiny"]);
       await lxc("image", "delete", "deb:tiny");
       await lxc("remote", "remove", "deb");
     },

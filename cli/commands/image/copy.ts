@@ -53,11 +53,15 @@ It requires the source to be an alias and for it to be public.`,
       const client = context.client(remote);
       const alias = await findAlias(client, name);
       const image = await client.get<Image>(path("images", alias?.target ?? name));
+      if (wish.autoUpdate && flags.mode !== "pull") {
+        throw new UsageError("Auto update is only available in pull mode");
+      }
       if (wish.autoUpdate && alias === undefined) {
-        throw new UsageError("Auto update is only available in pull mode, and of an alias");
+        throw new UsageError("Auto update is only available for images that have an alias");
       }
       await transfer(context, { client, remote, image, alias: alias && name }, {
         client: to,
+        remote: target.remote,
         wish,
         mode: flags.mode,
       });
@@ -85,6 +89,7 @@ interface Origin {
 
 interface Destination {
   readonly client: Client;
+  readonly remote: string;
   readonly wish: Wish;
   readonly mode: string;
 }
@@ -147,17 +152,13 @@ async function push(context: Context, origin: Origin, to: Destination): Promise<
       },
     },
   );
-  const { environment } = await to.client.get<{
-    environment: { addresses?: string[]; certificate?: string };
-  }>("/1.0");
-  const [address] = environment.addresses ?? [];
-  if (address === undefined) throw new Error("The target server isn't listening on the network");
+  const { server, certificate } = await serverOf(context, to, "target");
   const url = path("images", image.fingerprint);
   await context.operate(origin.client, "POST", `${url}/export`, {
     title: "Copying the image",
     json: {
-      target: `https://${address}`,
-      certificate: environment.certificate,
+      target: server,
+      certificate,
       secret: operation.metadata?.secret,
       project: to.client.project ?? "default",
     },

@@ -121,7 +121,9 @@ async function becomeTrusted(
   await client.send("POST", "/1.0/certificates", { json: { type: "client", password } });
   const { auth: after } = await client.get<Server>("/1.0");
   if (after !== "trusted") throw new Error("Server doesn't trust us after authentication");
-  context.out.line(`Client certificate now trusted by server: ${name}`);
+  if (wish.token === undefined) {
+    context.out.line(`Client certificate now trusted by server: ${name}`);
+  }
 }
 
 async function chooseProject(

@@ -14,7 +14,9 @@ export function lxdServer(http: RemoteHttp): RemoteServer {
     async find(source, { signal }) {
       using client = clientOf(http, source);
       try {
-        const fingerprint = source.fingerprint || await targetOf(client, source.alias, signal);
+        const name = source.fingerprint || source.alias;
+        const isWhole = /^[0-9a-f]{64}$/.test(name);
+        const fingerprint = isWhole ? name : await targetOf(client, name, signal);
         const secret = source.secret === "" ? {} : { secret: source.secret };
         const image = await client.get<ImageObject>(`/1.0/images/${fingerprint}`, {
           query: secret,

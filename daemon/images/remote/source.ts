@@ -94,5 +94,8 @@ export function parseSource(body: SourceBody): RemoteSource {
   if (alias === "" && fingerprint === "") {
     throw new Fault("bad_request", "Must specify one of alias or fingerprint for init from image");
   }
-  return { ...common, protocol, server, certificate, alias, fingerprint };
+  // LXD's client names a public image by its alias there.
+  const isAlias = alias === "" && !/^[0-9a-f]+$/i.test(fingerprint);
+  const names = isAlias ? { alias: fingerprint, fingerprint: "" } : { alias, fingerprint };
+  return { ...common, protocol, server, certificate, ...names };
 }
