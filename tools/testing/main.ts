@@ -4,13 +4,14 @@ import { runVmTests } from "#tests/vm/main.ts";
 import { filteredRun, type Step, wholeRun } from "./steps.ts";
 
 const USAGE = `usage: tools/test [--all] [WORD...] | vm [WORD...]
-Without words: build, format, lint, types, unit and kernel tests (root, about 5 min), and real clients
-(as long again where Debian's lxd is there to compare with).
-  --all   also LXD's own suites (tools/compat) and the test VMs
+Without words: build, format, lint, types, unit and kernel tests (root, about 5 min).
+  --all   also thorough kernel tests, real clients, LXD's own suites (tools/compat) and the test VMs
   WORD    only test files whose path contains it
   vm      tests/vm in throw-away VMs (User-Mode-Linux): LVM, project quotas, AppArmor, cgroup v2;
           vm zfs: in QEMU, whose first run builds the modules
+What a step printed is kept in .cache/test.
 `;
+const LOGS = ".cache/test";
 
 interface Outcome extends Count {
   readonly output: string;
@@ -35,6 +36,8 @@ async function runStep(step: Step): Promise<Outcome> {
   const late = code === 124 || code === 137 ? `\nit took more than ${step.limitSeconds} s` : "";
   const output = `${stdout}${stderr}${late}`;
   const seconds = (performance.now() - started) / 1000;
+  await Deno.mkdir(LOGS, { recursive: true });
+  await Deno.writeTextFile(`${LOGS}/${step.name.replaceAll(" ", "-")}.log`, output);
   return { ...countResults(step.count, output, success), output, seconds };
 }
 

@@ -21,7 +21,7 @@ const CHECKED = [...UNIT_FOLDERS, "tests", "mod.ts"];
  * Groups of steps: those of a group run side by side.
  *
  * @param files All test files.
- * @param all Also what takes long: LXD's own suites, and what needs another kernel.
+ * @param all Also what takes long: thorough tests, real clients, LXD's own suites, other kernels.
  */
 export function wholeRun(files: readonly string[], all: boolean): readonly (readonly Step[])[] {
   const conformance: Step = {
@@ -47,24 +47,46 @@ export function wholeRun(files: readonly string[], all: boolean): readonly (read
       { name: "types", argv: ["deno", "check", ...CHECKED], count: "step", limitSeconds: 300 },
     ],
     [unitTests([...UNIT_FOLDERS, "tests/tidy_test.ts", "tests/docs_test.ts"])],
-    kernelLanes(files).map((lane, index) => {
+    kernelLanes(files, all).map((lane, index) => {
       const step = kernelTests(`kernel ${index + 1}`, lane, all ? 1200 : 600);
       return all ? { ...step, argv: ["env", "LXD_TEST_EVERY_EFFECT=1", ...step.argv] } : step;
     }),
-    clientLanes(files).map((lane, index) => kernelTests(`clients ${index + 1}`, lane, 900)),
-    ...all ? [[machines], [conformance]] : [],
+    ...all
+      ? [
+        clientLanes(files).map((lane, index) => kernelTests(`clients ${index + 1}`, lane, 900)),
+        [machines],
+        [conformance],
+      ]
+      : [],
   ];
 }
 
 const BUILD: Step = { name: "build", argv: ["tools/build"], count: "step", limitSeconds: 300 };
+
+/** They go through every step, size or crowd, and take long: with --all, or by name. */
+const THOROUGH = [
+  "api_property",
+  "crash_",
+  "device_",
+  "exec_crowd",
+  "file_tree",
+  "full_pool",
+  "migration",
+  "slow_transfer",
+  "storage_",
+];
 
 /**
  * Processes of about the same length, more than there are processors, since tests wait much: each test
  * has a daemon in namespaces of its own and looks for what is left there, so that a neighbour is not in
  * its way.
  */
-function kernelLanes(files: readonly string[]): readonly (readonly string[])[] {
-  const kernel = files.filter((path) => path.startsWith("tests/kernel/"));
+function kernelLanes(files: readonly string[], all: boolean): readonly (readonly string[])[] {
+  const isThorough = (path: string) =>
+    THOROUGH.some((start) => path.startsWith(`tests/kernel/${start}`));
+  const kernel = files.filter((path) =>
+    path.startsWith("tests/kernel/") && (all || !isThorough(path))
+  );
   const bounds = ["", "i", "r", "~"].map((letter) => `tests/kernel/${letter}`);
   return bounds.slice(1).map((end, index) => {
     const start = bounds[index] ?? "";
