@@ -3,95 +3,158 @@
  *
  * A server for the network state of containers: reads a pid per line, enters that process's network
  * namespace and answers with one line of JSON, {} if the process is gone. One process serves all
- * containers, so that a list forks nothing. Ends at the end of standard input.
+ * containers, so that a list forks nothing, and two questions to the kernel (rtnetlink(7): links with
+ * their counters, then addresses) are all that it asks for each. Ends at the end of standard input.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <ifaddrs.h>
 #include <inttypes.h>
-#include <linux/if_packet.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <net/if_arp.h>
+#include <netinet/in.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "helper.h"
 
-static int prefix_length(const unsigned char *mask, int bytes)
+enum { MOST_INTERFACES = 256, MOST_ADDRESSES = 1024 };
+
+struct interface {
+	int index;
+	unsigned flags;
+	char name[IFNAMSIZ];
+	unsigned mtu;
+	int hardware_bytes;
+	unsigned char hardware[8];
+	struct rtnl_link_stats64 counters;
+};
+
+struct address {
+	int index, family, bits;
+	unsigned char ip[16];
+};
+
+static struct {
+	struct interface interfaces[MOST_INTERFACES];
+	struct address addresses[MOST_ADDRESSES];
+	int interface_count, address_count;
+} found;
+
+static void copy_attribute(const struct rtattr *from, void *to, size_t most)
 {
-	int bits = 0;
-	for (int i = 0; i < bytes; i++)
-		bits += __builtin_popcount(mask[i]);
-	return bits;
+	size_t length = RTA_PAYLOAD(from);
+	memcpy(to, RTA_DATA(from), length < most ? length : most);
 }
 
-static const char *scope_of(const struct sockaddr *address)
+static void take_link(const struct nlmsghdr *message)
 {
-	if (address->sa_family == AF_INET) {
-		uint32_t ip = ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr);
-		return ip >> 24 == 127 ? "local" : ip >> 16 == 0xa9fe ? "link" : "global";
+	const struct ifinfomsg *head = NLMSG_DATA(message);
+	int left = (int)IFLA_PAYLOAD(message);
+	if (found.interface_count == MOST_INTERFACES)
+		return;
+	struct interface *one = &found.interfaces[found.interface_count++];
+	memset(one, 0, sizeof *one);
+	one->index = head->ifi_index;
+	one->flags = head->ifi_flags;
+	for (const struct rtattr *each = IFLA_RTA(head); RTA_OK(each, left); each = RTA_NEXT(each, left)) {
+		if (each->rta_type == IFLA_IFNAME) {
+			copy_attribute(each, one->name, sizeof one->name - 1);
+		} else if (each->rta_type == IFLA_MTU) {
+			copy_attribute(each, &one->mtu, sizeof one->mtu);
+		} else if (each->rta_type == IFLA_STATS64) {
+			copy_attribute(each, &one->counters, sizeof one->counters);
+		} else if (each->rta_type == IFLA_ADDRESS) {
+			size_t length = RTA_PAYLOAD(each);
+			one->hardware_bytes = (int)(length < sizeof one->hardware ? length : sizeof one->hardware);
+			copy_attribute(each, one->hardware, sizeof one->hardware);
+		}
 	}
-	const struct in6_addr *ip = &((const struct sockaddr_in6 *)address)->sin6_addr;
-	return IN6_IS_ADDR_LOOPBACK(ip) ? "local" : IN6_IS_ADDR_LINKLOCAL(ip) ? "link" : "global";
 }
 
-static void print_addresses(const struct ifaddrs *all, const char *name)
+static void take_address(const struct nlmsghdr *message)
+{
+	const struct ifaddrmsg *head = NLMSG_DATA(message);
+	int left = (int)IFA_PAYLOAD(message), has_local = 0;
+	if (found.address_count == MOST_ADDRESSES || (head->ifa_family != AF_INET && head->ifa_family != AF_INET6))
+		return;
+	struct address *one = &found.addresses[found.address_count++];
+	memset(one, 0, sizeof *one);
+	one->index = (int)head->ifa_index;
+	one->family = head->ifa_family;
+	one->bits = head->ifa_prefixlen;
+	/* Of a point-to-point link the first is the peer's. */
+	for (const struct rtattr *each = IFA_RTA(head); RTA_OK(each, left); each = RTA_NEXT(each, left)) {
+		if (each->rta_type == IFA_LOCAL || (each->rta_type == IFA_ADDRESS && !has_local))
+			copy_attribute(each, one->ip, sizeof one->ip);
+		has_local |= each->rta_type == IFA_LOCAL;
+	}
+}
+
+/* Ask for all of a kind. Returns 0 if the kernel has told all of it. */
+static int dump(int fd, int type, void (*take)(const struct nlmsghdr *))
+{
+	struct {
+		struct nlmsghdr head;
+		struct rtgenmsg body;
+	} request = {
+		{ sizeof request, (unsigned short)type, NLM_F_REQUEST | NLM_F_DUMP, 1, 0 },
+		{ AF_UNSPEC },
+	};
+	static char replies[65536] __attribute__((aligned(NLMSG_ALIGNTO)));
+	ssize_t got;
+	if (send(fd, &request, sizeof request, 0) < 0)
+		return -1;
+	while ((got = recv(fd, replies, sizeof replies, 0)) > 0) {
+		size_t left = (size_t)got;
+		for (struct nlmsghdr *each = (void *)replies; NLMSG_OK(each, left); each = NLMSG_NEXT(each, left)) {
+			if (each->nlmsg_type == NLMSG_DONE)
+				return 0;
+			if (each->nlmsg_type == NLMSG_ERROR)
+				return -1;
+			take(each);
+		}
+	}
+	return -1;
+}
+
+static const char *scope_of(int family, const unsigned char *ip)
+{
+	if (family == AF_INET)
+		return ip[0] == 127 ? "local" : ip[0] == 169 && ip[1] == 254 ? "link" : "global";
+	const struct in6_addr *ip6 = (const void *)ip;
+	return IN6_IS_ADDR_LOOPBACK(ip6) ? "local" : IN6_IS_ADDR_LINKLOCAL(ip6) ? "link" : "global";
+}
+
+static void print_addresses(int index)
 {
 	const char *comma = "";
-	size_t length = strlen(name);
-	for (const struct ifaddrs *one = all; one != NULL; one = one->ifa_next) {
+	for (int i = 0; i < found.address_count; i++) {
+		const struct address *one = &found.addresses[i];
 		char text[INET6_ADDRSTRLEN];
-		if (one->ifa_addr == NULL || one->ifa_netmask == NULL)
+		if (one->index != index)
 			continue;
-		/* An IPv4 address may have a label: "eth0:1". No interface has a colon in its name. */
-		if (strncmp(one->ifa_name, name, length) != 0 || (one->ifa_name[length] != '\0' && one->ifa_name[length] != ':'))
-			continue;
-		int family = one->ifa_addr->sa_family, bits;
-		const void *ip;
-		if (family == AF_INET) {
-			ip = &((struct sockaddr_in *)one->ifa_addr)->sin_addr;
-			bits = prefix_length((void *)&((struct sockaddr_in *)one->ifa_netmask)->sin_addr, 4);
-		} else if (family == AF_INET6) {
-			ip = &((struct sockaddr_in6 *)one->ifa_addr)->sin6_addr;
-			bits = prefix_length((void *)&((struct sockaddr_in6 *)one->ifa_netmask)->sin6_addr, 16);
-		} else {
-			continue;
-		}
-		inet_ntop(family, ip, text, sizeof text);
+		inet_ntop(one->family, one->ip, text, sizeof text);
 		printf("%s{\"family\":\"%s\",\"address\":\"%s\",\"netmask\":\"%d\",\"scope\":\"%s\"}", comma,
-		       family == AF_INET ? "inet" : "inet6", text, bits, scope_of(one->ifa_addr));
+		       one->family == AF_INET ? "inet" : "inet6", text, one->bits, scope_of(one->family, one->ip));
 		comma = ",";
 	}
 }
 
-/* Counters of one interface from /proc/net/dev, which are 64 bits wide. */
-static void print_counters(const char *devices, const char *name)
+static void print_counters(const struct rtnl_link_stats64 *n)
 {
-	uint64_t n[16] = { 0 };
-	size_t length = strlen(name);
-	for (const char *line = devices; line != NULL && *line != '\0';) {
-		while (*line == ' ' || *line == '\n')
-			line++;
-		if (strncmp(line, name, length) == 0 && line[length] == ':') {
-			const char *p = line + length + 1;
-			char *end;
-			for (int i = 0; i < 16; i++, p = end)
-				n[i] = strtoull(p, &end, 10);
-			break;
-		}
-		line = strchr(line, '\n');
-	}
 	printf("{\"bytes_received\":%" PRIu64 ",\"bytes_sent\":%" PRIu64 ",\"packets_received\":%" PRIu64
 	       ",\"packets_sent\":%" PRIu64 ",\"errors_received\":%" PRIu64 ",\"errors_sent\":%" PRIu64
 	       ",\"packets_dropped_outbound\":%" PRIu64 ",\"packets_dropped_inbound\":%" PRIu64 "}",
-	       n[0], n[8], n[1], n[9], n[2], n[10], n[11], n[3]);
+	       (uint64_t)n->rx_bytes, (uint64_t)n->tx_bytes, (uint64_t)n->rx_packets, (uint64_t)n->tx_packets,
+	       (uint64_t)n->rx_errors, (uint64_t)n->tx_errors, (uint64_t)n->tx_dropped,
+	       (uint64_t)(n->rx_dropped + n->rx_missed_errors));
 }
 
 /* Interface names may hold any byte but '/' and white space. */
@@ -106,55 +169,37 @@ static void print_quoted(const char *text)
 	putchar('"');
 }
 
-static void print_interface(const struct ifaddrs *all, const struct ifaddrs *link, const char *devices)
+static void print_interface(const struct interface *one)
 {
-	const struct sockaddr_ll *hardware = (void *)link->ifa_addr;
-	int loopback = (link->ifa_flags & IFF_LOOPBACK) != 0;
-	struct ifreq request = { 0 };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	strncpy(request.ifr_name, link->ifa_name, IFNAMSIZ - 1);
-	if (fd < 0 || ioctl(fd, SIOCGIFMTU, &request) != 0)
-		request.ifr_mtu = 0;
-	if (fd >= 0)
-		close(fd);
-	print_quoted(link->ifa_name);
+	int loopback = (one->flags & IFF_LOOPBACK) != 0;
+	print_quoted(one->name);
 	printf(":{\"addresses\":[");
-	print_addresses(all, link->ifa_name);
+	print_addresses(one->index);
 	printf("],\"counters\":");
-	print_counters(devices, link->ifa_name);
+	print_counters(&one->counters);
 	printf(",\"hwaddr\":\"");
-	for (int i = 0; !loopback && i < hardware->sll_halen && i < 8; i++)
-		printf("%s%02x", i > 0 ? ":" : "", hardware->sll_addr[i]);
-	printf("\",\"host_name\":\"\",\"mtu\":%d,\"state\":\"%s\",\"type\":\"%s\"}", request.ifr_mtu,
-	       link->ifa_flags & IFF_UP ? "up" : "down",
-	       loopback					  ? "loopback" :
-	       link->ifa_flags & IFF_POINTOPOINT ? "point-to-point" :
-	       link->ifa_flags & IFF_BROADCAST	  ? "broadcast" :
-						    "unknown");
+	for (int i = 0; !loopback && i < one->hardware_bytes; i++)
+		printf("%s%02x", i > 0 ? ":" : "", one->hardware[i]);
+	printf("\",\"host_name\":\"\",\"mtu\":%u,\"state\":\"%s\",\"type\":\"%s\"}", one->mtu,
+	       one->flags & IFF_UP ? "up" : "down",
+	       loopback				 ? "loopback" :
+	       one->flags & IFF_POINTOPOINT ? "point-to-point" :
+	       one->flags & IFF_BROADCAST	 ? "broadcast" :
+						   "unknown");
 }
 
 static void print_state(void)
 {
-	static char devices[65536];
-	struct ifaddrs *all;
-	int fd = open("/proc/thread-self/net/dev", O_RDONLY | O_CLOEXEC);
-	ssize_t length = 0, got;
-	while (fd >= 0 && (got = read(fd, devices + length, sizeof devices - 1 - (size_t)length)) > 0)
-		length += got;
-	devices[length] = '\0';
-	if (fd >= 0)
-		close(fd);
-	if (getifaddrs(&all) != 0)
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	found.interface_count = found.address_count = 0;
+	if (fd < 0)
 		return;
-	const char *comma = "";
-	for (struct ifaddrs *one = all; one != NULL; one = one->ifa_next) {
-		if (one->ifa_addr == NULL || one->ifa_addr->sa_family != AF_PACKET)
-			continue;
-		printf("%s", comma);
-		print_interface(all, one, devices);
-		comma = ",";
-	}
-	freeifaddrs(all);
+	if (dump(fd, RTM_GETLINK, take_link) == 0 && dump(fd, RTM_GETADDR, take_address) == 0)
+		for (int i = 0; i < found.interface_count; i++) {
+			printf("%s", i > 0 ? "," : "");
+			print_interface(&found.interfaces[i]);
+		}
+	close(fd);
 }
 
 static void answer(const char *question)
