@@ -200,8 +200,18 @@ async function configureDebian(root: HostPath): Promise<void> {
   await write(
     "etc/systemd/network/eth0.network",
     "[Match]\nName=eth0\n\n[Network]\nDHCP=yes\nIPv6AcceptRA=yes\n\n" +
-      "[DHCPv4]\nClientIdentifier=mac\n",
+      // It has its name from the template; asking for another would start a service for that.
+      "[DHCPv4]\nClientIdentifier=mac\nUseHostname=no\n",
   );
+  // They look after file systems on a host's LVM, and take a fifth of a boot.
+  for (
+    const unit of [
+      "multi-user.target.wants/e2scrub_reap.service",
+      "timers.target.wants/e2scrub_all.timer",
+    ]
+  ) {
+    await Deno.remove(`${root}/etc/systemd/system/${unit}`).catch(() => undefined);
+  }
   await link(
     `${root}/etc/systemd/system/multi-user.target.wants/systemd-networkd.service`,
     "/lib/systemd/system/systemd-networkd.service",
