@@ -3,12 +3,12 @@ import { addressBytes } from "#base/ip.ts";
 import { selfSigned } from "#base/x509.ts";
 import { OURS, type TestDaemon } from "./daemon.ts";
 
-/** A certificate for 127.0.0.1 and a name that no name server knows, as files. */
-export async function serverCertificate(folder: string) {
+/** A certificate for 127.0.0.1, a name that no name server knows and `names`, as files. */
+export async function serverCertificate(folder: string, names: readonly string[] = []) {
   const pair = await selfSigned({
     kind: "server",
     commonName: "images",
-    dnsNames: ["localhost", "images.invalid"],
+    dnsNames: ["localhost", "images.invalid", ...names],
     addresses: [addressBytes("127.0.0.1") ?? new Uint8Array()],
   });
   const [certificate, key] = [`${folder}/images.crt`, `${folder}/images.key`];
