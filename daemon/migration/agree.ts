@@ -4,7 +4,7 @@ import { wireTime } from "#base/time.ts";
 import type { SavedConfig } from "#daemon/backups/index.ts";
 import type { NewSnapshot } from "#daemon/db/instances_snapshots.ts";
 import { readText, writeText } from "./channel.ts";
-import { decodeIndex } from "./index_header.ts";
+import { contentBytesOf, decodeIndex } from "./index_header.ts";
 import { encodeHeader, type Header, RSYNC_FEATURES, type WireSnapshot } from "./proto.ts";
 import { receiveHeader, type Session } from "./session.ts";
 
@@ -21,9 +21,11 @@ export interface Choice {
   /** Which of the offered snapshots are wanted. */
   readonly names: readonly string[];
   readonly refresh: boolean;
+  /** Where all of the content is new, and its size may be known: is there room for it? */
+  readonly requireRoom?: (contentBytes: number) => Promise<void>;
 }
 
-/** @throws {Fault} bad_request, unavailable */
+/** @throws {Fault} bad_request, unavailable, no_space */
 export async function agree(
   session: Session,
   choose: (offer: Header) => Choice,
@@ -39,7 +41,7 @@ export async function agree(
       throw new Fault("bad_request", `the other server sent an invalid snapshot name "${name}"`);
     }
   }
-  const { fs, names, refresh } = choose(offer);
+  const { fs, names, refresh, requireRoom } = choose(offer);
   const snapshots = names.map((name) =>
     offer.snapshots.find((one) => one.name === name) ?? blank(name)
   );
@@ -55,7 +57,9 @@ export async function agree(
   };
   await session.control.send(encodeHeader(header));
   if (header.indexVersion === 0) return { header, saved: undefined };
-  const saved = decodeIndex(await readText(session.fs));
+  const index = await readText(session.fs);
+  const saved = decodeIndex(index);
+  await requireRoom?.(contentBytesOf(index));
   const answer = { StatusCode: 200, Error: "", Refresh: refresh };
   await writeText(session.fs, JSON.stringify(answer));
   return { header, saved };

@@ -36,12 +36,17 @@ export async function offer(
   throw new Fault("unavailable", "the other server wants another format than rsync");
 }
 
-/** Describe volume and snapshots. @throws {Fault} unavailable if the other side can't take them. */
+/**
+ * Describe volume and snapshots, and what the present state takes at least.
+ *
+ * @throws {Fault} unavailable if the other side can't take them.
+ */
 export async function sendIndex(
   session: Session,
   config: Readonly<Record<string, unknown>>,
+  contentBytes: number,
 ): Promise<void> {
-  await writeText(session.fs, encodeIndex(config));
+  await writeText(session.fs, encodeIndex(config, contentBytes));
   await readText(session.fs);
 }
 

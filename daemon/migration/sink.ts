@@ -13,6 +13,7 @@ import type { InstanceRecord } from "#daemon/instances/record.ts";
 import { assertRefreshable, compareSnapshots, replaceRows } from "#daemon/instances/refresh.ts";
 import { copyMetadata } from "#daemon/storage/files.ts";
 import type { InstanceVolume } from "#daemon/storage/service.ts";
+import { requirePoolSpace } from "#daemon/storage/space.ts";
 import { bindMount, detach } from "#ffi/libc/mount.ts";
 import { agree, newSnapshot } from "./agree.ts";
 import { FS, type Header } from "./proto.ts";
@@ -33,10 +34,12 @@ export function filledByPeer(ctx: InstanceContext, open: Open): FilledSource {
     async fill(volume, given) {
       const signal = given ?? new AbortController().signal;
       await asSink(open, signal, async (session) => {
+        const { driver } = await ctx.storage.instances.locate(volume);
         const { header, saved: index } = await agree(session, (offer) => ({
           fs: FS.rsync,
           names: offer.snapshotNames,
           refresh: false,
+          requireRoom: (bytes) => requirePoolSpace(driver, bytes, "receive the instance"),
         }));
         await receiveAll(ctx, session, volume, header, signal);
         saved.snapshots = header.snapshots.map(newSnapshot);

@@ -9,6 +9,7 @@ import { isRunning } from "#daemon/instances/machine.ts";
 import { getSnapshot, listSnapshots } from "#daemon/db/instances_snapshots.ts";
 import { getPool } from "#daemon/db/storage_pools.ts";
 import { copyMetadata } from "#daemon/storage/files.ts";
+import { contentBytes } from "#daemon/storage/transfer.ts";
 import type { InstanceRecord, SnapshotRecord } from "#daemon/instances/record.ts";
 import { offer, secondsOf, sendIndex } from "./offer.ts";
 import { FS, type Header, type WireSnapshot } from "./proto.ts";
@@ -23,7 +24,10 @@ export interface SendWish {
 }
 
 /** Files of the volume's directory that are only of use here. */
-const PRIVATE = ["/overlay", "/layers.json*", "/backup.yaml*", "/rootfs.new"];
+const PRIVATE = [
+  ...["/overlay", "/overlay.img", "/rootfs.img", "/rootfs.new"],
+  ...["/layers.json*", "/backup.yaml*"],
+];
 
 /** @throws {Fault} with the reason of whichever side failed. */
 export async function sendInstance(
@@ -53,7 +57,11 @@ async function send(
     rate,
   });
   const wanted = reply.refresh ? all.filter(({ name }) => reply.snapshotNames.includes(name)) : all;
-  if (reply.indexVersion > 0) await sendIndex(session, await indexOf(ctx, instance, wanted));
+  if (reply.indexVersion > 0) {
+    const place = await ctx.storage.instances.locate(volumeOf(instance));
+    const bytes = reply.refresh ? 0 : await contentBytes(place, snapshot?.name);
+    await sendIndex(session, await indexOf(ctx, instance, wanted), bytes);
+  }
   await using folder = await socketFolder(ctx.paths);
   for (const name of [...wanted.map((one) => one.name), snapshot?.name]) {
     await sendOne(ctx, session, reply, {

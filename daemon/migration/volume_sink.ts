@@ -21,6 +21,7 @@ import {
   snapshotsOf,
 } from "#daemon/storage/custom/service.ts";
 import { noteUnfinished } from "#daemon/storage/custom/unfinished.ts";
+import { requirePoolSpace } from "#daemon/storage/space.ts";
 import type { Located } from "#daemon/storage/transfer.ts";
 import { agree, type Agreed, timeOf } from "./agree.ts";
 import { receiveDisk } from "./disk.ts";
@@ -44,15 +45,16 @@ export async function receiveVolume(
     using _held = await lockVolume(ctx, target, signal);
     await requireFreeName(ctx, target);
     const config = await fullConfig(ctx, target.pool, wish);
+    const place = await placeOf(ctx, { ...target, ...wish, config });
     const agreed = await agree(session, (offer) => ({
       fs: formatFor(offer, wish),
       names: volumeOnly ? [] : offer.snapshotNames,
       refresh: false,
+      requireRoom: (bytes) => requirePoolSpace(place.driver, bytes, "receive the volume"),
     }));
     const made = { ...target, contentType: wish.contentType };
     await using _note = await noteUnfinished(ctx, { what: "make", volume: made });
     await using undo = new Undo((step, error) => ctx.onError(`undo of volume: ${step}`, error));
-    const place = await placeOf(ctx, { ...target, ...wish, config });
     const sizeBytes = agreed.header.volumeSize || sizeOf(config);
     await place.driver.create(place.volume, sizeBytes === undefined ? {} : { sizeBytes });
     undo.add("remove the volume", () => place.driver.remove(place.volume));

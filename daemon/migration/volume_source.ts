@@ -9,6 +9,7 @@ import {
   placeOf,
   snapshotsOf,
 } from "#daemon/storage/custom/service.ts";
+import { contentBytes } from "#daemon/storage/transfer.ts";
 import { sendDisk } from "./disk.ts";
 import { offer, secondsOf, sendIndex } from "./offer.ts";
 import { FS, type WireSnapshot } from "./proto.ts";
@@ -56,7 +57,10 @@ async function send(
     rate,
   });
   const wanted = reply.refresh ? all.filter((one) => reply.snapshotNames.includes(one.name)) : all;
-  if (reply.indexVersion > 0) await sendIndex(session, describeVolume(row, wanted));
+  if (reply.indexVersion > 0) {
+    const bytes = reply.refresh ? 0 : await contentBytes({ driver, volume }, snapshot);
+    await sendIndex(session, describeVolume(row, wanted), bytes);
+  }
   await using folder = await socketFolder(ctx.paths);
   for (const state of [...wanted.map((one) => one.name), snapshot]) {
     await using view = await driver.view(volume, state);

@@ -61,7 +61,10 @@ async function requireRoom(target: Located, source: Located, options: CopyOption
 }
 
 /** All that can be seen in a state of it, whatever it shares with others. Cost: a walk. */
-async function contentBytes({ driver, volume }: Located, snapshot?: string): Promise<number> {
+export async function contentBytes(
+  { driver, volume }: Located,
+  snapshot?: string,
+): Promise<number> {
   if (volume.content === "block") return (await driver.usage(volume, snapshot)).usedBytes;
   await using view = await driver.view(volume, snapshot);
   return await treeBytes(volume.kind === "custom" ? view.path : hostPath(`${view.path}/rootfs`));

@@ -2,23 +2,14 @@
 import { fill } from "#tests/suites/storage_tools.ts";
 import { type InstanceDaemon, startInstanceDaemon } from "#tests/world/instances.ts";
 import { must } from "#tests/world/run.ts";
+import { mountSmallDisk } from "#tests/world/small_disk.ts";
 import assert from "node:assert/strict";
 
 let world: InstanceDaemon;
-let image: string;
 const MIB = 2 ** 20;
 const NAME = `full${Deno.pid}`;
 const AT = `/1.0/instances/${NAME}`;
 const VOLUMES = "/1.0/storage-pools/default/volumes/custom";
-
-/** 512 MiB, of which 32 are held in reserve. */
-async function mountSmallDisk(directory: string): Promise<void> {
-  image = `${directory}.img`;
-  await must(["truncate", "--size=512M", image]);
-  await must(["mkfs.ext4", "-q", "-m", "0", image]);
-  await must(["mount", "-o", "loop", image, directory]);
-  await Deno.chmod(directory, 0o711);
-}
 
 Deno.test.beforeAll(async () => {
   world = await startInstanceDaemon({ subnet: 51, prepare: mountSmallDisk });

@@ -13,13 +13,21 @@ export interface TwoDaemons extends AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** @param subnets Third bytes of the IPv4 networks of their bridges. */
+/**
+ * @param subnets Third bytes of the IPv4 networks of their bridges.
+ * @param options.prepareOther The state directory of the other one.
+ */
 export async function startTwoDaemons(
   subnets: readonly [number, number],
+  options: { readonly prepareOther?: (directory: string) => Promise<void> } = {},
 ): Promise<TwoDaemons> {
+  const { prepareOther } = options;
   const [one, other] = await Promise.all([
     startInstanceDaemon({ subnet: subnets[0] }),
-    startInstanceDaemon({ subnet: subnets[1] }),
+    startInstanceDaemon({
+      subnet: subnets[1],
+      ...prepareOther !== undefined && { prepare: prepareOther },
+    }),
   ]);
   const { daemon } = one;
   const remote = (world: InstanceDaemon) => `unix:${world.daemon.directory}/unix.socket`;
