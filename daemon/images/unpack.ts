@@ -6,6 +6,7 @@
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
+import { fileSystemSpace, reserveBytes } from "#daemon/storage/space.ts";
 import { compressionOf, decompress } from "./compression.ts";
 import { removeSurprises } from "./surprises.ts";
 import { TarFilter } from "./tar_filter.ts";
@@ -182,9 +183,8 @@ async function boundedText(stream: ReadableStream<Uint8Array>): Promise<string> 
 
 /** Bytes that may be unpacked below `directory`: what is free, less a reserve for everybody else. */
 export async function unpackBudget(directory: HostPath): Promise<number> {
-  const { statfs } = await import("node:fs/promises");
-  const { bavail, bsize } = await statfs(directory);
-  return Math.max(0, bavail * bsize - 64 * 1024 * 1024);
+  const { freeBytes, totalBytes } = await fileSystemSpace(directory);
+  return Math.max(0, freeBytes - reserveBytes(totalBytes));
 }
 
 /** Layout of an image after unpacking: a split image's second file goes below rootfs/. */
