@@ -11,7 +11,9 @@ export const SNAPSHOT_COMMANDS: readonly Command[] = [
     usage: "[<remote>:]<instance> [<snapshot name>]",
     summary: "Create instance snapshots",
     description: "When --stateful is used, LXD attempts to checkpoint the instance's\n" +
-      "running state, including process memory state, TCP connections, ...",
+      "running state, including process memory state, TCP connections, ...\n\n" +
+      "Where the storage pool must copy what a running instance has changed, the instance is\n" +
+      "frozen for so long, and the time is printed.",
     examples: [
       { call: "lxc snapshot u1 snap0", what: 'Create a snapshot of "u1" called "snap0".' },
     ],
@@ -40,13 +42,17 @@ export const SNAPSHOT_COMMANDS: readonly Command[] = [
           if (!isNotFound(error)) throw error;
         }
       }
-      await context.operate(client, "POST", url, {
+      const { metadata } = await context.operate(client, "POST", url, {
         json: {
           name,
           stateful: flags.stateful,
           ...(flags["no-expiry"] ? { expires_at: NEVER } : {}),
         },
       });
+      const frozenMs = metadata?.["frozen_ms"];
+      if (typeof frozenMs === "number") {
+        context.out.say(`The instance was frozen for ${frozenMs} ms`);
+      }
     },
   }),
   command({

@@ -43,19 +43,26 @@ async function keepPower(ctx: InstanceContext, id: number, power: string): Promi
   await ctx.db.write((tx) => patchInstanceConfig(tx, id, { "volatile.last_state.power": power }));
 }
 
-/** Run `copy` with a running instance frozen; the lock is held. A stopped or frozen one stays so. */
+/**
+ * Run `copy` with a running instance frozen; the lock is held. A stopped or frozen one stays so.
+ *
+ * @param onThawed gets for how long it was.
+ */
 export async function whileFrozen<T>(
   ctx: InstanceContext,
   instance: InstanceRecord,
   copy: () => Promise<T>,
+  onThawed: (frozenMs: number) => void = () => {},
 ): Promise<T> {
   if (ctx.runtime.state(instance.id).status !== "running") return await copy();
   const cgroups = ctx.runtime.cgroups(instance.id);
   using _held = ctx.runtime.hold(instance.id);
+  const begun = performance.now();
   await freeze(cgroups);
   try {
     return await copy();
   } finally {
     thaw(cgroups);
+    onThawed(performance.now() - begun);
   }
 }

@@ -12,7 +12,7 @@ import type { RunState } from "./machine.ts";
 import type { CreationPlan, FilledSource } from "./make.ts";
 import type { InstanceRecord, SnapshotRecord } from "./record.ts";
 import type { RunningLookup } from "./running.ts";
-import type { SnapshotWish } from "./take_snapshot.ts";
+import type { SnapshotTaken, SnapshotWish } from "./take_snapshot.ts";
 import type { StopOptions } from "./stop.ts";
 import type { InstanceWish } from "./update.ts";
 
@@ -129,7 +129,7 @@ export interface InstanceActions {
   delete(instance: InstanceRecord, asked: Asked): Promise<void>;
   getSnapshot(instance: InstanceRecord, name: string): Promise<SnapshotRecord>;
   planSnapshotName(instance: InstanceRecord, name: string): Promise<string>;
-  takeSnapshot(instance: InstanceRecord, wish: SnapshotWish, asked: Asked): Promise<void>;
+  takeSnapshot(instance: InstanceRecord, wish: SnapshotWish, asked: Asked): Promise<SnapshotTaken>;
   restore(instance: InstanceRecord, snapshot: string, asked: Asked): Promise<void>;
   renameSnapshot(
     instance: InstanceRecord,

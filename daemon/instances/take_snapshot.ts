@@ -54,19 +54,25 @@ export async function planSnapshotName(
   return name;
 }
 
-/** Take a snapshot; a running instance is frozen for the last pass of the copy. */
+export interface SnapshotTaken {
+  /** For how long the instance was frozen; undefined: not at all. */
+  readonly frozenMs: number | undefined;
+}
+
+/** Take a snapshot; a running instance is frozen for the copy, where the pool must copy. */
 export async function takeSnapshot(
   ctx: InstanceContext,
   instance: InstanceRecord,
   wish: SnapshotWish,
   options: SnapshotOptions,
-): Promise<void> {
+): Promise<SnapshotTaken> {
   using _held = await lockInstance(ctx, instance, options.signal);
   const record = await ctx.db.read((tx) => findInstanceById(tx, instance.id));
   if (record === undefined) throw new Fault("not_found", "Instance not found");
-  await takeLocked(ctx, record, wish, options);
+  const taken = await takeLocked(ctx, record, wish, options);
   await saveBackupYaml(ctx, record.id);
   void shorten(ctx, record, wish.name);
+  return taken;
 }
 
 /** What the snapshot has made long is made short again, while nobody waits. */
@@ -87,7 +93,7 @@ export async function takeLocked(
   record: InstanceRecord,
   wish: SnapshotWish,
   options: SnapshotOptions,
-): Promise<void> {
+): Promise<SnapshotTaken> {
   const state = ctx.runtime.state(record.id);
   assertAllowed(state, "snapshot");
   const createdAt = new Date();
@@ -111,14 +117,17 @@ export async function takeLocked(
       await deleteSnapshotRow(tx, ids.id);
       await deleteVolumeSnapshotRow(tx, ids.volume);
     }));
+  let frozenMs: number | undefined;
+  const note = (ms: number) => void (frozenMs = (frozenMs ?? 0) + ms);
   await ctx.storage.instances.snapshot(volumeOf(record), wish.name, {
     ...(isRunning(state) && {
-      running: { freeze: (copy) => whileFrozen(ctx, record, copy) },
+      running: { freeze: (copy) => whileFrozen(ctx, record, copy, note) },
     }),
     ...(options.signal !== undefined && { signal: options.signal }),
   });
   undo.keep();
   snapshotEvent(ctx, "created", record, wish.name, options);
+  return { frozenMs };
 }
 
 /** The root volume has a snapshot of the same name, with the configuration of the volume. */

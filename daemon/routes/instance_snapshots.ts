@@ -73,7 +73,11 @@ export const instanceSnapshotRoutes = (
       project: query.project,
       resources: { instances: [record.name] },
       caller,
-      run: ({ signal }) => actions.takeSnapshot(record, { name, expiresAt }, { caller, signal }),
+      run: async ({ signal }) => {
+        const wish = { name, expiresAt };
+        const { frozenMs } = await actions.takeSnapshot(record, wish, { caller, signal });
+        return frozenMs === undefined ? undefined : { frozen_ms: Math.ceil(frozenMs) };
+      },
     }));
   }),
   handle(getSnapshot, async (services, { params, query }) => {

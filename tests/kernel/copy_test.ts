@@ -56,6 +56,24 @@ Deno.test("copy: with snapshots to another pool, without, and of a snapshot", as
   for (const letter of "abc") await remove(`${NAME}${letter}`);
 });
 
+Deno.test("copy: a snapshot of one that runs says for how long it was frozen, where its changes are copied", async () => {
+  const { api, daemon } = world;
+  await copy(`${NAME}f`, { source: NAME });
+  const snapshot = (name: string) => daemon.lxc(["snapshot", `${NAME}f`, name]);
+  assert.equal(await snapshot("stopped"), "");
+  await world.setState(`${NAME}f`, "start");
+  await Deno.writeTextFile(`${root(`${NAME}f`)}/etc/when`, "running");
+
+  const said = await snapshot("running");
+
+  const frozenMs = Number(/^The instance was frozen for (\d+) ms$/m.exec(said)?.[1]);
+  assert.ok(frozenMs > 0 && frozenMs < 20_000, said);
+  assert.equal((await api.get(`/1.0/instances/${NAME}f`)).status, "Running");
+  assert.equal(await read(`${NAME}f`, "running"), "running");
+  await world.setState(`${NAME}f`, "stop", { force: true });
+  await remove(`${NAME}f`);
+});
+
 Deno.test("copy: a refresh brings files and snapshots up to date, and refuses a running copy", async () => {
   const { api } = world;
   await copy(`${NAME}r`, { source: NAME });

@@ -190,5 +190,19 @@ async function putConfig(
   const plain = Object.entries(wanted.config).filter(([key]) => !key.startsWith("volatile."));
   const config = Object.fromEntries([...plain, ...ids]);
   const { type: _, ...fields } = wanted;
-  await context.operate(client, "PUT", url, { json: { ...fields, config }, etag });
+  const devices = withRootPoolOf(metadata.devices ?? {}, wanted.devices);
+  await context.operate(client, "PUT", url, { json: { ...fields, devices, config }, etag });
+}
+
+/** A copy stays on its storage pool when it is brought up to date. Pure. */
+export function withRootPoolOf(target: Devices, wanted: Devices): Devices {
+  const isRoot = (device: Devices[string] | undefined) =>
+    device?.["type"] === "disk" && device["path"] === "/";
+  return Object.fromEntries(
+    Object.entries(wanted).map(([name, device]) => {
+      const pool = target[name]?.["pool"];
+      const stays = isRoot(device) && isRoot(target[name]) && pool !== undefined;
+      return [name, stays ? { ...device, pool } : device];
+    }),
+  );
 }

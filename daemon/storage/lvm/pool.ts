@@ -53,8 +53,11 @@ async function probe(): Promise<Support> {
   return { version: /LVM version:\s+(\S+)/.exec(text)?.[1] ?? "2" };
 }
 
-const groupName = ({ name, config }: Pick<PoolPlace, "name" | "config">) =>
-  config["lvm.vg_name"] || name;
+/** A recovery may name a group only as the source. */
+function groupName({ name, config }: Pick<PoolPlace, "name" | "config">): string {
+  const source = config["source"] ?? "";
+  return config["lvm.vg_name"] || (source === "" || source.startsWith("/") ? name : source);
+}
 
 function thinPoolName(config: PoolConfig): string | undefined {
   if (isFalse(config["lvm.use_thinpool"])) return undefined;
