@@ -123,12 +123,14 @@ function flagLines(flags: FlagSpecs): string {
   return rows.map(([name, summary]) => `  ${name.padEnd(widest)}   ${summary}\n`).join("");
 }
 
-function flagName(name: string, spec: FlagSpec): string {
+/** "-f, --format" */
+export function flagName(name: string, spec: FlagSpec): string {
   const bare = spec.kind === "optional" ? `[="${spec.bare ?? ""}"]` : "";
   return `${spec.short ? `-${spec.short}, ` : "    "}--${name}${bare}`;
 }
 
-function flagSummary(spec: FlagSpec): string {
+/** With its default, where it has one. */
+export function flagSummary(spec: FlagSpec): string {
   if (spec.default === undefined || spec.default === "" || spec.default === 0) return spec.summary;
   const text = typeof spec.default === "number" ? spec.default : JSON.stringify(spec.default);
   return `${spec.summary} (default ${text})`;

@@ -7,6 +7,7 @@ import { completionCommands } from "./commands/completion.ts";
 import { CONFIG_COMMANDS } from "./commands/config/config.ts";
 import { CONFIG_EDIT_COMMANDS } from "./commands/config/edit.ts";
 import { deviceCommands } from "./commands/config/devices.ts";
+import { manpageCommands } from "./commands/manpage.ts";
 import { METADATA_COMMANDS, TEMPLATE_COMMANDS } from "./commands/config/metadata.ts";
 import { CONSOLE_COMMANDS } from "./commands/console.ts";
 import { COPY_COMMANDS } from "./commands/copy/copy.ts";
@@ -61,6 +62,7 @@ export const COMMANDS: readonly Command[] = [
   ...IMAGE_COMMANDS,
   ...INFO_COMMANDS,
   ...LIST_COMMANDS,
+  ...manpageCommands(() => COMMANDS),
   ...METADATA_COMMANDS,
   ...MONITOR_COMMANDS,
   ...NETCAT_COMMANDS,

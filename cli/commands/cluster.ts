@@ -30,6 +30,18 @@ const CLIENT_WORDS: Readonly<Record<string, string>> = {
   unset: "[<remote>:]<member> <key>",
   "update-certificate": "[<remote>:] <cert.crt> <cert.key>",
 };
+/** Other last words. */
+const ALIASES: Readonly<Record<string, readonly string[]>> = {
+  evacuate: ["evac"],
+  "group assign": ["apply"],
+  "group delete": ["rm"],
+  "group list": ["ls"],
+  "group rename": ["mv"],
+  list: ["ls"],
+  remove: ["rm"],
+  rename: ["mv"],
+  "update-certificate": ["update-cert"],
+};
 /** Taken, so that a script hears what is wrong, not that a flag is unknown. */
 const FLAGS = {
   force: { kind: "bool", summary: "Don't ask, or go on in spite of errors" },
@@ -61,13 +73,12 @@ export const CLUSTER_COMMANDS: readonly Command[] = [
 
 function clusterWord(word: string, usage: string, only: "lxc" | "lxd"): Command {
   const { format: _, ...withoutFormat } = FLAGS;
-  const last = word.split(" ").at(-1);
   return command({
     name: `cluster ${word}`,
     only,
     usage,
     summary: "Refused: this server is not part of a cluster",
-    aliases: last === "list" ? ["ls"] : word === "remove" ? ["rm"] : [],
+    aliases: ALIASES[word] ?? [],
     flags: word === "remove" ? { ...withoutFormat, ...FORCE } : FLAGS,
     args: [0, Infinity],
     run: (context, [label]) => refuse(context, label),

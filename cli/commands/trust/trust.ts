@@ -32,7 +32,7 @@ export const TRUST_COMMANDS: readonly Command[] = [
   command({
     name: "config trust add",
     usage: "[<remote>:] [<cert>]",
-    summary: "Add new trusted clients",
+    summary: "Add new trusted client",
     description: `The following certificate types are supported:
 - client (default)
 - metrics
