@@ -114,7 +114,7 @@ function planCpu(config: Config, facts: LimitFacts, forReset: boolean): CgroupWr
   const allowance = config["limits.cpu.allowance"] ?? "";
   const priority = config["limits.cpu.priority"] ?? "";
   if (version === undefined || (allowance === "" && priority === "" && !forReset)) return [];
-  const { shares, quotaUs, periodUs } = cpuTime(allowance, priority);
+  const { shares, quotaUs, periodUs } = cpuTime(allowance, priority, CPU_WHOLE[version]);
   const write = (file: string, value: string | number): CgroupWrite => ({
     version,
     controller: "cpu",
@@ -123,9 +123,7 @@ function planCpu(config: Config, facts: LimitFacts, forReset: boolean): CgroupWr
   });
   const isHard = quotaUs !== undefined;
   if (version === 2) {
-    // Shares 2..262144 against weights 1..10000.
-    const weight = Math.max(1, Math.min(10000, Math.round(1 + (shares - 2) * 9999 / 262142)));
-    const writes = [write("cpu.weight", shares === 1024 ? 100 : weight)];
+    const writes = [write("cpu.weight", shares)];
     if (isHard || forReset) writes.push(write("cpu.max", `${quotaUs ?? "max"} ${periodUs}`));
     return writes;
   }
@@ -136,20 +134,30 @@ function planCpu(config: Config, facts: LimitFacts, forReset: boolean): CgroupWr
   return writes;
 }
 
-/** LXD's numbers: 100% and priority 10 are 1024 shares. */
+/** What 100% and priority 10 are: the kernel's own default, which those without limits have. */
+const CPU_WHOLE = { 1: 1024, 2: 100 } as const;
+/** The least shares and the least weight that the kernel takes. */
+const CPU_LEAST = { 1024: 2, 100: 1 } as const;
+
+/**
+ * Part of the processors, and the hard limit. Pure.
+ *
+ * @param whole What 100% is.
+ */
 export function cpuTime(
   allowance: string,
   priority: string,
+  whole: keyof typeof CPU_LEAST,
 ): { shares: number; quotaUs: number | undefined; periodUs: number } {
   const below = priority === "" ? 0 : 10 - Number(priority);
   const percent = /^(\d+)%$/.exec(allowance);
   if (percent !== null) {
-    const shares = Number(percent[1]) * 10 + 24 - below;
-    return { shares: Math.max(2, shares), quotaUs: undefined, periodUs: 100_000 };
+    const shares = Math.trunc(whole / 100 * Number(percent[1])) - below;
+    return { shares: Math.max(CPU_LEAST[whole], shares), quotaUs: undefined, periodUs: 100_000 };
   }
   const slice = CPU_SLICE.exec(allowance);
   return {
-    shares: Math.max(2, 1024 - below),
+    shares: Math.max(CPU_LEAST[whole], whole - below),
     quotaUs: slice === null ? undefined : Number(slice[1]) * 1000,
     periodUs: slice === null ? 100_000 : Number(slice[2]) * 1000,
   };

@@ -63,9 +63,14 @@ Deno.test("planLimits() gives slices of time on both versions", () => {
 });
 
 Deno.test("cpuTime() counts shares as LXD does", () => {
-  assert.equal(cpuTime("100%", "").shares, 1024);
-  assert.equal(cpuTime("50%", "").shares, 524);
-  assert.equal(cpuTime("", "3").shares, 1017);
+  // Read from LXD 5.0.2's cgroups.
+  assert.equal(cpuTime("100%", "", 1024).shares, 1024);
+  assert.equal(cpuTime("50%", "", 1024).shares, 512);
+  assert.equal(cpuTime("25%", "5", 1024).shares, 251);
+  assert.equal(cpuTime("20ms/100ms", "0", 1024).shares, 1014);
+  assert.equal(cpuTime("", "3", 1024).shares, 1017);
+  assert.equal(cpuTime("50%", "", 100).shares, 50, "half of what others have, on v2 too");
+  assert.equal(cpuTime("1%", "0", 100).shares, 1);
 });
 
 Deno.test("balance() spreads counts over the CPUs that pinned ones leave free", () => {

@@ -43,7 +43,7 @@ Deno.test("limits, environment and kernel keys hold from the start and change li
   const environ = Deno.readTextFileSync(`/proc/${pidOf(world, instance)}/environ`);
   assert.ok(environ.split("\0").includes("GREETING=hello world"));
   assert.equal(await ipForward(pidOf(world, instance)), "1");
-  assert.equal(value("cpu", "cpu.shares"), "519");
+  assert.equal(value("cpu", "cpu.shares"), "507");
   assert.equal(value("memory", "memory.soft_limit_in_bytes"), String(100 * 2 ** 20));
   assert.ok(Number(value("memory", "memory.limit_in_bytes")) > 2 ** 40);
   assert.equal(value("pids", "pids.max"), "77");

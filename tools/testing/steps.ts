@@ -34,7 +34,7 @@ export function wholeRun(files: readonly string[], all: boolean): readonly (read
   const machines: Step = {
     name: "VMs",
     // All of LVM takes ten minutes, ZFS an hour: by hand.
-    argv: ["tools/test", "vm", "storage_dir", "storage_lvm_kinds"],
+    argv: ["tools/test", "vm", "storage_dir", "storage_lvm_kinds", "limits_v2"],
     count: "last line",
     limitSeconds: 12 * 60,
     needs: "types",
