@@ -47,15 +47,25 @@ async function hostRoutes(nic: Nic, verb: "replace" | "del"): Promise<void> {
 
 async function leave(nic: Nic): Promise<void> {
   await hostRoutes(nic, "del");
-  const link = vlanLink(nic.parent, nic.config["vlan"]);
-  if (modeOf(nic) === "l3s" && await linkExists(link)) {
-    for (const one of FAMILIES.flatMap((family) => listOf(nic.config[`ipv${family}.address`]))) {
-      const proxy = ["ip", "neigh", "del", "proxy", one.split("/")[0] ?? "", "dev", link];
-      await run(proxy).catch(() => undefined); // Ignored: liblxc has removed it.
-    }
-  }
+  if (modeOf(nic) === "l3s") await leaveProxies(nic);
   await releaseParent(nic);
   await forgetRunning(nic);
+}
+
+/** What liblxc makes for `l2proxy`: the host answers in the instance's place, and has a route of its own. */
+async function leaveProxies(nic: Nic): Promise<void> {
+  const link = vlanLink(nic.parent, nic.config["vlan"]);
+  const hasLink = await linkExists(link);
+  for (const family of FAMILIES) {
+    for (const one of listOf(nic.config[`ipv${family}.address`])) {
+      const address = one.split("/")[0] ?? "";
+      // Ignored, both: liblxc has removed it.
+      const remove = (...words: string[]) =>
+        run(["ip", `-${family}`, ...words]).catch(() => undefined);
+      if (hasLink) await remove("neigh", "del", "proxy", address, "dev", link);
+      await remove("route", "del", `${address}/${family === 4 ? 32 : 128}`, "dev", "lo");
+    }
+  }
 }
 
 export const ipvlan: NicKind = {
