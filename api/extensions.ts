@@ -174,6 +174,8 @@ export const EXTENSIONS: readonly (readonly [name: string, test: string])[] = [
   ["init_preseed", "tests/compat/suites.ts"],
   // Younger than the list: snapshots of volumes are sent on their own.
   ["storage_api_remote_volume_snapshot_copy", "tests/kernel/volume_migration_test.ts"],
+  // Of later LXD.
+  ["instances_rebuild", "tests/kernel/rebuild_test.ts"],
   // Ours alone.
   ["instance_exec_stream", "tests/kernel/exec_stream_test.ts"],
   ["instance_sftp_errors", "tests/kernel/file_tree_test.ts"],

@@ -31,6 +31,7 @@ import { PUBLISH_COMMANDS } from "./commands/publish.ts";
 import { QUERY_COMMANDS } from "./commands/query.ts";
 import { RECOVER_COMMANDS } from "./commands/recover.ts";
 import { REMOTE_COMMANDS } from "./commands/remote/remote.ts";
+import { REBUILD } from "./commands/rebuild.ts";
 import { RENAME_COMMANDS } from "./commands/rename.ts";
 import { SERVER_LIFE_COMMANDS } from "./commands/server_life.ts";
 import { SNAPSHOT_COMMANDS } from "./commands/snapshot.ts";
@@ -75,6 +76,7 @@ export const COMMANDS: readonly Command[] = [
   ...QUERY_COMMANDS,
   ...RECOVER_COMMANDS,
   ...REMOTE_COMMANDS,
+  REBUILD,
   ...RENAME_COMMANDS,
   ...SERVER_INIT_COMMANDS,
   ...SERVER_LIFE_COMMANDS,

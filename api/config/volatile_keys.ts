@@ -38,6 +38,11 @@ export const VOLATILE_KEYS: Readonly<Record<string, VolatileKey>> = {
     check: anyValue,
     summary: "RUNNING or STOPPED when the daemon saw it last",
   },
+  "volatile.rebuild": {
+    check: anyValue,
+    summary: "How far a rebuild has come: one that a crash cut off is finished or taken back",
+    isFixed: true,
+  },
   "volatile.rename_to": {
     check: anyValue,
     summary: "Name that it is being given: a rename that a crash cut off is taken back",

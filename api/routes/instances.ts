@@ -293,6 +293,16 @@ export const postInstance = route({
   reply: "operation",
   body: InstancePost,
 });
+/** For a new root: `source` names an image, or is of type none. */
+export const InstanceRebuildPost = object({ source: InstanceSource });
+export const rebuildInstance = route({
+  method: "POST",
+  path: `${one}/rebuild`,
+  summary: "Give a stopped instance a new root",
+  access: "trusted",
+  reply: "operation",
+  body: InstanceRebuildPost,
+});
 export const deleteInstance = route({
   method: "DELETE",
   path: one,

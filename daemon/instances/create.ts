@@ -42,6 +42,7 @@ import {
   restoreSnapshot,
 } from "./snapshots.ts";
 import { planSnapshotName, takeSnapshot } from "./take_snapshot.ts";
+import { planRebuild, rebuildInstance } from "./rebuild.ts";
 import { restartInstance } from "./restart.ts";
 import { startInstance } from "./start.ts";
 import { instanceState, UsageCache } from "./state.ts";
@@ -179,6 +180,8 @@ function actions(ctx: InstanceContext): InstanceActions {
       refreshInstance(ctx, target, source, { ...asked, withSnapshots }),
     planMove: (instance, wish) => planMove(ctx, instance, wish),
     move: (instance, plan, asked) => moveInstance(ctx, instance, plan, asked),
+    planRebuild: (instance, source) => planRebuild(ctx, instance, source),
+    rebuild: (instance, plan, asked) => rebuildInstance(ctx, instance, plan, asked),
     assertDeletable: (instance) => assertDeletable(ctx, instance),
     delete: (instance, asked) => deleteInstance(ctx, instance, asked),
     getSnapshot: (instance, name) => ctx.db.read((tx) => getSnapshot(tx, instance, name)),

@@ -198,7 +198,8 @@ function receivedBase(source: FilledSource, { "base-image": image = "" }: Instan
   };
 }
 
-async function resolveSource(
+/** What a request names as a source. @throws {Fault} bad_request, not_found */
+export async function resolveSource(
   ctx: InstanceContext,
   project: string,
   source: InstanceSource,

@@ -28,6 +28,7 @@ import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
 import { findRootDisk } from "./expand.ts";
 import { addDevices } from "./make.ts";
 import type { InstanceRecord } from "./record.ts";
+import { REBUILD, recoverRebuild } from "./rebuild.ts";
 import { RENAME_TO, undoRename } from "./rename.ts";
 import { findRunning, startInstance } from "./start.ts";
 import { cleanUp, stopInstance } from "./stop.ts";
@@ -47,7 +48,15 @@ export async function recoverInstances(ctx: InstanceContext): Promise<void> {
         removeHalfMade(ctx, record));}
   }
   const renamed = whole.filter((record) => record.config[RENAME_TO] !== undefined);
-  if (renamed.length > 0) await ctx.storage.recover([]); // Opens the pools.
+  const rebuilt = whole.filter((record) => record.config[REBUILD] !== undefined);
+  if (renamed.length + rebuilt.length > 0) await ctx.storage.recover([]); // Opens the pools.
+  for (const record of rebuilt) {
+    await attempt(
+      ctx,
+      `finish the rebuild of instance "${record.name}"`,
+      () => recoverRebuild(ctx, record),
+    );
+  }
   for (const record of renamed) {
     await attempt(
       ctx,

@@ -1,5 +1,5 @@
 /** Instances: the contract for routes, profiles, networks and storage. */
-import type { InstancesPost, InstanceState } from "#api/routes/instances.ts";
+import type { InstanceSource, InstancesPost, InstanceState } from "#api/routes/instances.ts";
 import type { Pid } from "#base/brand.ts";
 import type { VolumeName } from "#daemon/db/volume_uses.ts";
 import type { Caller } from "#daemon/http/caller.ts";
@@ -10,6 +10,7 @@ import type { InstanceContext } from "./context.ts";
 import type { MoveWish } from "./move.ts";
 import type { RunState } from "./machine.ts";
 import type { CreationPlan, FilledSource } from "./make.ts";
+import type { RebuildPlan } from "./rebuild.ts";
 import type { InstanceRecord, SnapshotRecord } from "./record.ts";
 import type { RunningLookup } from "./running.ts";
 import type { SnapshotTaken, SnapshotWish } from "./take_snapshot.ts";
@@ -124,6 +125,9 @@ export interface InstanceActions {
   refresh(plan: RefreshPlan, asked: Asked): Promise<void>;
   planMove(instance: InstanceRecord, wish: MoveWish): Promise<CreationPlan>;
   move(instance: InstanceRecord, plan: CreationPlan, asked: Asked): Promise<void>;
+  /** @throws {Fault} if `rebuild` would be refused, not_found if there is no such image. */
+  planRebuild(instance: InstanceRecord, source: InstanceSource): Promise<RebuildPlan>;
+  rebuild(instance: InstanceRecord, plan: RebuildPlan, asked: Asked): Promise<void>;
   /** @throws {Fault} if `delete` would be refused. */
   assertDeletable(instance: InstanceRecord): void;
   delete(instance: InstanceRecord, asked: Asked): Promise<void>;

@@ -11,6 +11,7 @@ import {
   postInstance,
   postInstances,
   putInstance,
+  rebuildInstance,
 } from "#api/routes/instances.ts";
 import { Fault } from "#base/errors.ts";
 import type { Backups } from "#daemon/backups/service.ts";
@@ -267,6 +268,31 @@ async function rename(
   }));
 }
 
+async function rebuild(services: Services, call: Call<typeof rebuildInstance>) {
+  const { params, query, body: { source }, caller } = call;
+  const { actions } = services.instances;
+  const record = await actions.get(query.project, params.name);
+  const isForeign = source.type === "image" && (source.server ?? "") !== "";
+  // An image of another server comes during the operation: the rest is checked before.
+  const first = await actions.planRebuild(record, isForeign ? { type: "none" } : source);
+  return background(services.operations.start({
+    description: "Rebuilding instance",
+    project: query.project,
+    resources: { instances: [record.name] },
+    caller,
+    cancellable: isForeign,
+    run: async ({ signal, progress }) => {
+      if (!isForeign) return await actions.rebuild(record, first, { caller, signal });
+      const fingerprint = await services.images.fetch(query.project, source, {
+        signal,
+        progress: (text) => progress({ download_progress: text }),
+      });
+      const plan = await actions.planRebuild(record, { type: "image", fingerprint });
+      await actions.rebuild(record, plan, { caller, signal });
+    },
+  }));
+}
+
 export interface InstanceRouteDeps {
   readonly backups: Backups;
   readonly migrations: Migrations;
@@ -300,6 +326,7 @@ export const instanceRoutes = (deps: InstanceRouteDeps): BoundRoute[] => [
     return sync();
   }),
   handle(postInstance, (services, call) => rename(services, deps.migrations, call)),
+  handle(rebuildInstance, rebuild),
   handle(deleteInstance, async (services, { params, query, caller }) => {
     const { actions } = services.instances;
     const record = await actions.get(query.project, params.name);

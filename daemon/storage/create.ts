@@ -17,7 +17,7 @@ import { inProject, type Paths } from "#daemon/paths.ts";
 import type { IdMap } from "#daemon/idmap/idmap.ts";
 import { copyTree, treeBytes } from "./copy_tree.ts";
 import type { StorageDriver } from "./driver.ts";
-import { removeTree } from "./files.ts";
+import { exists, removeTree } from "./files.ts";
 import {
   dropImage,
   ensureImage,
@@ -156,7 +156,9 @@ function instanceStorage(
     async rename(volume, newName) {
       const [driver, tree] = await on(volume);
       const next = { ...volume, name: newName };
-      await driver.rename(tree, diskName(next));
+      const isMoved = !await exists(driver.directory(tree)) &&
+        await exists(driver.directory({ ...tree, name: diskName(next) }));
+      if (!isMoved) await driver.rename(tree, diskName(next));
       await unlink(deps.paths, volume);
       await link(deps.paths, pools, next);
       await deps.db.write((tx) => renameVolumeRow(tx, row(volume), newName));

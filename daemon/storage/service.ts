@@ -84,6 +84,7 @@ export interface InstanceStorage {
   ): Promise<void>;
   /** Idempotent: an absent or half-deleted volume is no error. Snapshots go too. */
   delete(volume: InstanceVolume): Promise<void>;
+  /** A second call finishes one that was cut off. */
   rename(volume: InstanceVolume, newName: string): Promise<void>;
   /** Change the quota now (0: none). @throws {Fault} bad_request if it can't be enforced */
   resize(volume: InstanceVolume, sizeBytes: number): Promise<void>;

@@ -27,12 +27,12 @@ export class DeviceWorld implements AsyncDisposable {
     this.at = `/1.0/instances/${name}`;
   }
 
-  /** @param subnet Third byte of the bridge's IPv4 network. */
-  static async open(subnet: number): Promise<DeviceWorld> {
+  /** @param subnet Third byte of the bridge's IPv4 network; undefined: no bridge. */
+  static async open(subnet?: number): Promise<DeviceWorld> {
     const crash = await CrashWorld.open();
     await setUp(crash.api, subnet);
     // Names that no other daemon on this machine uses: control groups are shared.
-    return new DeviceWorld(crash, `dev${subnet}x${Deno.pid}`);
+    return new DeviceWorld(crash, `dev${subnet ?? ""}x${Deno.pid}`);
   }
 
   get api() {

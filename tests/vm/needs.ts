@@ -24,6 +24,13 @@ export const NEEDS = {
     missing: () => hasCgroup2() ? undefined : "this host has cgroup v1",
     where: "tools/test vm limits",
   },
+  ipvlan: {
+    missing: () =>
+      canLoad("ipvlan", () => isThere("/sys/module/ipvlan"))
+        ? undefined
+        : "the kernel has no module ipvlan",
+    where: "tools/test vm device_nic",
+  },
   debian: {
     missing: () =>
       debianFolder() === "" ? "there is no image of Debian (VM_DEBIAN names none)" : undefined,
@@ -56,6 +63,14 @@ export function isMet(name: keyof typeof NEEDS): boolean {
 /** Where debian.ts has put its image; "": nowhere. */
 export function debianFolder(): string {
   return Deno.env.get("VM_DEBIAN") ?? "";
+}
+
+function isThere(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false; // Ignored: it is not.
+  }
 }
 
 function hasCgroup2(): boolean {

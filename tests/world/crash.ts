@@ -175,7 +175,9 @@ export class CrashWorld implements AsyncDisposable {
       "storage-pools/default/trash",
     ];
     const files = await Promise.all(folders.map((folder) => this.#list(folder)));
-    const daemons = (line: string) => !/crash_daemon|^sh -c|^cat$| net$/.test(line);
+    // The last is our own question for the rules.
+    const daemons = (line: string) =>
+      !/crash_daemon|^sh -c|^cat$| net$|^nft list ruleset$/.test(line);
     return {
       ...traces,
       processes: traces.processes.filter(daemons),

@@ -53,20 +53,22 @@ export async function startInstanceDaemon(
   };
 }
 
-/** A pool, a bridge, a default profile that uses both, and the image "busybox". */
-export async function setUp(api: Api, subnet: number): Promise<void> {
+/**
+ * A pool, a bridge, a default profile that uses both, and the image "busybox".
+ *
+ * @param subnet Third byte of the bridge's IPv4 network; undefined: no bridge.
+ */
+export async function setUp(api: Api, subnet: number | undefined): Promise<void> {
   await api.do("POST", "/1.0/storage-pools", { name: "default", driver: "dir" });
-  await api.do("POST", "/1.0/networks", {
-    name: "testbr0",
-    config: {
-      "ipv4.address": `10.247.${subnet}.1/24`,
-      "ipv6.address": "none",
-    },
-  });
+  if (subnet !== undefined) {
+    const config = { "ipv4.address": `10.247.${subnet}.1/24`, "ipv6.address": "none" };
+    await api.do("POST", "/1.0/networks", { name: "testbr0", config });
+  }
+  const eth0 = { type: "nic", network: "testbr0", name: "eth0" };
   await api.do("PATCH", "/1.0/profiles/default", {
     devices: {
       root: { type: "disk", path: "/", pool: "default" },
-      eth0: { type: "nic", network: "testbr0", name: "eth0" },
+      ...subnet !== undefined && { eth0 },
     },
   });
   await api.do("POST", "/1.0/images", {

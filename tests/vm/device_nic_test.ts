@@ -1,0 +1,78 @@
+/** Interfaces that want what the host's kernel lacks pass the suite of devices: ipvlan, VLANs, policing. */
+import { type DeviceCase, deviceSuite } from "#tests/suites/device.ts";
+import { DeviceWorld } from "#tests/suites/device_tools.ts";
+import { must } from "#tests/world/run.ts";
+import assert from "node:assert/strict";
+import { isMet } from "./needs.ts";
+
+let world: DeviceWorld;
+
+const linkInside = () => world.inside("ip", "-d", "link", "show", "dev", "eth1");
+
+const ipvlan = {
+  ...{ type: "nic", nictype: "ipvlan", parent: "duta", name: "eth1" },
+  "ipv4.address": "192.0.2.77",
+  "ipv4.host_table": "100",
+};
+const vlan = { type: "nic", nictype: "macvlan", parent: "duta", name: "eth1", vlan: "7" };
+const policed = { type: "nic", nictype: "p2p", name: "eth1", "limits.egress": "8Mbit" };
+
+async function plugParent(): Promise<() => Promise<unknown>> {
+  await world.host("ip", "link", "add", "duta", "type", "dummy");
+  await world.host("ip", "link", "set", "dev", "duta", "up");
+  // For answers in place of the container.
+  for (const key of ["conf/duta/forwarding", "conf/duta/proxy_ndp"]) {
+    await world.host("sh", "-c", `echo 1 > /proc/sys/net/ipv6/${key}`);
+  }
+  await world.host("sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/duta/forwarding");
+  return () => world.host("ip", "link", "delete", "dev", "duta");
+}
+
+const cases: DeviceCase[] = [
+  {
+    name: "nic ipvlan",
+    options: ipvlan,
+    isFixed: true,
+    prepare: plugParent,
+    async assertThere(world) {
+      assert.match(await linkInside(), /UP[^]*ipvlan +mode l3s bridge/);
+      assert.match(
+        await world.inside("ip", "-4", "addr", "show", "dev", "eth1"),
+        /inet 192\.0\.2\.77\/32/,
+      );
+      assert.match(await world.inside("ip", "route"), /default dev eth1/);
+      assert.match(await world.host("ip", "neigh", "show", "proxy"), /192\.0\.2\.77/);
+      assert.match(await world.host("ip", "route", "show", "table", "100"), /192\.0\.2\.77/);
+    },
+  },
+  {
+    name: "nic macvlan on a VLAN",
+    options: vlan,
+    changed: { ...vlan, mtu: "1400" },
+    prepare: plugParent,
+    async assertThere(world, options) {
+      assert.match(await linkInside(), new RegExp(`UP.* mtu ${options["mtu"] ?? "1500"} `));
+      assert.match(await world.host("ip", "-d", "link", "show", "dev", "duta.7"), /vlan .*id 7/);
+    },
+  },
+  {
+    name: "nic p2p that is policed",
+    options: policed,
+    changed: { ...policed, "limits.egress": "4Mbit" },
+    async assertThere(world, options) {
+      const name = await world.volatile("dut", "host_name");
+      const filter = await world.host("tc", "filter", "show", "dev", name, "ingress");
+      assert.match(filter, new RegExp(`police.*rate ${options["limits.egress"]}`));
+    },
+  },
+];
+
+if (isMet("ipvlan")) {
+  Deno.test.beforeAll(async () => {
+    for (const name of ["dummy", "ipvlan", "8021q", "act_police"]) await must(["modprobe", name]);
+    // A bridge wants nft rules for IP, which this kernel does not have.
+    world = await DeviceWorld.open();
+  });
+  Deno.test.afterAll(() => world?.[Symbol.asyncDispose]());
+  deviceSuite(() => world, cases);
+}
