@@ -20,6 +20,8 @@ export interface SuiteRun {
   readonly source: string;
   /** Where the log goes. */
   readonly logs: string;
+  /** How much longer everything may take here; the suites wait for 2 to 120 s for a command. */
+  readonly slowness?: number;
 }
 
 export interface SuiteResult extends Verdict {
@@ -57,6 +59,22 @@ macaroon-identity)
 esac
 `;
 
+/** timeout(1), more patient. */
+const patientTimeout = (slowness: number) =>
+  `#!/bin/bash
+options=()
+while [ $# -gt 0 ]; do
+  case "$1" in
+  -k) options+=(-k "$(($2 * ${slowness}))"); shift 2 ;;
+  --*) options+=("$1"); shift ;;
+  *) break ;;
+  esac
+done
+limit=$1
+shift
+exec /usr/bin/timeout "\${options[@]}" "$((limit * ${slowness}))" "$@"
+`;
+
 export async function runSuite(run: SuiteRun): Promise<SuiteResult> {
   const started = performance.now();
   // Not below /tmp, which may be in memory.
@@ -79,13 +97,16 @@ export async function runSuite(run: SuiteRun): Promise<SuiteResult> {
   return { suite: run.suite, seconds, log, ...judge(text, code) };
 }
 
-async function prepare(work: string, { programs, source }: SuiteRun): Promise<void> {
+async function prepare(work: string, { programs, source, slowness }: SuiteRun): Promise<void> {
   await Deno.chmod(work, PASSABLE);
   await Deno.mkdir(`${work}/bin`);
   for (const [name, program] of Object.entries(programs)) {
     await Deno.symlink(program, `${work}/bin/${name}`);
   }
   await Deno.writeTextFile(`${work}/bin/go`, GO_STAND_IN, { mode: 0o755 });
+  if (slowness !== undefined) {
+    await Deno.writeTextFile(`${work}/bin/timeout`, patientTimeout(slowness), { mode: 0o755 });
+  }
   const { success, stderr } = await new Deno.Command("cp", {
     args: ["-a", "--", source, `${work}/test`],
   }).output();

@@ -23,10 +23,11 @@ export function compatSuites(backend: Backend & ("lvm" | "zfs"), names: readonly
     Deno.test(`${backend}: LXD's own suite ${suite.name} passes`, async () => {
       const dist = (name: string) => `${root}/dist/${name}`;
       const { result, why, log } = await runSuite({
-        suite: { ...suite, seconds: suite.seconds * SLOWNESS },
+        suite,
         backend,
         programs: { lxd: dist("lxd"), lxc: dist("lxc"), fuidshift: dist("fuidshift") },
         source: await suitesForVm(),
+        slowness: SLOWNESS,
         logs: await Deno.makeTempDir({ dir: "/var/tmp", prefix: "lxd-suite-log." }),
       });
       const tail = async () => (await Deno.readTextFile(log)).slice(-LOG_TAIL);

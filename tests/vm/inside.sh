@@ -28,11 +28,13 @@ modprobe quota_v2
 mkfs.ext4 -q -F -O quota,project /dev/$DISK || fail "no scratch disk"
 mount -t ext4 -o prjquota /dev/$DISK /var/tmp || fail "no scratch disk"
 chmod 1777 /var/tmp
-# Volume groups of the tests lie on loop devices: LVM looks nowhere else, and keeps no copies.
+# Volume groups of the tests lie on loop devices: LVM looks nowhere else, and keeps no copies. No udev
+# runs: it makes the nodes of its devices itself, for Debian's LXD too.
 mkdir -p /etc/lvm
 cat >/etc/lvm/lvmlocal.conf <<'END'
 devices { filter=["a|^/dev/loop|", "r|.*|"] }
 backup { backup=0 archive=0 }
+activation { udev_sync=0 udev_rules=0 monitoring=0 }
 END
 $B hostname vm
 $B ip link set lo up

@@ -4,12 +4,27 @@ import { lvmPool } from "#daemon/storage/lvm/pool.ts";
 import { openPoolPlace } from "#tests/kernel/storage_places.ts";
 import { storageSuite } from "#tests/suites/storage.ts";
 import { type CrashOptions, crashSuite } from "#tests/suites/storage_crash.ts";
+import { must } from "#tests/world/run.ts";
 import { isMet } from "./needs.ts";
 
 export interface LvmKind {
   readonly config: Readonly<Record<string, string>>;
   /** Of a volume. */
   readonly sizeBytes: number;
+}
+
+/** An empty volume group on a file in a folder. */
+export async function makeGroup(folder: string, name: string): Promise<void> {
+  await must(["modprobe", "loop"]);
+  await must(["truncate", "--size=2G", `${folder}/${name}.img`]);
+  const device = (await must(["losetup", "--find", "--show", `${folder}/${name}.img`])).trim();
+  await must(["pvcreate", "--yes", device]);
+  await must(["vgcreate", name, device]);
+}
+
+export async function logicalVolumes(group: string): Promise<string[]> {
+  const text = await must(["lvs", "--noheadings", "--options", "lv_name", group]);
+  return text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
 }
 
 export function lvmSuite(what: string, kind: LvmKind & { readonly only?: RegExp }): void {
