@@ -463,8 +463,6 @@ export class Clones {
       return void await this.#layers.load(directory); // Finishes the step.
     }
     const fresh = hostPath(`${directory}/rootfs.new`);
-    await removeTree(fresh);
-    await Deno.mkdir(fresh, { mode: 0o755 });
     // Both trees count until the old one is gone: for so long there is no limit.
     const { quotas } = this.#deps;
     const { limitBytes = 0 } = await quotas?.show(directory) ?? {};
@@ -473,6 +471,8 @@ export class Clones {
     };
     await limit(0);
     try {
+      await removeTree(fresh);
+      await Deno.mkdir(fresh, { mode: 0o755 });
       await fill(fresh);
     } catch (error) {
       await removeTree(fresh);
