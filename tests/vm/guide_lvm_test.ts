@@ -22,7 +22,7 @@ async function testGuide(): Promise<void> {
 
   const api = new Api({ socketPath: `${daemon.directory}/unix.socket` });
   await api.do("PATCH", "/1.0/profiles/default", {
-    devices: { root: { type: "disk", path: "/", pool: "default", size: "256MiB" } },
+    devices: { root: { type: "disk", path: "/", pool: "default", size: "64MiB" } },
   });
   await must([OURS.lxd, "image", "build", "busybox", "--alias", "busybox"], { env: daemon.env });
   await call("launch", "busybox", "c1");

@@ -7,7 +7,7 @@
  *     /dev/<group>/custom_default_data.block a disk
  */
 import type { HostPath } from "#base/brand.ts";
-import { Fault } from "#base/errors.ts";
+import { Fault, isFaultOf } from "#base/errors.ts";
 import { LockTable } from "#base/lock.ts";
 import { renewIdentity } from "#daemon/storage/block_filesystem.ts";
 import type {
@@ -158,13 +158,31 @@ export class LvmDriver extends MountedDriver implements StorageDriver {
     if (this.#isThin) {
       await this.#group.snapshot(origin, lv, { isReadOnly: false });
       if (volume.content === "filesystem") await renewIdentity(await this.#mounts.device(lv));
-      if ((options.sizeBytes ?? 0) > 0) {
-        await this.#sizes.resize(lv, volume, options.sizeBytes ?? 0);
+      if ((options.sizeBytes ?? 0) === 0) return;
+      try {
+        return await this.#sizes.resize(lv, volume, options.sizeBytes ?? 0);
+      } catch (error) {
+        if (!isFaultOf(error, "bad_request") || volume.content === "block") throw error;
+        if (await this.#mounts.isBtrfs(lv)) throw error;
       }
-      return;
+      return await this.#copySmaller(origin, lv, volume, options);
     }
     await this.#createLike(originBytes, lv, volume, options);
     await this.#fillFrom(origin, lv, volume);
+  }
+
+  /** A file system does not shrink below what its tables take, xfs not at all: its content may fit. */
+  async #copySmaller(origin: string, lv: string, volume: Volume, options: CreateOptions) {
+    await this.#group.remove(lv);
+    await this.#sizes.createFilesystem(lv, volume, options);
+    // The origin may be mounted, and a device has one file system at a time.
+    const still = `${TEMPORARY_PREFIX}${crypto.randomUUID()}`;
+    await this.#group.snapshot(origin, still, { isReadOnly: true });
+    try {
+      await this.#fillFrom(still, lv, volume);
+    } finally {
+      await this.#group.remove(still);
+    }
   }
 
   async #createLike(originBytes: number, lv: string, volume: Volume, options: CreateOptions) {
