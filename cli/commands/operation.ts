@@ -5,7 +5,7 @@ import { path } from "#cli/context.ts";
 import { shape } from "#cli/output/shape.ts";
 import { sortRows } from "#cli/output/sort.ts";
 import { render } from "#cli/output/table.ts";
-import { longTime } from "#cli/output/time.ts";
+import { shortTime } from "#cli/output/time.ts";
 import { toYaml } from "#cli/output/yaml.ts";
 
 const OPERATION = "[<remote>:]<operation>";
@@ -43,7 +43,7 @@ export const OPERATION_COMMANDS: readonly Command[] = [
         one.description,
         one.status.toUpperCase(),
         one.may_cancel ? "YES" : "NO",
-        longTime(one.created_at, true),
+        shortTime(one.created_at, true),
       ]);
       context.out.text(render({
         header: ["ID", "TYPE", "DESCRIPTION", "STATUS", "CANCELABLE", "CREATED"],

@@ -113,6 +113,8 @@ const SHAPES = {
   preseedPool: "config{} description name driver",
   preseedProfile: "config{} description devices{} name",
   preseedProject: "config{} description name",
+  token: "ClientName Token ExpiresAt",
+  tokenYaml: "clientname token expiresat",
   remote: "Addr AuthType Domain Project Protocol Public Global Static",
   warning: "status uuid location project type count first_seen_at last_seen_at last_message " +
     "severity entity_url",

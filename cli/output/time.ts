@@ -6,18 +6,23 @@ export function isUnset(time: string | undefined): boolean {
 }
 
 /** "2026/11/24 13:55 UTC". */
-export function shortTime(time: string): string {
+export function shortTime(time: string, utc = false): string {
   const date = new Date(time);
-  const day = `${date.getFullYear()}/${two(date.getMonth() + 1)}/${two(date.getDate())}`;
-  return `${day} ${two(date.getHours())}:${two(date.getMinutes())} ${zone(date)}`;
+  const local = utc ? inUtc(date) : date;
+  const day = `${local.getFullYear()}/${two(local.getMonth() + 1)}/${two(local.getDate())}`;
+  const clock = `${two(local.getHours())}:${two(local.getMinutes())}`;
+  return `${day} ${clock} ${utc ? "UTC" : zone(date)}`;
 }
+
+/** A date whose local time is the other's in UTC. */
+const inUtc = (date: Date) => new Date(date.getTime() + date.getTimezoneOffset() * 60_000);
 
 const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 
 /** "Nov 24, 2026 at 1:23pm (UTC)". */
 export function longTime(time: string, utc = false): string {
   const date = new Date(time);
-  const local = utc ? new Date(date.getTime() + date.getTimezoneOffset() * 60_000) : date;
+  const local = utc ? inUtc(date) : date;
   const hours = local.getHours();
   const clock = `${hours % 12 || 12}:${two(local.getMinutes())}${hours < 12 ? "am" : "pm"}`;
   const day = `${MONTHS[local.getMonth()]} ${local.getDate()}, ${local.getFullYear()}`;

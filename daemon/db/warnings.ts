@@ -1,4 +1,5 @@
 /** Table `warnings`: one row per kind, project and entity, counted up when it is seen again. */
+import { trimmedTime } from "#base/time.ts";
 import { Fault } from "#base/errors.ts";
 import { integer, type Row, text, type Tx } from "./db.ts";
 import { getProject } from "./projects.ts";
@@ -127,8 +128,8 @@ async function toWarning(tx: Tx, row: Row): Promise<Warning> {
     project: text(row, "project"),
     type: type.name,
     count: integer(row, "count"),
-    first_seen_at: text(row, "first_seen_date"),
-    last_seen_at: text(row, "last_seen_date"),
+    first_seen_at: trimmedTime(text(row, "first_seen_date")),
+    last_seen_at: trimmedTime(text(row, "last_seen_date")),
     last_message: text(row, "last_message"),
     severity: type.severity,
     status: STATUS[integer(row, "status")] ?? "",

@@ -1,4 +1,5 @@
 /** Hands events to the listeners of GET /1.0/events. A listener that can't follow is dropped. */
+import { wireTime } from "#base/time.ts";
 import type { EventObject } from "#api/envelope.ts";
 import { LIMITS } from "#base/limits.ts";
 import { type Caller, mayUse } from "#daemon/http/caller.ts";
@@ -36,7 +37,7 @@ export function createEvents(): EventBus {
       else socket.send(frame);
     }
   };
-  const stamp = () => new Date().toISOString();
+  const stamp = () => wireTime(new Date());
   return {
     listen(listener) {
       listeners.add(listener);
@@ -54,7 +55,7 @@ export function createEvents(): EventBus {
     },
     logging({ level, message, fields, time }) {
       const metadata = { message, level, context: plain(fields) };
-      const timestamp = time.toISOString();
+      const timestamp = wireTime(time);
       send({ type: "logging", timestamp, metadata, location: "none", project: "" });
     },
     close() {

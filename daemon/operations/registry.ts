@@ -1,4 +1,5 @@
 /** Runs operations and keeps them for a while after their end. */
+import { wireTime } from "#base/time.ts";
 import type { OperationObject } from "#api/envelope.ts";
 import { STATUS } from "#api/status.ts";
 import { Fault } from "#base/errors.ts";
@@ -139,8 +140,8 @@ class Running implements LiveOperation {
       id: this.id,
       class: this.start.class ?? "task",
       description: this.start.description,
-      created_at: this.#createdAt.toISOString(),
-      updated_at: this.#updatedAt.toISOString(),
+      created_at: wireTime(this.#createdAt),
+      updated_at: wireTime(this.#updatedAt),
       status: this.state.status,
       status_code: STATUS[this.state.status],
       resources: resourceUrls(this.start),

@@ -1,4 +1,5 @@
 /** Tokens by which clients add their certificate: operations that wait for their use. */
+import { wireTime } from "#base/time.ts";
 import { Fault } from "#base/errors.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import { randomBytes, timingSafeEqual } from "node:crypto";
@@ -33,7 +34,7 @@ export function createToken(operations: OperationRegistry, wish: TokenWish): Ope
     project: "default",
     metadata: {
       addresses,
-      ...(expiresAt !== undefined && { expiresAt: expiresAt.toISOString() }),
+      ...(expiresAt !== undefined && { expiresAt: wireTime(expiresAt) }),
       fingerprint,
       request: { ...grant, certificate: "", password: "", token: true },
       secret: randomBytes(SECRET_BYTES).toString("hex"),

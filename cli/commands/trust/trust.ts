@@ -6,6 +6,7 @@ import { editYaml } from "#cli/edit.ts";
 import { update } from "#cli/keys.ts";
 import { isUnset, longTime, shortTime } from "#cli/output/time.ts";
 import { sortRows } from "#cli/output/sort.ts";
+import { shape } from "#cli/output/shape.ts";
 import { render } from "#cli/output/table.ts";
 import { toYaml } from "#cli/output/yaml.ts";
 import { tokenText } from "#cli/commands/remote/address.ts";
@@ -99,7 +100,8 @@ restricted to one or more projects.`,
           : { ClientName: name, Token: token, ExpiresAt: expires }
       );
       const header = ["NAME", "TOKEN", "EXPIRES AT"];
-      context.out.text(render({ header, rows: sorted, data }, format));
+      const kind = format === "yaml" ? "tokenYaml" : "token";
+      context.out.text(render({ header, rows: sorted, data, shape: shape(kind) }, format));
     },
   }),
   command({

@@ -37,6 +37,7 @@ async function setUp(daemon: TestDaemon): Promise<void> {
   await lxc("network forward create twinbr0 10.246.9.9");
   await lxc("network zone create zone.test");
   await lxc(`image alias create second ${fingerprint}`);
+  await lxc("config trust add --name guest");
   await untilAddressed(api);
 }
 
