@@ -34,6 +34,17 @@ async function cgroupOf(controller: string, pid: number): Promise<string> {
     : `/sys/fs/cgroup/${controller}${v1}`;
 }
 
+/** Processes that are in a network namespace. */
+function networkUsers(network: string): string[] {
+  return [...Deno.readDirSync("/proc")].map(({ name }) => name).filter((name) => {
+    try {
+      return Deno.readLinkSync(`/proc/${name}/ns/net`) === network;
+    } catch {
+      return false; // Ignored: no process, or it has ended.
+    }
+  });
+}
+
 /** A process of ours that ends with its block. */
 const ending = (child: Deno.ChildProcess) => ({
   pid: child.pid,
@@ -140,6 +151,7 @@ Deno.test("state: the memory that it may have is that of the control group now",
 
 Deno.test("state: an init that was killed from outside is told at once", async () => {
   const { pid } = await state();
+  const network = await Deno.readLink(`/proc/${pid}/ns/net`);
   assert.match(await Deno.readTextFile(`/proc/${pid}/cmdline`), /init/);
 
   // It is the child of a monitor that this test's own daemon has started.
@@ -153,4 +165,5 @@ Deno.test("state: an init that was killed from outside is told at once", async (
   const now = await state();
   assert.equal(now.pid, 0);
   assert.deepEqual(now.network, {});
+  assert.deepEqual(networkUsers(network), [], "nobody keeps its network");
 });
