@@ -15,18 +15,52 @@ const FAMILIES = [4, 6] as const;
 
 const modeOf = ({ config }: Pick<Nic, "config">) => config["mode"] || "l3s";
 
-/** @throws {Fault} bad_request if the kernel has no ipvlan. */
-async function requireIpvlan(parent: string): Promise<void> {
+/** An interface whose instance was killed keeps its addresses until the kernel has cleaned up. */
+const FREE_MS = 5_000;
+const TRY_MS = 100;
+
+/**
+ * Try what liblxc will do, whose errors say less. The mode is that of all on this parent: the probe has
+ * that of the nic.
+ *
+ * @throws {Fault} bad_request if the kernel has no ipvlan, or an address is another's on this parent.
+ */
+async function requireIpvlan(nic: Nic, parent: string): Promise<void> {
   const probe = randomName("ipv");
+  const kind = ["type", "ipvlan", "mode", modeOf(nic), "bridge"];
   try {
-    await run(["ip", "link", "add", "name", probe, "link", parent, "type", "ipvlan"]);
+    await run(["ip", "link", "add", "name", probe, "link", parent, ...kind]);
   } catch (error) {
     throw new Fault("bad_request", "The kernel can't make ipvlan interfaces on this parent", {
       cause: error,
       hint: "It needs CONFIG_IPVLAN; the nictypes routed and macvlan are near to it.",
     });
   }
-  await run(["ip", "link", "delete", "dev", probe]);
+  try {
+    for (const one of FAMILIES.flatMap((family) => listOf(nic.config[`ipv${family}.address`]))) {
+      await requireFree(one.split("/")[0] ?? "", parent, probe);
+    }
+  } finally {
+    await run(["ip", "link", "delete", "dev", probe]);
+  }
+}
+
+async function requireFree(address: string, parent: string, probe: string): Promise<void> {
+  const late = performance.now() + FREE_MS;
+  for (;;) {
+    try {
+      return void await run(["ip", "addr", "add", address, "dev", probe]);
+    } catch (error) {
+      if (performance.now() < late) {
+        await new Promise((resolve) => setTimeout(resolve, TRY_MS));
+        continue;
+      }
+      throw new Fault("bad_request", `Address "${address}" is in use on "${parent}"`, {
+        cause: error,
+        hint: "Another ipvlan interface of this parent has it.",
+      });
+    }
+  }
 }
 
 /** Routes of the host in a table of their own lead to the parent's local addresses. */
@@ -86,7 +120,7 @@ export const ipvlan: NicKind = {
   },
   async start(nic, undo) {
     const link = await claimParent(nic, undo);
-    await requireIpvlan(link);
+    await requireIpvlan(nic, link);
     undo.add("remove routes", () => leave(nic));
     const line = (key: string, value: string): [string, string] => [`lxc.net.{n}.${key}`, value];
     const lines = [
