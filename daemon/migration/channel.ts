@@ -63,7 +63,8 @@ export function incoming(socket: WebSocket): Channel {
       socket.send(
         data,
         { binary: kind === "binary" },
-        (error) => error ? reject(error) : resolve(),
+        // It closes or has closed: the other side may have said why.
+        (error) => error ? reject(new ChannelClosed()) : resolve(),
       );
       return promise;
     },

@@ -131,8 +131,8 @@ export async function asSource(
     try {
       await run();
     } catch (error) {
-      // The other side closes its channels after it has said why.
-      if (error instanceof ChannelClosed) await toldReason(session);
+      // The other side says why before it closes its channels, which fails here in many ways.
+      await toldReason(session);
       throw error;
     }
     await awaitControl(session);
