@@ -9,14 +9,20 @@ import { type CgroupLayout, readLayout } from "./layout.ts";
 let layout: CgroupLayout | undefined;
 /** One wait serves all who expect a move meanwhile. */
 let isWaiting = false;
+/** Until then moves are expected, by the clock of performance.now(). */
+let expectedUntil = 0;
+/** What the kernel has waited for is worth one more grace period. */
+const RENEW_MS = 8;
 
 /**
  * A process will be moved soon. Writes this process into the cgroup where it is: that changes nothing,
  * but waits for the grace period, in a thread of its own.
  *
+ * @param withinMs Done again and again for as long, so that the move may come at any time of it.
  * @see cgroup_procs_write_start() in the kernel, and its option favordynmods
  */
-export function expectMove(): void {
+export function expectMove(withinMs = 0): void {
+  expectedUntil = Math.max(expectedUntil, performance.now() + withinMs);
   if (isWaiting) return;
   layout ??= readLayout();
   const path = procsOf(layout, Deno.readTextFileSync("/proc/self/cgroup"));
@@ -25,6 +31,7 @@ export function expectMove(): void {
   // Ignored: then the move itself waits.
   Deno.writeTextFile(path, "0", { create: false }).catch(() => {}).finally(() => {
     isWaiting = false;
+    if (performance.now() < expectedUntil) setTimeout(expectMove, RENEW_MS);
   });
 }
 

@@ -6,6 +6,8 @@ import { expectMove } from "./expect_move.ts";
 
 /** Its name in the state directory; ffi/native/entry.c connects to it. */
 export const MOVE_SOCKET = "move.socket";
+/** A client that starts needs some 40 ms until its request is here. */
+const WITHIN_MS = 70;
 
 /**
  * Listen for it. A stale socket file is replaced.
@@ -20,7 +22,7 @@ export async function listenForMoves(path: string, gid: number): Promise<Disposa
   void (async () => {
     for await (const connection of listener) {
       connection.close();
-      expectMove();
+      expectMove(WITHIN_MS);
     }
   })();
   return {
