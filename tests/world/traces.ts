@@ -6,7 +6,7 @@ export interface Traces {
   readonly mounts: readonly string[];
   /** Interfaces of the daemon's network. */
   readonly interfaces: readonly string[];
-  /** Commands of the processes in the daemon's network: monitors, dnsmasq, helpers. */
+  /** Commands of the processes in the daemon's network: monitors, dnsmasq, helpers that do not stay. */
   readonly processes: readonly string[];
   /** Control groups whose name contains `prefix`. */
   readonly cgroups: readonly string[];
@@ -30,6 +30,9 @@ export async function readTraces(pid: number, prefix: string): Promise<Traces> {
   };
 }
 
+/** The one that tells the state of all networks lives as long as the daemon, from the first question on. */
+const STAYS = /\/helper-[0-9a-f]+ net$/;
+
 async function readProcesses(daemon: number): Promise<string[]> {
   const net = await Deno.readLink(`/proc/${daemon}/ns/net`);
   const commands: string[] = [];
@@ -38,7 +41,8 @@ async function readProcesses(daemon: number): Promise<string[]> {
     // A process may end while it is looked at.
     const other = await Deno.readLink(`/proc/${name}/ns/net`).catch(() => "");
     const command = await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() => "");
-    if (other === net) commands.push(command.replaceAll("\0", " ").trim());
+    const words = command.replaceAll("\0", " ").trim();
+    if (other === net && !STAYS.test(words)) commands.push(words);
   }
   return commands;
 }

@@ -72,6 +72,7 @@ const THOROUGH = [
   "file_tree",
   "full_pool",
   "migration",
+  "rebuild",
   "slow_transfer",
   "storage_",
 ];
