@@ -1,6 +1,7 @@
 /** A block volume on a pool of directories: a sparse file. */
-import type { HostPath } from "#base/brand.ts";
+import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
+import { setFileSize } from "./files.ts";
 import { DEFAULT_DISK_BYTES } from "./volume.ts";
 
 /** LXD's name for it. */
@@ -10,22 +11,19 @@ export const DISK_FILE = "root.img";
 const BLOCK_BYTES = 8192;
 
 export async function makeDisk(directory: HostPath, sizeBytes = 0): Promise<void> {
-  using file = await Deno.open(`${directory}/${DISK_FILE}`, {
-    write: true,
-    createNew: true,
-    mode: 0o600,
-  });
-  await file.truncate(roundUp(sizeBytes === 0 ? DEFAULT_DISK_BYTES : sizeBytes));
+  const path = hostPath(`${directory}/${DISK_FILE}`);
+  (await Deno.open(path, { write: true, createNew: true, mode: 0o600 })).close();
+  await setFileSize(path, roundUp(sizeBytes === 0 ? DEFAULT_DISK_BYTES : sizeBytes));
 }
 
 /** @throws {Fault} bad_request if it would lose its end. */
 export async function growDisk(directory: HostPath, sizeBytes: number): Promise<void> {
-  const path = `${directory}/${DISK_FILE}`;
+  const path = hostPath(`${directory}/${DISK_FILE}`);
   const wanted = roundUp(sizeBytes === 0 ? DEFAULT_DISK_BYTES : sizeBytes);
   const { size } = await Deno.stat(path);
   if (wanted === size) return;
   if (wanted < size) throw cannotShrink();
-  await Deno.truncate(path, wanted);
+  await setFileSize(path, wanted);
 }
 
 export function cannotShrink(): Fault {

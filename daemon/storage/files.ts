@@ -1,5 +1,6 @@
 /** Small steps on files and folders of pools. */
 import { type HostPath, hostPath } from "#base/brand.ts";
+import { Fault, messageOf } from "#base/errors.ts";
 
 export async function exists(path: string): Promise<boolean> {
   return await Deno.lstat(path).then(() => true, () => false);
@@ -45,4 +46,20 @@ export async function copyMetadata(source: HostPath, target: HostPath): Promise<
 
 function ifThere(error: unknown): void {
   if (!(error instanceof Deno.errors.NotFound)) throw error;
+}
+
+const EFBIG = /\(os error 27\)/;
+
+/** Cut a file, or let it grow by a hole. @throws {Fault} bad_request if its file system has no such size */
+export async function setFileSize(path: HostPath, bytes: number): Promise<void> {
+  try {
+    await Deno.truncate(path, bytes);
+  } catch (error) {
+    // A number beyond 63 bits is refused before the kernel sees it.
+    if (!(error instanceof TypeError) && !EFBIG.test(messageOf(error))) throw error;
+    throw new Fault("bad_request", `no file can have ${bytes} bytes here`, {
+      cause: error,
+      hint: "Give a smaller size: the pool's file system sets the limit.",
+    });
+  }
 }

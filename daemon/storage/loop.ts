@@ -4,6 +4,7 @@ import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
 import { parseBytes } from "#base/units.ts";
 import { run } from "#daemon/host/run.ts";
+import { setFileSize } from "./files.ts";
 
 const GIB = 2 ** 30;
 const SHARE_OF_FREE = 0.2;
@@ -31,14 +32,19 @@ export function loopSizeFor(freeBytes: number): string {
 export async function makeLoopFile(path: HostPath, size: string): Promise<void> {
   await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true, mode: 0o700 });
   try {
-    using file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
-    await file.truncate(parseBytes(size));
+    (await Deno.open(path, { write: true, createNew: true, mode: 0o600 })).close();
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     throw new Fault("conflict", `there is a loop file "${path}" already`, {
       cause: error,
       hint: "It is of an older pool: remove it, or recover the pool by lxd recover.",
     });
+  }
+  try {
+    await setFileSize(path, parseBytes(size));
+  } catch (error) {
+    await Deno.remove(path);
+    throw error;
   }
 }
 
@@ -51,7 +57,7 @@ export async function growLoopFile(path: HostPath, size: string): Promise<void> 
       hint: `Its loop file has ${before} bytes.`,
     });
   }
-  await Deno.truncate(path, bytes);
+  await setFileSize(path, bytes);
   for (const device of await loopDevices(path)) await run(["losetup", "--set-capacity", device]);
 }
 

@@ -7,7 +7,13 @@ import { type HostPath, hostPath } from "#base/brand.ts";
 import { ExecError, Fault } from "#base/errors.ts";
 import { run } from "#daemon/host/run.ts";
 import { growFilesystem, shrinkFilesystem } from "#daemon/storage/block_filesystem.ts";
-import { exists, isEmptyDirectory, removeIfEmpty, removeTree } from "#daemon/storage/files.ts";
+import {
+  exists,
+  isEmptyDirectory,
+  removeIfEmpty,
+  removeTree,
+  setFileSize,
+} from "#daemon/storage/files.ts";
 import { attachLoop, detachLoop, loopDevices } from "#daemon/storage/loop.ts";
 import { isMounted, unmountFirmly } from "#daemon/storage/mounted.ts";
 import type { Trash } from "#daemon/storage/trash.ts";
@@ -56,10 +62,8 @@ export class SizedFolders {
     };
     try {
       await Deno.mkdir(path, { recursive: true, mode: 0o700 });
-      {
-        using file = await Deno.open(image, { write: true, createNew: true, mode: 0o600 });
-        await file.truncate(sizeBytes);
-      }
+      (await Deno.open(image, { write: true, createNew: true, mode: 0o600 })).close();
+      await setFileSize(image, sizeBytes);
       await makeFilesystem(image);
       await mountImage(image, path);
       await Deno.remove(`${path}/lost+found`);
@@ -136,7 +140,7 @@ export class SizedFolders {
     if (sizeBytes === before) return;
     if (isUsed) return await this.#growUsed(folder, before, sizeBytes);
     await this.hide(folder);
-    if (sizeBytes > before) await Deno.truncate(folder.image, sizeBytes);
+    if (sizeBytes > before) await setFileSize(folder.image, sizeBytes);
     const device = await attachLoop(folder.image);
     try {
       await run(["losetup", "--set-capacity", device]);
@@ -144,20 +148,20 @@ export class SizedFolders {
     } finally {
       await detachLoop(folder.image);
     }
-    await Deno.truncate(folder.image, sizeBytes);
+    await setFileSize(folder.image, sizeBytes);
   }
 
   async #growUsed(folder: SizedFolder, before: number, sizeBytes: number): Promise<void> {
     if (sizeBytes < before) throw cannotResizeUsed();
     await this.show(folder);
-    await Deno.truncate(folder.image, sizeBytes);
+    await setFileSize(folder.image, sizeBytes);
     const device = await attachLoop(folder.image);
     await run(["losetup", "--set-capacity", device]);
     try {
       await growFilesystem(device, folder.path);
     } catch (error) {
       if (!(error instanceof ExecError)) throw error;
-      await Deno.truncate(folder.image, before);
+      await setFileSize(folder.image, before);
       await run(["losetup", "--set-capacity", device]);
       throw cannotResizeUsed(error);
     }

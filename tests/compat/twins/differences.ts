@@ -56,6 +56,12 @@ export const DIFFERENCES: readonly Difference[] = [
     why: "LXD takes any text in a profile, and the instance does not start with it",
   },
   {
+    sweep: /^custom volume$/,
+    key: /^size$/,
+    who: "we refuse",
+    why: "LXD takes any size on dir and enforces none; ours is that of a file system in a file",
+  },
+  {
     sweep: /^device unix-/,
     key: /^source$/,
     who: "LXD refuses",
