@@ -157,6 +157,8 @@ function withAliases(
 
 function messageOf(error: unknown): string {
   if (error instanceof ClientError || error instanceof UsageError) return error.message;
+  // What reads a connection whose other end has gone finds it closed under its hands.
+  if (error instanceof Deno.errors.BadResource) return "the connection to the daemon was lost";
   if (error instanceof SocketUnreachable) return `cannot reach the daemon: ${unreachable(error)}`;
   return error instanceof Error ? networkError(error) ?? fileError(error.message) : String(error);
 }

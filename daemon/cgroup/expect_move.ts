@@ -24,8 +24,7 @@ const RENEW_MS = 8;
 export function expectMove(withinMs = 0): void {
   expectedUntil = Math.max(expectedUntil, performance.now() + withinMs);
   if (isWaiting) return;
-  layout ??= readLayout();
-  const path = procsOf(layout, Deno.readTextFileSync("/proc/self/cgroup"));
+  const path = ownProcs();
   if (path === undefined) return;
   isWaiting = true;
   // Ignored: then the move itself waits.
@@ -33,6 +32,15 @@ export function expectMove(withinMs = 0): void {
     isWaiting = false;
     if (performance.now() < expectedUntil) setTimeout(expectMove, RENEW_MS);
   });
+}
+
+function ownProcs(): string | undefined {
+  try {
+    layout ??= readLayout();
+    return procsOf(layout, Deno.readTextFileSync("/proc/self/cgroup"));
+  } catch {
+    return undefined; // Ignored: too many open files; the move itself waits.
+  }
 }
 
 /**

@@ -24,7 +24,8 @@
 
 #include "helper.h"
 
-enum { MOST_INTERFACES = 256, MOST_ADDRESSES = 1024 };
+/* More than a container of containers has; pages that are not needed are never there. */
+enum { MOST_INTERFACES = 4096, MOST_ADDRESSES = 8192 };
 
 struct interface {
 	int index;

@@ -2,11 +2,10 @@
 import { DEBIAN, OURS } from "#tests/world/daemon.ts";
 import {
   buildImage,
-  type Client,
-  clientOf,
   hasLxd,
   type Server,
   startTwoServers,
+  trustedClient,
   type TwoServers,
 } from "./two_servers.ts";
 import assert from "node:assert/strict";
@@ -29,15 +28,6 @@ Deno.test.afterAll(async () => {
   if (hasLxd) await servers[Symbol.asyncDispose]();
 });
 
-/** Ours is "us" and not the local socket: other servers can reach it. */
-async function trusted(program: string, folder: string): Promise<Client> {
-  const client = clientOf(servers, program, folder);
-  const trust = ["--accept-certificate", "--password", "sesame"];
-  await client.lxc("remote", "add", "us", "127.0.0.1:8443", ...trust);
-  await client.lxc("remote", "add", "deb", "127.0.0.1:8444", ...trust);
-  return client;
-}
-
 const ways = () => [["us", "deb", servers.theirs], ["deb", "us", servers.ours]] as const;
 
 /** What is on the pool, as the daemon sees it. */
@@ -49,7 +39,7 @@ for (const [who, program, letter, modes] of CLIENTS) {
     name: `migration: ${who} copies, refreshes and moves an instance between ours and Debian's LXD`,
     ignore: !hasLxd,
     async fn() {
-      const { lxc, fails } = await trusted(program, `${NAME}${letter}`);
+      const { lxc, fails } = await trustedClient(servers, program, `${NAME}${letter}`);
       const name = `${NAME}${letter}`;
       await lxc("init", "tiny", name, "-c", "user.mark=1");
       await lxc("copy", `us:${name}`, `deb:${name}`);
@@ -91,7 +81,7 @@ for (const [who, program, letter, modes] of CLIENTS) {
     name: `migration: ${who} copies, refreshes and moves volumes between ours and Debian's LXD`,
     ignore: !hasLxd,
     async fn() {
-      const { lxc, fails } = await trusted(program, `${NAME}${letter}v`);
+      const { lxc, fails } = await trustedClient(servers, program, `${NAME}${letter}v`);
       const volume = (...args: string[]) => lxc("storage", "volume", ...args);
       for (const [from, to, server] of ways()) {
         const at = `${from}:pool`;

@@ -8,10 +8,10 @@ import { isInstalled } from "./installed.ts";
 import {
   buildImage,
   type Client,
-  clientOf,
   hasLxd,
   type Server,
   startTwoServers,
+  trustedClient,
   type TwoServers,
 } from "./two_servers.ts";
 import assert from "node:assert/strict";
@@ -37,10 +37,7 @@ Deno.test.beforeAll(async () => {
   await must(["mount", "-o", "loop", `${folder}/disk.img`, `${folder}/btrfs`]);
   servers = await startTwoServers();
   await buildImage(servers.ours);
-  client = clientOf(servers, OURS.lxc, NAME);
-  const trust = ["--accept-certificate", "--password", "sesame"];
-  await client.lxc("remote", "add", "us", "127.0.0.1:8443", ...trust);
-  await client.lxc("remote", "add", "deb", "127.0.0.1:8444", ...trust);
+  client = await trustedClient(servers, OURS.lxc, NAME);
   await client.lxc("image", "copy", "us:tiny", "deb:", "--copy-aliases");
 });
 Deno.test.afterAll(async () => {

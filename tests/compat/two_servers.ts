@@ -84,3 +84,16 @@ export function clientOf({ ours }: TwoServers, program: string, folder: string):
     },
   };
 }
+
+/** One that both servers trust. Ours is "us" and not the local socket: other servers can reach it. */
+export async function trustedClient(
+  servers: TwoServers,
+  program: string,
+  folder: string,
+): Promise<Client> {
+  const client = clientOf(servers, program, folder);
+  const trust = ["--accept-certificate", "--password", "sesame"];
+  await client.lxc("remote", "add", "us", "127.0.0.1:8443", ...trust);
+  await client.lxc("remote", "add", "deb", "127.0.0.1:8444", ...trust);
+  return client;
+}
