@@ -16,14 +16,14 @@ export interface EditOptions {
 export async function editYaml(context: Context, options: EditOptions): Promise<void> {
   if (!Deno.stdin.isTerminal()) {
     const text = readStdin();
-    await options.apply(coerce(parseYaml(text)), text);
+    await options.apply(parseEdited(text), text);
     return;
   }
   let text = `${options.help}\n\n${await options.text()}`;
   for (;;) {
     text = editText(text);
     try {
-      await options.apply(coerce(parseYaml(text)), text);
+      await options.apply(parseEdited(text), text);
       return;
     } catch (error) {
       const reason = `Config parsing error: ${error instanceof Error ? error.message : error}`;
@@ -33,6 +33,11 @@ export async function editYaml(context: Context, options: EditOptions): Promise<
       text = withError(text, reason);
     }
   }
+}
+
+/** An empty document is an object without fields, as for LXD's client. Pure. */
+export function parseEdited(text: string): unknown {
+  return coerce(parseYaml(text)) ?? {};
 }
 
 const ERROR_MARK = "##! ";

@@ -111,7 +111,7 @@ export async function editThing(
       etag = reply.etag;
       return toYaml(noun.editable?.(reply.metadata) ?? reply.metadata, shape(noun.shape));
     },
-    apply: (value) => client.operate("PUT", url, { json: value ?? {}, etag }),
+    apply: (value) => client.operate("PUT", url, { json: value, etag }),
   });
 }
 

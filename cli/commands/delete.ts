@@ -2,6 +2,7 @@
 import type { Client } from "#api/client.ts";
 import { type Command, command, UsageError } from "#cli/command.ts";
 import { type Context, path } from "#cli/context.ts";
+import { parseInstance } from "#cli/instance_name.ts";
 import { readLine } from "#cli/stdin.ts";
 
 export const DELETE_COMMANDS: readonly Command[] = [
@@ -21,15 +22,13 @@ export const DELETE_COMMANDS: readonly Command[] = [
         if (interactive && !confirm(context, `Remove ${remote}:${name}`)) {
           throw new Error("User aborted delete operation");
         }
-        const [instance = "", snapshot] = name.split("/");
+        const { instance, snapshot, url } = parseInstance(name);
         // Its URL would be that of all instances.
         if (instance === "") throw new UsageError(`Name an instance: "${label}"`);
         if (snapshot !== undefined) {
-          const url = path("instances", instance, "snapshots", snapshot);
           await exists(client, { url, what: "instance snapshot", label: `${remote}:${name}` });
           await context.operate(client, "DELETE", url);
         } else {
-          const url = path("instances", name);
           await exists(client, { url, what: "instance", label: `${remote}:${name}` });
           await deleteInstance(context, client, { name, force });
         }

@@ -1,6 +1,6 @@
 /** rename: instances and snapshots. */
 import { type Command, command } from "#cli/command.ts";
-import { path } from "#cli/context.ts";
+import { parseInstance } from "#cli/instance_name.ts";
 
 export const RENAME_COMMANDS: readonly Command[] = [
   command({
@@ -14,20 +14,18 @@ export const RENAME_COMMANDS: readonly Command[] = [
       if (target.includes(":") && renamed.remote !== context.split(source).remote) {
         throw new Error("Can't specify a different remote for rename");
       }
-      const [instance = "", snapshot] = name.split("/");
+      const { instance, snapshot, url } = parseInstance(name);
       if (snapshot === undefined) {
         if (renamed.name.includes("/")) {
           throw new Error("Invalid new snapshot name: the source is no snapshot");
         }
-        const url = path("instances", instance);
         await context.operate(client, "POST", url, { json: { name: renamed.name } });
         return;
       }
-      const [parent = "", newName] = renamed.name.split("/");
+      const { instance: parent, snapshot: newName } = parseInstance(renamed.name);
       if (newName === undefined || parent !== instance) {
         throw new Error("Invalid new snapshot name, parent must be the same as source");
       }
-      const url = path("instances", instance, "snapshots", snapshot);
       await context.operate(client, "POST", url, { json: { name: newName } });
     },
   }),

@@ -1,15 +1,29 @@
 /** The order of rows in LXD's tables: column by column, numbers by value, what is empty last. Pure. */
 
 export function sortRows(rows: readonly (readonly string[])[]): (readonly string[])[] {
+  return rows.toSorted(orderOfRows);
+}
+
+function orderOfRows(a: readonly string[], b: readonly string[]): number {
+  for (let column = 0; column < Math.max(a.length, b.length); column++) {
+    const left = a[column] ?? "";
+    const right = b[column] ?? "";
+    if (left === right) continue;
+    if (left === "" || right === "") return left === "" ? 1 : -1;
+    return naturalOrder(left, right);
+  }
+  return 0;
+}
+
+/**
+ * Volumes: a snapshot beside what it is of, since "custom" and "custom (snapshot)" in the first column
+ * count as one.
+ */
+export function sortVolumes(rows: readonly (readonly string[])[]): (readonly string[])[] {
+  const kindOf = (row: readonly string[]) => row[0]?.split(" ")[0] ?? "";
   return rows.toSorted((a, b) => {
-    for (let column = 0; column < Math.max(a.length, b.length); column++) {
-      const left = a[column] ?? "";
-      const right = b[column] ?? "";
-      if (left === right) continue;
-      if (left === "" || right === "") return left === "" ? 1 : -1;
-      return naturalOrder(left, right);
-    }
-    return 0;
+    const isSameKind = kindOf(a) === kindOf(b);
+    return orderOfRows(isSameKind ? a.slice(1) : a, isSameKind ? b.slice(1) : b);
   });
 }
 

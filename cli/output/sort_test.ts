@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { sortRows } from "./sort.ts";
+import { sortRows, sortVolumes } from "./sort.ts";
 
 const sorted = (...names: string[]) => sortRows(names.map((name) => [name])).flat();
 
@@ -18,4 +18,23 @@ Deno.test("digits come before all else, which goes by its code", () => {
 Deno.test("column by column, what is empty last", () => {
   const rows = [["", "a"], ["x", ""], ["x", "b"]];
   assert.deepEqual(sortRows(rows), [["x", "b"], ["x", ""], ["", "a"]]);
+});
+
+Deno.test("a snapshot of a volume stands beside it", () => {
+  const rows = [
+    ["custom", "v10"],
+    ["custom (snapshot)", "v2/s0"],
+    ["custom", "v2"],
+    ["container", "z"],
+    ["container (snapshot)", "c/s0"],
+    ["container", "c"],
+  ];
+  assert.deepEqual(sortVolumes(rows).map(([, name]) => name), [
+    "c",
+    "c/s0",
+    "z",
+    "v2",
+    "v2/s0",
+    "v10",
+  ]);
 });

@@ -3,6 +3,7 @@ import { checkInstanceAllowed } from "#daemon/projects/check.ts";
 import { checkInstanceConfig } from "#api/config/instance_config.ts";
 import type { InstanceSource, InstancesPost } from "#api/routes/instances.ts";
 import { Fault } from "#base/errors.ts";
+import { splitSnapshot } from "#base/snapshot_name.ts";
 import { Undo } from "#base/undo.ts";
 import { parseBytes } from "#base/units.ts";
 import { getSnapshot, type NewSnapshot } from "#daemon/db/instances_snapshots.ts";
@@ -260,7 +261,7 @@ async function resolveCopy(
   project: string,
   source: InstanceSource,
 ): Promise<Base> {
-  const [name = "", snapshotName] = (source.source ?? "").split("/");
+  const { name, snapshot: snapshotName } = splitSnapshot(source.source ?? "");
   if (name === "") throw new Fault("bad_request", "Must specify a source instance");
   const from = source.project || project;
   const { instance, snapshot } = await ctx.db.read(async (tx) => {

@@ -3,6 +3,7 @@ import type { Client } from "#api/client.ts";
 import { type Command, command, group, TARGET_FLAG, UsageError } from "#cli/command.ts";
 import { modernWay } from "#api/config/legacy_storage_keys.ts";
 import { type Context, path } from "#cli/context.ts";
+import { parseInstance } from "#cli/instance_name.ts";
 import { type Configured, parseKeyValues, setKeys, unsetKey } from "#cli/keys.ts";
 import { shape } from "#cli/output/shape.ts";
 import { toYaml } from "#cli/output/yaml.ts";
@@ -156,14 +157,13 @@ export async function serverYaml(client: Client): Promise<string> {
 const SHOWN = "architecture config devices ephemeral profiles stateful description".split(" ");
 
 async function instanceYaml(client: Client, name: string, expanded: boolean): Promise<string> {
-  const [instance = "", snapshot] = name.split("/");
+  const { snapshot, url } = parseInstance(name);
   if (snapshot !== undefined) {
-    const url = path("instances", instance, "snapshots", snapshot);
     const found = await client.get<Instance>(url);
     const { expanded_config: config, expanded_devices: devices } = found;
     return toYaml(expanded ? { ...found, config, devices } : found, shape("snapshot"));
   }
-  const found = await client.get<Instance>(path("instances", instance));
+  const found = await client.get<Instance>(url);
   const { expanded_config: config, expanded_devices: devices } = found;
   const shown: Record<string, unknown> = expanded ? { ...found, config, devices } : found;
   const fields = SHOWN.filter((field) => field in shown);

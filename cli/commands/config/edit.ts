@@ -1,7 +1,8 @@
 /** config edit: an instance, a snapshot or the server as YAML. */
 import type { Client } from "#api/client.ts";
 import { type Command, command, TARGET_FLAG } from "#cli/command.ts";
-import { type Context, path } from "#cli/context.ts";
+import { type Context } from "#cli/context.ts";
+import { parseInstance } from "#cli/instance_name.ts";
 import { editYaml } from "#cli/edit.ts";
 import { shape } from "#cli/output/shape.ts";
 import { toYaml } from "#cli/output/yaml.ts";
@@ -43,10 +44,7 @@ function instanceFields(found: Instance): Record<string, unknown> {
 }
 
 async function editInstance(context: Context, client: Client, name: string): Promise<void> {
-  const [instance = "", snapshot] = name.split("/");
-  const url = snapshot === undefined
-    ? path("instances", instance)
-    : path("instances", instance, "snapshots", snapshot);
+  const { snapshot, url } = parseInstance(name);
   let etag: string | undefined;
   const text = async () => {
     const reply = await client.send<Instance>("GET", url);

@@ -1,6 +1,7 @@
 /** copy and move: instances, to another name, pool, project or server. */
 import { type Command, command, type FlagsOf, UsageError, WrongCount } from "#cli/command.ts";
 import { type Context, path, type Resource } from "#cli/context.ts";
+import { parseInstance } from "#cli/instance_name.ts";
 import { deleteInstance } from "#cli/commands/delete.ts";
 import { transfer, TRANSFER_FLAGS } from "./transfer.ts";
 
@@ -84,18 +85,17 @@ async function move(
 }
 
 async function rename(context: Context, source: Resource, newName: string): Promise<void> {
-  const [instance = "", snapshot] = source.name.split("/");
-  const [parent = "", newSnapshot] = newName.split("/");
+  const { instance, snapshot, url } = parseInstance(source.name);
+  const { instance: parent, snapshot: newSnapshot } = parseInstance(newName);
   if (snapshot !== undefined) {
     if (newSnapshot === undefined || parent !== instance) {
       throw new Error("Invalid new snapshot name, parent must be the same as source");
     }
-    const url = path("instances", instance, "snapshots", snapshot);
     await context.operate(source.client, "POST", url, { json: { name: newSnapshot } });
     return;
   }
   const json = { name: newName, migration: false };
-  await context.operate(source.client, "POST", path("instances", instance), { json });
+  await context.operate(source.client, "POST", url, { json });
 }
 
 /** To another pool, project or member: the server does it. */

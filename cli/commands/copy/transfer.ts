@@ -2,6 +2,7 @@
 import type { Client } from "#api/client.ts";
 import { UsageError } from "#cli/command.ts";
 import { type Context, path, type Resource } from "#cli/context.ts";
+import { parseInstance } from "#cli/instance_name.ts";
 import { parsePairs } from "#cli/keys.ts";
 import { migrate } from "./migrate.ts";
 import { applyOverrides, type Devices, parseOverrides } from "#cli/commands/create/body.ts";
@@ -80,16 +81,13 @@ const MODES = ["pull", "push", "relay"];
 export async function transfer(context: Context, wish: Transfer): Promise<void> {
   const { source, target, flags } = wish;
   if (!MODES.includes(flags.mode)) throw new UsageError(`Invalid transfer mode: ${flags.mode}`);
-  const [instance = "", snapshot] = source.name.split("/");
+  const { instance, snapshot, url: sourceUrl } = parseInstance(source.name);
   if (snapshot !== undefined && flags["instance-only"]) {
     throw new UsageError("--instance-only can't be passed when the source is a snapshot");
   }
   if (snapshot !== undefined && wish.refresh) {
     throw new UsageError("--refresh can only be used with instances");
   }
-  const sourceUrl = snapshot === undefined
-    ? path("instances", instance)
-    : path("instances", instance, "snapshots", snapshot);
   const found = await source.client.get<SourceInstance>(sourceUrl);
   const wanted = plan(found, wish);
   const client = clientOf(target, flags);

@@ -11,7 +11,7 @@ import {
   removeDevice,
 } from "#cli/commands/config_verbs.ts";
 import { toYaml } from "#cli/output/yaml.ts";
-import { parseVolume, placeOf } from "./volume_names.ts";
+import { NO_SLASHES, parseVolume, parseWhole, placeOf, wholePlaceOf } from "./volume_names.ts";
 import { listVolumes, volumeInfo } from "./volume_show.ts";
 
 interface Volume {
@@ -35,20 +35,31 @@ config:
 const place = (context: Context, names: readonly string[], target: string): Place =>
   placeOf(context, names, target);
 
+const READ_ONLY = "Snapshots are read-only and can't have their configuration changed";
+
 const isSnapshot = (volume = "") => parseVolume(volume).snapshot !== undefined;
 const shapeOf = (volume: string | undefined) => isSnapshot(volume) ? "volumeSnapshot" : "volume";
 
-/** get, set and unset; show and edit also know snapshots. */
-const VERBS = configVerbs({
-  words: "storage volume",
-  one: "storage volume",
-  many: "storage volume configurations",
-  usage: VOLUME,
-  names: 2,
-  shape: "volume",
-  help: HELP,
-  place,
-}).filter(({ name }) => !/ (show|edit)$/.test(name));
+/** The verbs that `wanted` means; show and edit also know the form of snapshots. */
+const verbs = (usage: string, wanted: RegExp, where: typeof place) =>
+  configVerbs({
+    words: "storage volume",
+    one: "storage volume",
+    many: "storage volume configurations",
+    usage,
+    names: 2,
+    shape: "volume",
+    help: HELP,
+    place: where,
+  }).filter(({ name }) => wanted.test(name));
+
+const VERBS = [
+  ...verbs(EITHER, / get$/, place),
+  ...verbs(VOLUME, / (un)?set$/, (context, names, target) => {
+    parseWhole(names[1] ?? "", READ_ONLY);
+    return placeOf(context, names, target);
+  }),
+];
 
 export const VOLUME_COMMANDS: readonly Command[] = [
   group("storage volume", "Manage storage volumes", {
@@ -134,7 +145,7 @@ export const VOLUME_COMMANDS: readonly Command[] = [
     args: [2, Infinity],
     async run(context, [label = "", volume = "", ...pairs], { target, type }) {
       const { client, pool } = placeOf(context, [label], target);
-      const { type: kind, name } = parseVolume(volume);
+      const { type: kind, name } = parseWhole(volume, NO_SLASHES);
       await client.operate("POST", path("storage-pools", pool, "volumes", kind), {
         json: { name, type: kind, content_type: type, config: parsePairs(pairs), description: "" },
       });
@@ -168,7 +179,10 @@ export const VOLUME_COMMANDS: readonly Command[] = [
           throw new Error("Invalid new snapshot name, parent must be the same as source");
         }
         await context.operate(client, "POST", url, { json: { name: next.snapshot } });
-      } else await context.operate(client, "POST", url, { json: { name: next.name } });
+      } else {
+        if (next.snapshot !== undefined) throw new Error(NO_SLASHES);
+        await context.operate(client, "POST", url, { json: { name: next.name } });
+      }
       context.out.say(`Renamed storage volume from "${from}" to "${to}"`);
     },
   }),
@@ -189,7 +203,7 @@ export const VOLUME_COMMANDS: readonly Command[] = [
     },
     args: [2, 3],
     async run(context, [label = "", volume = "", name = ""], flags) {
-      const { client, url } = placeOf(context, [label, volume], flags.target);
+      const { client, url } = wholePlaceOf(context, [label, volume], flags.target);
       if (flags.reuse && name !== "") {
         try {
           const old = `${url}/snapshots/${encodeURIComponent(name)}`;
@@ -210,7 +224,7 @@ export const VOLUME_COMMANDS: readonly Command[] = [
     flags: TARGET_FLAG,
     args: [3, 3],
     async run(context, [label = "", volume = "", restore = ""], { target }) {
-      const { client, url } = placeOf(context, [label, volume], target);
+      const { client, url } = wholePlaceOf(context, [label, volume], target);
       const { metadata, etag } = await client.send<Record<string, unknown>>("GET", url);
       await context.operate(client, "PUT", url, { json: { ...metadata, restore }, etag });
     },
@@ -229,7 +243,7 @@ function attach(kind: string, name: string, what: string): Command {
     args: [3, 5],
     async run(context, [label = "", volume = "", owner = "", ...rest]) {
       const { client, pool, url } = placeOf(context, [label, volume]);
-      const { name: source, type } = parseVolume(volume);
+      const { name: source, type } = parseWhole(volume);
       if (type !== "custom") {
         throw new Error(`Only "custom" volumes can be attached to ${what}s`);
       }
@@ -263,7 +277,7 @@ function detach(kind: string, name: string, what: string): Command {
     args: [3, 4],
     async run(context, [label = "", volume = "", owner = "", device]) {
       const { client, pool } = placeOf(context, [label, volume]);
-      const { name: source } = parseVolume(volume);
+      const { name: source } = parseWhole(volume);
       await removeDevice({ client, url: path(kind, owner) }, {
         name: device,
         fits: (one) => one.type === "disk" && one.pool === pool && one.source === source,

@@ -2,7 +2,7 @@
 import { type Command, command, TARGET_FLAG } from "#cli/command.ts";
 import { path } from "#cli/context.ts";
 import { download, nameFrom, withProgress } from "#cli/commands/backup.ts";
-import { placeOf } from "./volume_names.ts";
+import { placeOf, wholePlaceOf } from "./volume_names.ts";
 
 const KEPT_MS = 24 * 3600 * 1000;
 
@@ -25,7 +25,7 @@ export const VOLUME_BACKUP_COMMANDS: readonly Command[] = [
     },
     args: [2, 3],
     async run(context, [label = "", volume = "", target = "backup.tar.gz"], flags) {
-      const { client, url } = placeOf(context, [label, volume], flags.target);
+      const { client, url } = wholePlaceOf(context, [label, volume], flags.target);
       const operation = await context.operate(client, "POST", `${url}/backups`, {
         title: "Backing up storage volume",
         json: {

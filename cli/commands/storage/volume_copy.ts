@@ -2,7 +2,7 @@
 import type { Client } from "#api/client.ts";
 import { type Command, command, UsageError } from "#cli/command.ts";
 import { type Context, path } from "#cli/context.ts";
-import { placeOf, splitPoolVolume, type VolumePlace } from "./volume_names.ts";
+import { NO_SLASHES, placeOf, splitPoolVolume, type VolumePlace } from "./volume_names.ts";
 import { migrate } from "#cli/commands/copy/migrate.ts";
 
 const PLACES = "[<remote>:]<pool>/<volume>";
@@ -75,8 +75,9 @@ function endsOf(context: Context, [from = "", to = ""]: readonly string[], flags
     return placeOf(context, [pool, volume], member);
   };
   const remoteOf = (label: string) => context.split(splitPoolVolume(label).pool).remote;
+  if (!to.includes("/")) throw new Error("No storage pool for target volume specified");
   const target = end(to, flags["destination-target"]);
-  if (target.volume.name === "") throw new Error("No storage pool for target volume specified");
+  if (target.volume.snapshot !== undefined) throw new Error(NO_SLASHES);
   const remotes = { from: remoteOf(from), to: remoteOf(to) };
   const isLocal = remotes.from === remotes.to;
   return { source: end(from, flags.target), target, ...remotes, isLocal };

@@ -10,13 +10,29 @@ export interface VolumeLabel {
 
 const TYPES = ["custom", "image", "container", "virtual-machine"];
 
-/** "data", "data/snap0", "container/web", "container/web/snap0". */
+/** "data", "data/snap0", "container/web", "container/web/snap0". @throws with more parts */
 export function parseVolume(text: string): VolumeLabel {
   const parts = text.split("/");
   const hasType = parts.length > 1 && TYPES.includes(parts[0] ?? "");
-  const [name = "", snapshot] = hasType ? parts.slice(1) : parts;
+  const [name = "", snapshot, ...rest] = hasType ? parts.slice(1) : parts;
+  if (rest.length > 0) {
+    throw new Error(`Invalid volume "${text}": want [<type>/]<volume>[/<snapshot>]`);
+  }
   return { type: hasType ? parts[0] ?? "" : "custom", name, snapshot };
 }
+
+/** Where only a volume will do. @throws for a snapshot of one: `why` */
+export function parseWhole(
+  text: string,
+  why = `"${text}" is a snapshot: name the volume alone`,
+): VolumeLabel {
+  const label = parseVolume(text);
+  if (label.snapshot !== undefined) throw new Error(why);
+  return label;
+}
+
+/** Of a volume that is to be made. */
+export const NO_SLASHES = "Storage volume names may not contain slashes";
 
 export function volumeUrl(pool: string, { type, name, snapshot }: VolumeLabel): string {
   const url = path("storage-pools", pool, "volumes", type, name);
@@ -45,6 +61,16 @@ export function placeOf(
     volume: label,
     url: volumeUrl(name, label),
   };
+}
+
+/** As `placeOf`, but not of a snapshot. */
+export function wholePlaceOf(
+  context: Context,
+  names: readonly string[],
+  target = "",
+): VolumePlace {
+  parseWhole(names[1] ?? "");
+  return placeOf(context, names, target);
 }
 
 /** `[<remote>:]<pool>/<volume>[/<snapshot>]`. @throws without a pool and a volume. */

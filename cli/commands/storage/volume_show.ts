@@ -3,10 +3,10 @@ import type { Client } from "#api/client.ts";
 import { formatBytes } from "#base/units.ts";
 import { type Context, path } from "#cli/context.ts";
 import { shape } from "#cli/output/shape.ts";
-import { sortRows } from "#cli/output/sort.ts";
+import { sortVolumes } from "#cli/output/sort.ts";
 import { render, table } from "#cli/output/table.ts";
 import { isUnset, shortTime } from "#cli/output/time.ts";
-import { placeOf, volumeUrl } from "./volume_names.ts";
+import { placeOf, volumeUrl, wholePlaceOf } from "./volume_names.ts";
 
 interface Volume {
   readonly name: string;
@@ -101,7 +101,7 @@ export async function listVolumes(
   }));
   context.out.text(render({
     header: columns.map(({ header }) => header),
-    rows: sortRows(rows),
+    rows: sortVolumes(rows),
     data,
     shape: shape("volume"),
   }, flags.format));
@@ -123,7 +123,7 @@ export async function volumeInfo(
   names: readonly string[],
   { target }: { readonly target: string },
 ): Promise<void> {
-  const { client, url } = placeOf(context, names, target);
+  const { client, url } = wholePlaceOf(context, names, target);
   const volume = await client.get<Volume>(url);
   const { usage } = await client.get<State>(`${url}/state`);
   const lines = [
