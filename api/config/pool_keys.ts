@@ -1,5 +1,5 @@
 /** Configuration keys of storage pools and volumes: a table for all drivers, and one for each. */
-import { Fault } from "#base/errors.ts";
+import { Fault, messageOf } from "#base/errors.ts";
 import { suggest } from "#base/suggest.ts";
 import { isFalse, isTrue, parseBytes } from "#base/units.ts";
 import { type Check, expiry, schedule } from "./instance_checks.ts";
@@ -245,7 +245,7 @@ function checkValue(key: string, row: PoolKey, value: string): void {
   if (row.type === "bool" && !isTrue(value) && !isFalse(value)) {
     throw new Fault("bad_request", `Invalid value "${value}" for "${key}": want true or false`);
   }
-  if (row.type === "size") parseBytes(value);
+  if (row.type === "size") named(key, () => parseBytes(value));
   if (row.type === "integer" && !/^\d+$/.test(value)) {
     throw new Fault("bad_request", `Invalid value "${value}" for "${key}": want a number`);
   }
@@ -254,14 +254,27 @@ function checkValue(key: string, row: PoolKey, value: string): void {
       hint: `Values: ${row.values.join(", ")}.`,
     });
   }
-  row.check?.(value);
+  named(key, () => row.check?.(value));
+}
+
+/** Say which key a value was for. @throws {Fault} bad_request */
+function named(key: string, checkIt: () => void): void {
+  try {
+    checkIt();
+  } catch (error) {
+    const hint = error instanceof Fault ? error.hint : undefined;
+    throw new Fault("bad_request", `Invalid value for option "${key}": ${messageOf(error)}`, {
+      cause: error,
+      ...hint !== undefined && { hint },
+    });
+  }
 }
 
 /** @throws {Fault} bad_request */
 function blockSize(value: string): void {
   const bytes = parseBytes(value);
   if (Number.isInteger(Math.log2(bytes)) && bytes >= 512 && bytes <= 16 * 2 ** 20) return;
-  throw new Fault("bad_request", `Invalid value "${value}" for "zfs.blocksize"`, {
+  throw new Fault("bad_request", `invalid size "${value}" of blocks`, {
     hint: "Give a power of two from 512 to 16MiB.",
   });
 }

@@ -22,3 +22,19 @@ Deno.test("keys of zfs are none of other drivers", () => {
   assert.throws(() => checkPoolConfig("lvm", { "zfs.clone_copy": "true" }), /Invalid option/);
   assert.throws(() => checkPoolConfig("zfs", { "zfs.clone_copy": "maybe" }), /Invalid value/);
 });
+
+Deno.test("a wrong value is refused with the name of its key", () => {
+  const volume = (key: string, value: string) => () =>
+    checkVolumeConfig("dir", "custom", { [key]: value });
+  assert.throws(volume("size", "much"), /"size": invalid size "much"/);
+  assert.throws(volume("security.shifted", "maybe"), /"maybe" for "security.shifted"/);
+  assert.throws(
+    volume("snapshots.schedule", "often"),
+    /"snapshots.schedule": invalid value "often"/,
+  );
+  assert.throws(volume("snapshots.expiry", "soon"), /"snapshots.expiry": invalid value "soon"/);
+  assert.throws(
+    () => checkPoolConfig("btrfs", { "volume.size": "much" }),
+    /"volume.size": invalid size "much"/,
+  );
+});

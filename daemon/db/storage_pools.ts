@@ -50,6 +50,19 @@ export async function insertPool(tx: Tx, pool: Omit<Pool, "id">): Promise<void> 
 export const VOLUME_TYPES = { container: 0, image: 1, custom: 2, "virtual-machine": 3 } as const;
 export type VolumeType = keyof typeof VOLUME_TYPES;
 
+/** The fault for a volume that is not there. Pure. */
+export function volumeMissing(
+  { pool, name, type }: {
+    readonly pool: string;
+    readonly name: string;
+    readonly type: VolumeType;
+  },
+): Fault {
+  return new Fault("not_found", "Storage volume not found", {
+    hint: `Pool "${pool}" has no ${type} volume "${name}".`,
+  });
+}
+
 export interface VolumeRow {
   readonly id: number;
   readonly pool: string;

@@ -2,7 +2,7 @@
 import { Fault } from "#base/errors.ts";
 import { type Config, readAllConfig, readConfig, writeConfig } from "./config.ts";
 import { integer, text, type Tx } from "./db.ts";
-import { VOLUME_TYPES, type VolumeType } from "./storage_pools.ts";
+import { VOLUME_TYPES, volumeMissing, type VolumeType } from "./storage_pools.ts";
 
 export interface VolumeKey {
   readonly pool: string;
@@ -35,7 +35,7 @@ export async function volumeId(tx: Tx, volume: VolumeKey): Promise<number> {
     volume.name,
     VOLUME_TYPES[volume.type],
   );
-  if (row === undefined) throw new Fault("not_found", "Storage volume not found");
+  if (row === undefined) throw volumeMissing(volume);
   return integer(row, "id");
 }
 
@@ -66,8 +66,15 @@ export async function getVolumeSnapshot(
   name: string,
 ): Promise<VolumeSnapshotRow> {
   const found = (await listVolumeSnapshots(tx, volumeId)).find((one) => one.name === name);
-  if (found === undefined) throw new Fault("not_found", "Storage volume snapshot not found");
+  if (found === undefined) throw volumeSnapshotMissing(name);
   return found;
+}
+
+/** The fault for a snapshot of a volume that is not there. Pure. */
+export function volumeSnapshotMissing(name: string): Fault {
+  return new Fault("not_found", "Storage volume snapshot not found", {
+    hint: `The volume has no snapshot "${name}".`,
+  });
 }
 
 /** @throws {Fault} conflict if the name is taken. */

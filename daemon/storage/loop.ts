@@ -5,6 +5,7 @@ import { Fault } from "#base/errors.ts";
 import { parseBytes } from "#base/units.ts";
 import { run } from "#daemon/host/run.ts";
 import { setFileSize } from "./files.ts";
+import type { PoolConfig } from "./pool_type.ts";
 
 const GIB = 2 ** 30;
 const SHARE_OF_FREE = 0.2;
@@ -48,8 +49,22 @@ export async function makeLoopFile(path: HostPath, size: string): Promise<void> 
   }
 }
 
-/** @throws {Fault} bad_request if it would lose its end. */
-export async function growLoopFile(path: HostPath, size: string): Promise<void> {
+/**
+ * @param config of the pool, with its new size.
+ * @throws {Fault} bad_request if it is no loop file, or would lose its end.
+ */
+export async function growLoopFile(path: HostPath, config: PoolConfig): Promise<void> {
+  const { source, size = "" } = config;
+  if (source !== path) {
+    throw new Fault("bad_request", "Cannot change the size of a pool that is not a loop file", {
+      hint: `Its source is "${source ?? ""}".`,
+    });
+  }
+  if (size === "") {
+    throw new Fault("bad_request", "A loop file can't be without a size", {
+      hint: "Give a larger one than before: it grows.",
+    });
+  }
   const bytes = parseBytes(size);
   const { size: before } = await Deno.stat(path);
   if (bytes < before) {

@@ -98,10 +98,16 @@ async function format(target: HostPath, { name, config }: PoolPlace): Promise<vo
     await run(["mkfs.btrfs", "--quiet", ...features, "--label", label, "--", target]);
   } catch (error) {
     if (!(error instanceof ExecError)) throw error;
-    throw new Fault("bad_request", `cannot make a btrfs on "${target}": ${error.stderrTail}`, {
-      cause: error,
-      hint: "A device that has data already must be wiped first: wipefs --all DEVICE.",
-    });
+    throw new Fault(
+      "bad_request",
+      `cannot make a btrfs on "${target}": ${error.stderrTail.trim()}`,
+      {
+        cause: error,
+        hint: await isBlockDevice(target)
+          ? "A device that has data already must be wiped first: wipefs --all DEVICE."
+          : "Give another size: size=1GiB.",
+      },
+    );
   }
 }
 
@@ -172,12 +178,8 @@ async function update(place: PoolPlace, before: PoolConfig): Promise<void> {
   if (options !== (before["btrfs.mount_options"] ?? "")) {
     await run(["mount", "-o", `remount,${options || "user_subvol_rm_allowed"}`, "--", root]);
   }
-  const size = config["size"] ?? "";
-  if (size === (before["size"] ?? "")) return;
-  if (config["source"] !== loopFile || size === "") {
-    throw new Fault("bad_request", "Cannot change the size of a pool that is not a loop file");
-  }
-  await growLoopFile(loopFile, size);
+  if ((config["size"] ?? "") === (before["size"] ?? "")) return;
+  await growLoopFile(loopFile, config);
   await run(["btrfs", "filesystem", "resize", "max", root]);
 }
 

@@ -196,12 +196,8 @@ async function update(place: PoolPlace, before: PoolConfig): Promise<"restart"> 
   if (thinPool !== newThinPool && thinPool !== undefined && newThinPool !== undefined) {
     await lvm("lvrename", group, thinPool, newThinPool);
   }
-  const size = config["size"] ?? "";
-  if (size === (before["size"] ?? "")) return "restart";
-  if (config["source"] !== loopFile || size === "") {
-    throw new Fault("bad_request", "Cannot change the size of a pool that is not a loop file");
-  }
-  await growLoopFile(loopFile, size);
+  if ((config["size"] ?? "") === (before["size"] ?? "")) return "restart";
+  await growLoopFile(loopFile, config);
   await lvm("pvresize", await attachLoop(loopFile));
   if (newThinPool !== undefined) {
     await lvm("lvextend", "--extents", "+100%FREE", `${group}/${newThinPool}`);

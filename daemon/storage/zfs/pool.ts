@@ -223,12 +223,8 @@ async function stop(place: PoolPlace): Promise<void> {
 
 async function update(place: PoolPlace, before: PoolConfig): Promise<"restart"> {
   const { config, loopFile } = place;
-  const size = config["size"] ?? "";
-  if (size === (before["size"] ?? "")) return "restart";
-  if (config["source"] !== loopFile || size === "") {
-    throw new Fault("bad_request", "Cannot change the size of a pool that is not a loop file");
-  }
-  await growLoopFile(loopFile, size);
+  if ((config["size"] ?? "") === (before["size"] ?? "")) return "restart";
+  await growLoopFile(loopFile, config);
   await zpool("online", "-e", zpoolOf(place), loopFile);
   return "restart";
 }
