@@ -27,6 +27,18 @@ export class LockTable {
     return { [Symbol.dispose]: done };
   }
 
+  /**
+   * All of them at once. Always in the same order, so that two who want the same ones in different
+   * orders don't wait for each other for ever; a name that is given twice is held once.
+   *
+   * @throws The signal's reason if it aborts while waiting; none is held then.
+   */
+  async acquireAll(names: readonly string[], signal?: AbortSignal): Promise<Disposable> {
+    using held = new DisposableStack();
+    for (const name of [...new Set(names)].toSorted()) held.use(await this.acquire(name, signal));
+    return held.move();
+  }
+
   /** Is `name` held or waited for? */
   isBusy(name: string): boolean {
     return this.#tails.has(name);

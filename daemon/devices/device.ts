@@ -111,8 +111,8 @@ export interface ValidateContext {
   readonly instance: string | undefined;
   readonly services: DeviceServices;
   /**
-   * Names of devices that the user sets now: no other instance may have their addresses. Copies and
-   * restored instances may; they can't start then.
+   * Names of devices that the user sets now: no other instance may have their addresses, and their
+   * volumes must be there. Copies and restored instances may lack that; they can't start then.
    */
   readonly mustBeUnique?: ReadonlySet<string>;
   /** All expanded devices, for rules across devices (paths, addresses). */

@@ -4,7 +4,7 @@
  */
 import { DISK_KEYS } from "#api/config/device_disk.ts";
 import { type HostPath, hostPath } from "#base/brand.ts";
-import { ExecError, Fault } from "#base/errors.ts";
+import { ExecError, Fault, messageOf } from "#base/errors.ts";
 import type { Undo } from "#base/undo.ts";
 import { isFalse, isTrue } from "#base/units.ts";
 import { runHelper } from "#daemon/host/helper.ts";
@@ -97,7 +97,16 @@ async function validateVolume(
     throw invalidDevice(name, "Storage volumes cannot be specified as absolute paths");
   }
   refuseOfFolders(name, config);
-  await requirePool(name, config["pool"] ?? "", context);
+  const [pool = "", source = ""] = [config["pool"], config["source"]];
+  await requirePool(name, pool, context);
+  // What came along from elsewhere may lack its volume until it starts.
+  if (context.instance === undefined || context.mustBeUnique?.has(name) !== true) return;
+  try {
+    await context.services.storage.checkCustom({ pool, name: source }, context.project);
+  } catch (error) {
+    const hint = error instanceof Fault ? error.hint : undefined;
+    throw invalidDevice(name, messageOf(error), hint);
+  }
 }
 
 /** @throws {Fault} bad_request for what only folders of the host can have. */

@@ -94,5 +94,14 @@ export async function lockInstance(
   instance: { readonly id: number },
   signal?: AbortSignal,
 ): Promise<Disposable> {
-  return await ctx.locks.acquire(`instance ${instance.id}`, signal);
+  return await lockInstances(ctx, [instance], signal);
+}
+
+/** Several, in an order in which nobody waits for ever. */
+export async function lockInstances(
+  ctx: InstanceContext,
+  instances: readonly { readonly id: number }[],
+  signal?: AbortSignal,
+): Promise<Disposable> {
+  return await ctx.locks.acquireAll(instances.map(({ id }) => `instance ${id}`), signal);
 }

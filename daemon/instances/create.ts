@@ -21,7 +21,7 @@ import { assertDeletable, deleteInstance } from "./delete.ts";
 import { readFacts } from "./facts.ts";
 import { currentMap, diskMapOf } from "./id_maps.ts";
 import { freezeInstance, unfreezeInstance } from "./freeze.ts";
-import { isRunning, pidOf } from "./machine.ts";
+import { isRunning, pidOf, type RunState } from "./machine.ts";
 import { createInstance, planCreation } from "./make.ts";
 import { instanceSamples, renderMetrics } from "./metrics.ts";
 import { moveInstance, planMove } from "./move.ts";
@@ -115,7 +115,8 @@ export function createInstances(deps: InstanceDeps): InstanceService {
     context: ctx,
     async runningUsers(volume) {
       const users = await usersOf(ctx, volume);
-      return users.filter(({ id }) => isRunning(ctx.runtime.state(id))).map(({ name }) => name);
+      const isUsing = (state: RunState) => isRunning(state) || state.status === "starting";
+      return users.filter(({ id }) => isUsing(ctx.runtime.state(id))).map(({ name }) => name);
     },
     async volumeUsers(volume) {
       return (await usersOf(ctx, volume)).map((record) => ({

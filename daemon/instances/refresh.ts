@@ -15,7 +15,7 @@ import {
   type NewVolumeSnapshot,
 } from "#daemon/db/volume_snapshots.ts";
 import { saveBackupYaml } from "./backup_yaml.ts";
-import { announce, type InstanceContext, lockInstance, volumeOf } from "./context.ts";
+import { announce, type InstanceContext, lockInstances, volumeOf } from "./context.ts";
 import { ON_DISK } from "./id_maps.ts";
 import { whileFrozen } from "./freeze.ts";
 import { isRunning } from "./machine.ts";
@@ -63,8 +63,7 @@ export async function refreshInstance(
 ): Promise<void> {
   if (target.id === source.id) throw new Fault("bad_request", "cannot refresh from itself");
   {
-    using _target = await lockInstance(ctx, target, options.signal);
-    using _source = await lockInstance(ctx, source, options.signal);
+    using _held = await lockInstances(ctx, [target, source], options.signal);
     const [record, from] = await reload(ctx, [target.id, source.id]);
     assertRefreshable(ctx, record);
     const all = await ctx.db.read((tx) => listSnapshots(tx, [record, from]));

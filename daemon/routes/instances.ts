@@ -203,7 +203,12 @@ async function put(services: Services, call: Call<typeof putInstance>) {
   const snapshot = body.restore ?? "";
   if (snapshot !== "") {
     const name = snapshot.split("/").at(-1) ?? "";
-    await actions.getSnapshot(record, name);
+    const saved = await actions.getSnapshot(record, name);
+    if (body.stateful === true && !saved.isStateful) {
+      throw new Fault("bad_request", `Snapshot "${name}" has no running state`, {
+        hint: "It was taken without --stateful: restore it without, too.",
+      });
+    }
     return background(services.operations.start({
       description: "Restoring snapshot",
       project: query.project,

@@ -16,6 +16,7 @@ import {
 } from "#api/routes/storage.ts";
 import { checkVolumeConfig } from "#api/config/pool_keys.ts";
 import { Fault } from "#base/errors.ts";
+import { splitSnapshot } from "#base/snapshot_name.ts";
 import type { Backups } from "#daemon/backups/service.ts";
 import { writeConfig } from "#daemon/db/config.ts";
 import { getPool, listVolumes, type VolumeRow, type VolumeType } from "#daemon/db/storage_pools.ts";
@@ -102,7 +103,7 @@ export function storageVolumeRoutes(
     body: VolumesPost,
   ) => {
     const { source = {} } = body;
-    const [name = "", snapshot] = (source.name ?? "").split("/");
+    const { name, snapshot } = splitSnapshot(source.name ?? "");
     const pool = source.pool || target.pool;
     const asked = source.project || call.query.project;
     const from = await findCustom(services, {
@@ -257,7 +258,7 @@ export function storageVolumeRoutes(
     if (body.migration === true) {
       return sendVolume(services, migrations, call, { volume, snapshot: undefined });
     }
-    const name = body.name || volume.name;
+    const name = body.name ?? "";
     checkVolumeName(name);
     const pool = body.pool || volume.pool;
     const project = body.project
@@ -305,7 +306,7 @@ export function storageVolumeRoutes(
     handle(postVolume, (services, call) => rename(services, call)),
     handle(deleteVolume, async (services, call) => {
       const volume = await findCustom(services, call);
-      await removeVolume(storage.custom, volume, await volumeUsers(services, volume));
+      await removeVolume(storage.custom, volume, (row) => volumeUsers(services, row));
       announce(services, call as never, "deleted", volume);
       return sync();
     }),

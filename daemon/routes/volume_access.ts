@@ -6,6 +6,7 @@ import {
   getPool,
   listVolumes,
   VOLUME_TYPES,
+  volumeMissing,
   type VolumeRow,
   type VolumeType,
 } from "#daemon/db/storage_pools.ts";
@@ -60,7 +61,7 @@ export async function findVolume(
     await getPool(tx, params.pool);
     return await listVolumes(tx, { pool: params.pool, project, name: params.volume, type });
   });
-  if (volume === undefined) throw new Fault("not_found", "Storage volume not found");
+  if (volume === undefined) throw volumeMissing({ pool: params.pool, name: params.volume, type });
   return volume;
 }
 
@@ -134,7 +135,7 @@ export async function renderWithSnapshots(services: Services, volumes: readonly 
       ? (name: string) => [
         `/1.0/instances/${volume.name}/snapshots/${name}${projectSuffix(volume.project)}`,
       ]
-      : () => own.used_by;
+      : () => [];
     const theirs = (byVolume.get(volume.id) ?? []).map((one) => ({
       ...own,
       name: `${volume.name}/${one.name}`,

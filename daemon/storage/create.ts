@@ -28,7 +28,7 @@ import {
 import { requireLosable } from "./later_snapshots.ts";
 import { createSupport, type SupportedDriver } from "./pool_types.ts";
 import { volumeChores } from "./custom/chores.ts";
-import { useCustomVolume } from "./custom/use.ts";
+import { checkCustomVolume, useCustomVolume } from "./custom/use.ts";
 import type { CustomContext } from "./custom/service.ts";
 import { Pools } from "./pools.ts";
 import type {
@@ -91,6 +91,7 @@ export function createStorage(deps: StorageDeps): StorageService {
     chores: volumeChores(custom),
     instances: instanceStorage({ ...deps, namespaces }, pools),
     requirePool: (name) => deps.db.read((tx) => getPool(tx, name)),
+    checkCustom: (volume, project) => checkCustomVolume(custom, volume, project),
     useCustom: (volume, user) => useCustomVolume(custom, volume, user),
     imageReplaced: async (before, after, signal) =>
       await replaceImage(deps, await pools.all(), { before, after, signal }),

@@ -189,6 +189,15 @@ export interface Storage {
     user: VolumeUser,
   ): Promise<{ readonly path: HostPath; readonly idmap: boolean }>;
   /**
+   * Before an instance of a project gets a custom volume among its disks.
+   *
+   * @throws {Fault} not_found, bad_request for a disk
+   */
+  checkCustom(
+    volume: { readonly pool: string; readonly name: string },
+    project: string,
+  ): Promise<void>;
+  /**
    * Another image took the place of one: unpack it now where that one is unpacked, so that the next
    * launch doesn't wait. What fails is reported: the launch tries again.
    */

@@ -13,13 +13,14 @@ import {
 import { renameVolumeUses, type VolumeName } from "#daemon/db/volume_uses.ts";
 import {
   backupFolder,
-  copyCustom,
+  copyLocked,
   type CustomContext,
   getSnapshot,
   getVolume,
   lockVolume,
+  lockVolumes,
   placeOf,
-  removeVolume,
+  removeLocked,
   requireFreeName,
   requireNotRunning,
   requireNotServers,
@@ -34,7 +35,7 @@ export async function renameVolume(
   volume: VolumeName,
   newName: string,
 ): Promise<void> {
-  using _held = await lockVolume(ctx, volume);
+  using _held = await lockVolumes(ctx, [volume, { ...volume, name: newName }]);
   const row = await getVolume(ctx, volume);
   const next = { ...row, name: newName };
   await requireFreeName(ctx, next);
@@ -65,10 +66,12 @@ export async function moveVolume(
   target: VolumeName,
   options: { readonly isBare: boolean; readonly signal?: AbortSignal },
 ): Promise<void> {
+  // Held to the end: an instance that starts meanwhile would go on with the one that is removed.
+  using _held = await lockVolumes(ctx, [volume, target], options.signal);
   const source = await getVolume(ctx, volume);
   await requireNotRunning(ctx, source, "move");
   await requireNotServers(ctx, source, "moved");
-  await copyCustom(ctx, target, {
+  await copyLocked(ctx, target, {
     source,
     snapshot: undefined,
     config: {},
@@ -78,7 +81,7 @@ export async function moveVolume(
   if (target.project === source.project) {
     await ctx.db.write((tx) => renameVolumeUses(tx, source, target));
   }
-  await removeVolume(ctx, source, []);
+  await removeLocked(ctx, source);
 }
 
 export interface SnapshotWish {
@@ -146,6 +149,7 @@ export async function renameVolumeSnapshot(
   using _held = await lockVolume(ctx, volume);
   const row = await getVolume(ctx, volume);
   const saved = await getSnapshot(ctx, row, change.from);
+  await requireFreeSnapshot(ctx, row, change.to);
   await using _note = await noteUnfinished(ctx, {
     what: "rename snapshot",
     volume: row,

@@ -12,6 +12,7 @@ import {
   getPool,
   insertVolume,
   listVolumes,
+  volumeMissing,
   type VolumeRow,
 } from "#daemon/db/storage_pools.ts";
 import {
@@ -19,6 +20,7 @@ import {
   getVolumeSnapshot,
   insertVolumeSnapshot,
   listVolumeSnapshots,
+  volumeSnapshotMissing,
   type VolumeSnapshotRow,
 } from "#daemon/db/volume_snapshots.ts";
 import type { VolumeName } from "#daemon/db/volume_uses.ts";
@@ -58,10 +60,20 @@ export interface NewVolume {
 
 export async function lockVolume(
   ctx: CustomContext,
-  { pool, project, name }: VolumeName,
+  volume: VolumeName,
   signal?: AbortSignal,
 ): Promise<Disposable> {
-  return await ctx.locks.acquire(`volume ${pool}/${project}/${name}`, signal);
+  return await lockVolumes(ctx, [volume], signal);
+}
+
+/** Several, in an order in which nobody waits for ever. */
+export async function lockVolumes(
+  ctx: CustomContext,
+  volumes: readonly VolumeName[],
+  signal?: AbortSignal,
+): Promise<Disposable> {
+  const names = volumes.map(({ pool, project, name }) => `volume ${pool}/${project}/${name}`);
+  return await ctx.locks.acquireAll(names, signal);
 }
 
 /** @throws {Fault} not_found */
@@ -71,7 +83,7 @@ export async function getVolume(ctx: CustomContext, volume: VolumeName): Promise
     await getPool(tx, pool);
     return await listVolumes(tx, { pool, project, name, type: "custom" });
   });
-  if (found === undefined) throw new Fault("not_found", "Storage volume not found");
+  if (found === undefined) throw volumeMissing({ pool, name, type: "custom" });
   return found;
 }
 
@@ -162,13 +174,21 @@ export async function copyCustom(
   target: VolumeName,
   wish: CopyWish,
 ): Promise<void> {
+  using _held = await lockVolumes(ctx, [target, wish.source], wish.signal);
+  await copyLocked(ctx, target, wish);
+}
+
+/** With the locks of both held. */
+export async function copyLocked(
+  ctx: CustomContext,
+  target: VolumeName,
+  wish: CopyWish,
+): Promise<void> {
   const { source, snapshot, signal } = wish;
-  using _target = await lockVolume(ctx, target, signal);
-  using _source = await lockVolume(ctx, source, signal);
   await requireFreeName(ctx, target);
   const saved = await snapshotsOf(ctx, source);
   const origin = snapshot === undefined ? source : saved.find((one) => one.name === snapshot);
-  if (origin === undefined) throw new Fault("not_found", "Storage volume snapshot not found");
+  if (origin === undefined) throw volumeSnapshotMissing(snapshot ?? "");
   const config = { ...origin.config, ...wish.config };
   const rows = wish.isBare || snapshot !== undefined ? [] : saved;
   const made = { ...target, contentType: source.contentType };
@@ -201,9 +221,9 @@ export async function refreshCustom(
   wish: Omit<CopyWish, "config" | "description">,
 ): Promise<void> {
   const { source, snapshot, signal } = wish;
-  using _target = await lockVolume(ctx, target, signal);
-  using _source = await lockVolume(ctx, source, signal);
+  using _held = await lockVolumes(ctx, [target, source], signal);
   const row = await getVolume(ctx, target);
+  if (row.id === source.id) throw new Fault("bad_request", "cannot refresh a volume from itself");
   await requireNotRunning(ctx, row, "refresh");
   if (row.contentType !== source.contentType) {
     throw new Fault("bad_request", "the two volumes have different content types");
@@ -269,20 +289,29 @@ export async function requireNotServers(
   });
 }
 
-/** @throws {Fault} bad_request if an instance or profile has it. */
+/**
+ * @param usersOf URLs of the instances and profiles that have it.
+ * @throws {Fault} bad_request if there are any.
+ */
 export async function removeVolume(
   ctx: CustomContext,
   volume: VolumeName,
-  users: readonly string[],
+  usersOf: (row: VolumeRow) => Promise<readonly string[]>,
 ): Promise<void> {
   using _held = await lockVolume(ctx, volume);
   const row = await getVolume(ctx, volume);
   await requireNotServers(ctx, row, "deleted");
+  const users = await usersOf(row);
   if (users.length > 0) {
     throw new Fault("bad_request", "The storage volume is still in use", {
       hint: `Used by ${users.slice(0, 5).join(", ")}`,
     });
   }
+  await removeLocked(ctx, row);
+}
+
+/** With its lock held, and nobody who uses it. */
+export async function removeLocked(ctx: CustomContext, row: VolumeRow): Promise<void> {
   await using _note = await noteUnfinished(ctx, { what: "remove", volume: row });
   await dropVolume(ctx, row);
 }

@@ -8,6 +8,7 @@ import { readConfig, writeConfig } from "#daemon/db/config.ts";
 import { effectiveProject } from "#daemon/db/projects.ts";
 import { listVolumes, type VolumeRow } from "#daemon/db/storage_pools.ts";
 import { idmapJson, parseIdmapJson } from "#daemon/idmap/format.ts";
+import type { VolumeName } from "#daemon/db/volume_uses.ts";
 import type { Storage, VolumeUser } from "#daemon/storage/service.ts";
 import { isSameMap, type ShiftState, shiftTree } from "#daemon/storage/shift.ts";
 import { type CustomContext, lockVolume, placeOf, requireNotServers } from "./service.ts";
@@ -21,19 +22,16 @@ export async function useCustomVolume(
   { pool, name }: { readonly pool: string; readonly name: string },
   user: VolumeUser,
 ): ReturnType<Storage["useCustom"]> {
-  const row = await ctx.db.read(async (tx) => {
-    const { name: project } = await effectiveProject(tx, user.project, "storage.volumes");
-    return (await listVolumes(tx, { pool, project, name, type: "custom" }))[0];
-  });
-  if (row === undefined) {
-    throw new Fault("not_found", `Storage volume "${name}" not found on pool "${pool}"`);
-  }
-  using _held = await lockVolume(ctx, row);
+  const { name: project } = await ctx.db.read((tx) =>
+    effectiveProject(tx, user.project, "storage.volumes")
+  );
+  using _held = await lockVolume(ctx, { pool, project, name });
+  const row = await requireForContainers(ctx, { pool, project, name });
   await requireNotServers(ctx, row, "attached");
   const { driver, volume } = await placeOf(ctx, row);
   const path = await driver.mount(volume);
   const { "security.shifted": shifted, "security.unmapped": unmapped } = row.config;
-  if (row.contentType === "block" || isTrue(unmapped)) return { path, idmap: false };
+  if (isTrue(unmapped)) return { path, idmap: false };
   if (isTrue(shifted)) {
     if (user.idmap !== null && !driver.can.idMounts) throw noIdMounts(row);
     return { path, idmap: user.idmap !== null };
@@ -49,6 +47,33 @@ export async function useCustomVolume(
       ctx.db.write((tx) => writeConfig(tx, "storage_volumes", row.id, noted(config, now))),
   });
   return { path, idmap: false };
+}
+
+/** @throws {Fault} not_found, bad_request unless it is a file system */
+async function requireForContainers(ctx: CustomContext, volume: VolumeName): Promise<VolumeRow> {
+  const [row] = await ctx.db.read((tx) => listVolumes(tx, { ...volume, type: "custom" }));
+  if (row === undefined) {
+    throw new Fault(
+      "not_found",
+      `Storage volume "${volume.name}" not found on pool "${volume.pool}"`,
+    );
+  }
+  if (row.contentType === "filesystem") return row;
+  throw new Fault("bad_request", "Custom block volumes cannot be used on containers", {
+    hint: `"${row.name}" is a disk: make a volume without --type=block.`,
+  });
+}
+
+/** Before an instance gets it. @throws {Fault} not_found, bad_request */
+export async function checkCustomVolume(
+  ctx: CustomContext,
+  { pool, name }: { readonly pool: string; readonly name: string },
+  userProject: string,
+): Promise<void> {
+  const { name: project } = await ctx.db.read((tx) =>
+    effectiveProject(tx, userProject, "storage.volumes")
+  );
+  await requireForContainers(ctx, { pool, project, name });
 }
 
 function shiftStateOf(config: Readonly<Record<string, string>>): ShiftState {
