@@ -50,23 +50,23 @@ function bridgeChains({ name, config, v4, v6 }: Bridge): Chain[] {
       `${protocol} oifname "${name}" ${action}`,
     );
   }
+  const served = {
+    name,
+    v4: isFalse(config["ipv4.firewall"]) ? undefined : v4,
+    v6: isFalse(config["ipv6.firewall"]) ? undefined : v6,
+  };
+  const isServed = served.v4 !== undefined || served.v6 !== undefined;
+  const service = (side: "iifname" | "oifname", port: "dport" | "sport") =>
+    isServed ? serviceRules(served, side, port) : [];
   const filter = (hook: string) => `type filter hook ${hook} priority 0; policy accept;`;
   return [
-    {
-      name: `in.${name}`,
-      hook: filter("input"),
-      rules: serviceRules({ name, v4, v6 }, "iifname", "dport"),
-    },
-    {
-      name: `out.${name}`,
-      hook: filter("output"),
-      rules: serviceRules({ name, v4, v6 }, "oifname", "sport"),
-    },
+    { name: `in.${name}`, hook: filter("input"), rules: service("iifname", "dport") },
+    { name: `out.${name}`, hook: filter("output"), rules: service("oifname", "sport") },
     { name: `fwd.${name}`, hook: filter("forward"), rules: forward },
     {
       name: `pstrt.${name}`,
       hook: "type nat hook postrouting priority 100; policy accept;",
       rules: nat,
     },
-  ];
+  ].filter(({ rules }) => rules.length > 0);
 }

@@ -65,6 +65,18 @@ Deno.test("planNetwork() forwards, rejects, or leaves that to others", () => {
   assert.equal(rule.exec(plan({ ...V4, "ipv4.firewall": "false" }).nft), null);
 });
 
+Deno.test("planNetwork() writes no rules for families whose firewall is off", () => {
+  const without = (...families: string[]) => {
+    const off = Object.fromEntries(families.map((family) => [`${family}.firewall`, "false"]));
+    return plan({ ...V4, ...V6, "ipv4.nat": "true", ...off }).nft;
+  };
+
+  assert.doesNotMatch(without("ipv4"), /icmp type|dport 67|nfproto ipv4/);
+  assert.match(without("ipv4"), /udp dport 53 accept[^]*udp dport 547 accept/);
+  assert.doesNotMatch(without("ipv4", "ipv6"), /accept$/m);
+  assert.match(without("ipv4", "ipv6"), /masquerade/);
+});
+
 Deno.test("planNetwork() makes the MTU fit the narrowest tunnel, unless one is set", () => {
   const tunnel = { "tunnel.a.protocol": "vxlan", "tunnel.b.protocol": "gre" };
   const ends = { "tunnel.b.local": "192.0.2.1", "tunnel.b.remote": "192.0.2.2" };
