@@ -3,7 +3,7 @@ import type { Client } from "#api/client.ts";
 import type { OperationObject } from "#api/envelope.ts";
 import type { WebSocketConnection } from "#api/websocket.ts";
 import { type Context, type Resource } from "#cli/context.ts";
-import { serverOf } from "#cli/commands/image/source.ts";
+import { serversOf, tryServers } from "#cli/commands/image/source.ts";
 
 /** Source and target, and the URL of what is copied: an instance or a snapshot. */
 export interface Ends {
@@ -60,34 +60,37 @@ async function startTarget({ to }: Ends, migration: Migration): Promise<Operatio
 }
 
 async function pull(context: Context, ends: Ends, migration: Migration): Promise<void> {
-  const { server, certificate } = await serverOf(context, ends.from);
+  const servers = await serversOf(context, ends.from);
   const operation = await startSource(ends, migration);
-  const source = {
-    type: "migration",
-    mode: "pull",
-    operation: `${server}/1.0/operations/${operation.id}`,
-    certificate,
-    secrets: operation.metadata,
-    ...migration.receiving,
-  };
-  await context.operate(ends.to.client, "POST", migration.collection, {
-    title: migration.title,
-    json: { ...migration.body, source },
+  await tryServers(servers, ({ server, certificate }) => {
+    const source = {
+      type: "migration",
+      mode: "pull",
+      operation: `${server}/1.0/operations/${operation.id}`,
+      certificate,
+      secrets: operation.metadata,
+      ...migration.receiving,
+    };
+    return context.operate(ends.to.client, "POST", migration.collection, {
+      title: migration.title,
+      json: { ...migration.body, source },
+    });
   });
 }
 
 async function push(context: Context, ends: Ends, migration: Migration): Promise<void> {
-  const { server, certificate } = await serverOf(context, ends.to, "target");
-  const operation = await startTarget(ends, migration);
-  const target = {
-    operation: `${server}/1.0/operations/${operation.id}`,
-    certificate,
-    secrets: operation.metadata,
-  };
-  const { metadata: sending } = await ends.from.client.send<OperationObject>("POST", ends.url, {
-    json: sourceBody(migration, target),
+  await tryServers(await serversOf(context, ends.to, "target"), async ({ server, certificate }) => {
+    const operation = await startTarget(ends, migration);
+    const target = {
+      operation: `${server}/1.0/operations/${operation.id}`,
+      certificate,
+      secrets: operation.metadata,
+    };
+    const { metadata: sending } = await ends.from.client.send<OperationObject>("POST", ends.url, {
+      json: sourceBody(migration, target),
+    });
+    await both(context, ends, { sending, receiving: operation, title: migration.title });
   });
-  await both(context, ends, { sending, receiving: operation, title: migration.title });
 }
 
 /** Neither server needs to reach the other: the streams go through this client. */

@@ -2,7 +2,7 @@
 import { type Client, ClientError } from "#api/client.ts";
 import { type Context, isNotFound, path } from "#cli/context.ts";
 import type { Remote } from "#cli/remotes.ts";
-import { secretOf, serverOf } from "#cli/commands/image/source.ts";
+import { secretOf, serversOf } from "#cli/commands/image/source.ts";
 import { findAlias } from "#cli/commands/image/lookup.ts";
 
 export interface ImageSource {
@@ -79,11 +79,12 @@ async function foreignSource(
   const secret = image.public ? undefined : await secretOf(client, url);
   // By its alias a public image stays up to date: the server looks again what it means.
   const isByAlias = image.public && !image.fingerprint.startsWith(name);
+  const [server] = await serversOf(context, { client, remote: remoteName });
   const source = {
     type: "image",
     mode: "pull",
     protocol: "lxd",
-    ...await serverOf(context, { client, remote: remoteName }),
+    ...server,
     ...(isByAlias ? { alias: name || "default" } : { fingerprint: image.fingerprint }),
     secret,
   };

@@ -4,7 +4,7 @@ import { type Command, command, UsageError } from "#cli/command.ts";
 import { type Context, path } from "#cli/context.ts";
 import { siBytes } from "#cli/output/time.ts";
 import { findAlias, type Image, setAliases } from "./lookup.ts";
-import { secretOf, serverOf } from "./source.ts";
+import { secretOf, type Server, serversOf, tryServers } from "./source.ts";
 
 export const IMAGE_COPY: Command = command({
   name: "image copy",
@@ -97,8 +97,13 @@ interface Destination {
 export async function transfer(context: Context, origin: Origin, to: Destination): Promise<void> {
   switch (to.mode) {
     case "pull": {
-      const source = await originOf(context, origin);
-      await pull(context, to.client, { source, wish: to.wish });
+      const source = await originOf(origin);
+      const servers = await serversOf(context, origin);
+      const wish = to.wish;
+      await tryServers(
+        servers,
+        (server) => pull(context, to.client, { source: { ...server, ...source }, wish }),
+      );
       return;
     }
     case "push":
@@ -128,9 +133,8 @@ async function pull(
 }
 
 /** The image as the other server must ask for it, with a secret if it is private. */
-async function originOf(context: Context, { client, remote, image, alias }: Origin) {
+async function originOf({ client, image, alias }: Origin) {
   return {
-    ...await serverOf(context, { client, remote }),
     protocol: "lxd",
     project: client.project,
     fingerprint: image.fingerprint,
@@ -141,6 +145,18 @@ async function originOf(context: Context, { client, remote, image, alias }: Orig
 
 /** The source's server uploads it. */
 async function push(context: Context, origin: Origin, to: Destination): Promise<void> {
+  const servers = await serversOf(context, to, "target");
+  await tryServers(servers, (server) => pushTo(context, { origin, to, server }));
+}
+
+async function pushTo(
+  context: Context,
+  { origin, to, server: { server, certificate } }: {
+    readonly origin: Origin;
+    readonly to: Destination;
+    readonly server: Server;
+  },
+): Promise<void> {
   const { image } = origin;
   const { metadata: operation } = await to.client.send<{ metadata: { secret?: string } | null }>(
     "POST",
@@ -152,7 +168,6 @@ async function push(context: Context, origin: Origin, to: Destination): Promise<
       },
     },
   );
-  const { server, certificate } = await serverOf(context, to, "target");
   const url = path("images", image.fingerprint);
   await context.operate(origin.client, "POST", `${url}/export`, {
     title: "Copying the image",
