@@ -26,6 +26,7 @@ import { instanceSnapshotRoutes } from "./instance_snapshots.ts";
 import { internalRoutes, type Lifetime } from "./internal.ts";
 import { networkAclRoutes } from "./network_acls.ts";
 import { networkForwardRoutes } from "./network_forwards.ts";
+import networkPeerRoutes from "./network_peers.ts";
 import { metricsRoutes } from "./metrics.ts";
 import networkZoneRoutes from "./network_zones.ts";
 import { networkRoutes } from "./networks.ts";
@@ -76,6 +77,7 @@ export function allRoutes(deps: RouteDeps): readonly BoundRoute[] {
     ...networkRoutes(deps.networks),
     ...networkAclRoutes(deps.networks),
     ...networkForwardRoutes(deps.networks),
+    ...networkPeerRoutes,
     ...networkZoneRoutes,
     ...storagePoolRoutes(deps.storage),
     ...storageVolumeRoutes(deps.storage, deps.backups, deps.migrations),
