@@ -1,6 +1,7 @@
 /** What runs in an instance, with which environment, as whom and where. Pure. */
 import type { InstanceExecPost } from "#api/routes/instances.ts";
 import { Fault } from "#base/errors.ts";
+import { deniesCompat } from "#daemon/security/seccomp.ts";
 
 export interface Wish {
   readonly command: readonly string[];
@@ -8,6 +9,8 @@ export interface Wish {
   readonly user: number;
   readonly group: number;
   readonly cwd: string;
+  /** It may run no 32-bit programs. */
+  readonly isNative: boolean;
 }
 
 /** What the instance itself contributes. */
@@ -47,5 +50,5 @@ export function planExec(
   }
   const bad = Object.keys(environment).find((key) => key === "" || key.includes("="));
   if (bad !== undefined) throw new Fault("bad_request", `invalid environment variable "${bad}"`);
-  return { command, environment, user, group, cwd };
+  return { command, environment, user, group, cwd, isNative: deniesCompat(config) };
 }

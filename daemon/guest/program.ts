@@ -47,6 +47,7 @@ export class Program {
     const argv = [
       ...[place.helper, "exec", place.lxcPath, place.lxcName, "3"],
       ...[`${wish.user}`, `${wish.group}`, wish.cwd, terminal ? "tty" : "pipe"],
+      wish.isNative ? "native" : "any",
       ...[`${env.length}`, ...env, ...wish.command],
     ];
     const helper = start(argv, [...fds, its.fd]);

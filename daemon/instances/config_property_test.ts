@@ -70,7 +70,6 @@ const factsOf = (layout: typeof v1 | typeof v2): HostFacts => ({
   hasAppArmor: true,
   hasCgroupNamespaces: true,
   isInUserNamespace: false,
-  hasCompat: true,
   existing: new Set(),
   isUnprivilegedOnly: false,
   lxcfs: [],
@@ -118,7 +117,7 @@ function assertStartable(config: Record<string, string>, facts: HostFacts): void
       assert.match(write.value, /^(default )?(-?\d+|max|\d+ \d+|max \d+)$/, JSON.stringify(write));
     }
   }
-  seccompPolicy(config, true);
+  seccompPolicy(config);
   assert.match(interceptionPolicy(config), /^([^\0]+\n)*$/);
   appArmorProfile({ name: "x", config, isPrivileged: chosen.value.idmap === null });
 }

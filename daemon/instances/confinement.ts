@@ -45,7 +45,7 @@ export async function filterCalls(
   instance: Named,
   config: Config,
 ): Promise<HostPath | undefined> {
-  const policy = seccompPolicy(config, ctx.facts.hasCompat);
+  const policy = seccompPolicy(config);
   if (policy === undefined) return undefined;
   const file = filterFile(ctx, instance);
   await Deno.writeTextFile(file, policy, { mode: 0o600 });

@@ -15,8 +15,6 @@ export interface HostFacts {
   readonly hasCgroupNamespaces: boolean;
   /** The daemon itself runs in a container. */
   readonly isInUserNamespace: boolean;
-  /** x86 with 32-bit programs. */
-  readonly hasCompat: boolean;
   /** Paths of the fixed mounts that exist. */
   readonly existing: ReadonlySet<string>;
   /** Files of lxcfs, empty if it is not mounted. */
@@ -55,7 +53,6 @@ export function readFacts(): HostFacts {
     hasAppArmor: hasAppArmor(),
     hasCgroupNamespaces: exists("/proc/self/ns/cgroup"),
     isInUserNamespace: !Deno.readTextFileSync("/proc/self/uid_map").includes("4294967295"),
-    hasCompat: Deno.build.arch === "x86_64",
     existing,
     lxcfs: readLxcfs(),
     isUnprivilegedOnly: isTrue(Deno.env.get("LXD_UNPRIVILEGED_ONLY")),

@@ -136,12 +136,15 @@ function confinementLines(
   { idmap, appArmorProfile, seccompProfile, interception }: StartInput,
 ): LxcLine[] {
   const lines: LxcLine[] = [];
-  const dropped = idmap === null
-    ? "sys_time sys_module sys_rawio mac_admin mac_override"
-    : "sys_time sys_module";
-  lines.push(["lxc.cap.drop", dropped]);
+  // In a user namespace these reach nothing of the host; LXD leaves them too.
+  const dropped = "sys_time sys_module sys_rawio mac_admin mac_override";
+  if (idmap === null) lines.push(["lxc.cap.drop", dropped]);
   if (appArmorProfile !== undefined) lines.push(["lxc.apparmor.profile", appArmorProfile]);
-  if (seccompProfile !== undefined) lines.push(["lxc.seccomp.profile", seccompProfile]);
+  if (seccompProfile !== undefined) {
+    lines.push(["lxc.seccomp.profile", seccompProfile]);
+    // Else liblxc drops it silently where a filter holds already: the helper's, or of an outer container.
+    lines.push(["lxc.seccomp.allow_nesting", "1"]);
+  }
   if (interception !== undefined) {
     lines.push(["lxc.seccomp.notify.proxy", `unix:${interception.socket}`]);
     lines.push(["lxc.seccomp.notify.cookie", interception.policy]);

@@ -16,7 +16,6 @@ const facts: HostFacts = {
   hasAppArmor: false,
   hasCgroupNamespaces: true,
   isInUserNamespace: false,
-  hasCompat: true,
   existing: new Set(["/dev/fuse", "/proc/sys/fs/binfmt_misc", "/sys/kernel/debug"]),
   isUnprivilegedOnly: false,
   lxcfs: [],

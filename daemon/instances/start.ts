@@ -15,6 +15,7 @@ import { toHost } from "#daemon/idmap/format.ts";
 import type { IdMap } from "#daemon/idmap/idmap.ts";
 import { Container } from "#ffi/liblxc/container.ts";
 import { renameIfThere } from "#daemon/storage/files.ts";
+import { deniesCompat } from "#daemon/security/seccomp.ts";
 import { saveBackupYaml } from "./backup_yaml.ts";
 import {
   announce,
@@ -268,7 +269,8 @@ async function launch(
   const name = lxcName(record);
   expectMove();
   try {
-    await runHelper(ctx.helper, ["start", lxcPath(ctx), name, config], {
+    const native = deniesCompat(record.expandedConfig) ? ["native"] : [];
+    await runHelper(ctx.helper, ["start", lxcPath(ctx), name, config, ...native], {
       discardOutput: true,
       ...(signal !== undefined && { signal }),
     });

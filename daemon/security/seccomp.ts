@@ -14,19 +14,22 @@ const DENIED = [
 ] as const;
 const ENOSYS = 38;
 
-/** What every 32-bit program needs first; without these none of them runs. */
-const COMPAT_DENIED = ["brk", "mmap", "mmap2", "set_thread_area", "exit_group", "openat"] as const;
+/** A key of security.syscalls., or its old name. */
+const valueOf = (config: Config, name: string, oldName: string) =>
+  config[`security.syscalls.${name}`] ?? config[`security.syscalls.${oldName}`] ?? "";
 
 /**
- * The text of security/seccomp/<instance>, undefined if nothing is to be filtered.
- *
- * @param hasCompat The kernel runs 32-bit programs (x86).
+ * Whether it may not call the kernel as 32-bit programs do. liblxc's policies can't say so (a rule for
+ * another architecture holds for this one too): the helper has a filter of its own for that.
  */
-export function seccompPolicy(config: Config, hasCompat: boolean): string | undefined {
+export const deniesCompat = (config: Config): boolean =>
+  isTrue(valueOf(config, "deny_compat", "blacklist_compat"));
+
+/** The text of security/seccomp/<instance>, undefined if nothing is to be filtered. */
+export function seccompPolicy(config: Config): string | undefined {
   const raw = config["raw.seccomp"] ?? "";
   if (raw !== "") return raw.endsWith("\n") ? raw : raw + "\n";
-  const value = (name: string, oldName: string) =>
-    config[`security.syscalls.${name}`] ?? config[`security.syscalls.${oldName}`] ?? "";
+  const value = (name: string, oldName: string) => valueOf(config, name, oldName);
   const allow = value("allow", "whitelist");
   if (allow !== "") return policy("allowlist", [...section("all", allow.split("\n"))]);
   const lines: string[] = [];
@@ -39,9 +42,6 @@ export function seccompPolicy(config: Config, hasCompat: boolean): string | unde
   lines.push(...section("all", interceptedCalls(config).map((name) => `${name} notify`)));
   const deny = value("deny", "blacklist");
   if (deny !== "") lines.push(...section("all", deny.split("\n")));
-  if (hasCompat && isTrue(value("deny_compat", "blacklist_compat"))) {
-    lines.push(...section("x86", COMPAT_DENIED.map((name) => `${name} errno ${ENOSYS}`)));
-  }
   return lines.length === 0 ? undefined : policy("denylist", lines);
 }
 

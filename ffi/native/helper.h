@@ -21,6 +21,9 @@ int verb_xtables(int argc, char **argv);
 /* A whole non-negative number of at most 31 bits; -1 for anything else. */
 int parse_number(const char *text);
 
+/* Refuse the calls of 32-bit programs, see helper_native.c. -1 if the kernel can't; it has said so. */
+int refuse_other_abis(void);
+
 /* Exit status of a wrong call. */
 enum { USAGE = 64 };
 

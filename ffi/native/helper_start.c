@@ -1,5 +1,6 @@
 /*
- * start <lxcpath> <name> <config file>     status 0 once the container runs
+ * start <lxcpath> <name> <config file> [native]     status 0 once the container runs; native: it takes
+ *                                          no 32-bit programs
  * userns                                   a new user namespace for the caller to map and to keep
  */
 #include <errno.h>
@@ -14,10 +15,13 @@
 
 int verb_start(int argc, char **argv)
 {
-	if (argc != 3) {
-		fprintf(stderr, "usage: start <lxcpath> <name> <config file>\n");
+	int native = argc == 4 && strcmp(argv[3], "native") == 0;
+	if (argc != 3 && !native) {
+		fprintf(stderr, "usage: start <lxcpath> <name> <config file> [native]\n");
 		return USAGE;
 	}
+	if (native && refuse_other_abis() != 0)
+		return 1;
 	/*
 	 * With newuidmap in PATH liblxc would run it even as root, and ask /etc/subuid. Unset, so that
 	 * the shell that runs hooks has its built-in default.
