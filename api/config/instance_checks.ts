@@ -135,9 +135,11 @@ export const expiry: Check = (value) => {
 
 /** Soft and hard limit of a kernel resource: "1024", "1024:4096", "unlimited". */
 export const kernelLimit: Check = (value) => {
-  if (!/^(\d+|unlimited)(:(\d+|unlimited))?$/.test(value)) {
-    refuse(value, 'a limit such as "1024", "1024:4096" or "unlimited"');
-  }
+  const match = /^(\d+|unlimited)(?::(\d+|unlimited))?$/.exec(value);
+  if (match === null) refuse(value, 'a limit such as "1024", "1024:4096" or "unlimited"');
+  const [, soft = "", hard = soft] = match;
+  const number = (limit: string) => limit === "unlimited" ? Infinity : Number(limit);
+  if (number(soft) > number(hard)) refuse(value, "a soft limit that is not above the hard one");
 };
 
 /** A switch that this server can't turn on. */

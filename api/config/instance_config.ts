@@ -19,8 +19,9 @@ export function findInstanceKey(key: string): InstanceKey | undefined {
   if (Object.hasOwn(INSTANCE_KEYS, key)) return INSTANCE_KEYS[key as keyof typeof INSTANCE_KEYS];
   for (const [prefix, row] of Object.entries(INSTANCE_KEY_PREFIXES)) {
     if (!key.startsWith(prefix)) continue;
-    const { ending = /^\P{Cc}+$/u }: InstanceKey = row;
-    if (ending.test(key.slice(prefix.length))) return row;
+    const { ending = /^\P{Cc}+$/u, endings }: InstanceKey = row;
+    const rest = key.slice(prefix.length);
+    if (endings?.includes(rest) ?? ending.test(rest)) return row;
   }
   return undefined;
 }
@@ -54,8 +55,8 @@ function checkKey(key: string, value: string, where: Where): void {
   }
   if (value === "") return; // Unset.
   try {
+    row.check?.(value); // First: it says more of what is allowed than the type.
     TYPE_CHECK[row.type](value);
-    row.check?.(value);
   } catch (error) {
     throw new Fault("bad_request", `Invalid value for config key "${key}": ${messageOf(error)}`, {
       cause: error,
@@ -78,8 +79,16 @@ function checkVolatile(key: string, value: string): void {
   }
 }
 
+const KNOWN_KEYS = [
+  ...Object.keys(INSTANCE_KEYS),
+  ...Object.keys(VOLATILE_KEYS),
+  ...Object.entries<InstanceKey>(INSTANCE_KEY_PREFIXES).flatMap(([prefix, { endings = [] }]) =>
+    endings.map((ending) => prefix + ending)
+  ),
+];
+
 function unknownKey(key: string): Fault {
-  const near = suggest(key, [...Object.keys(INSTANCE_KEYS), ...Object.keys(VOLATILE_KEYS)]);
+  const near = suggest(key, KNOWN_KEYS);
   return new Fault("bad_request", `Unknown configuration key: ${key}`, {
     hint: near === undefined
       ? 'Free-form data goes into keys that begin with "user."'

@@ -50,6 +50,8 @@ export interface InstanceKey {
   readonly summary: string;
   /** What may follow the prefix of a key with a free part: it must not begin a line of lxc.conf. */
   readonly ending?: RegExp;
+  /** All that may follow, where that is a list. */
+  readonly endings?: readonly string[];
   /** Which instances take the key; both if absent. */
   readonly scope?: "container" | "virtual-machine";
   /** "later": accepted and kept, without an effect yet. */
@@ -510,6 +512,12 @@ export const INSTANCE_KEYS = {
   ...SNAPSHOTS,
 } as const satisfies Record<string, InstanceKey>;
 
+/** What liblxc can limit. @see getrlimit(2) */
+const KERNEL_RESOURCES = [
+  ...["as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile"],
+  ...["nproc", "rss", "rtprio", "rttime", "sigpending", "stack"],
+];
+
 /** Keys with a free part, told by their prefix. */
 export const INSTANCE_KEY_PREFIXES = {
   "environment.": {
@@ -526,10 +534,10 @@ export const INSTANCE_KEY_PREFIXES = {
     check: anyValue,
   },
   "limits.kernel.": {
-    ending: /^[a-z]+$/,
+    endings: KERNEL_RESOURCES,
     type: "string",
     live: "restart",
-    summary: "Kernel resource limit (as, core, cpu, data, fsize, nofile, nproc ...)",
+    summary: `Kernel resource limit: ${KERNEL_RESOURCES.join(", ")}`,
     check: kernelLimit,
     scope: "container",
   },

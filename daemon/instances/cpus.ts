@@ -1,9 +1,28 @@
 /** CPUs of running containers: balanced anew when one comes, goes or changes its limit. */
+import { Fault } from "#base/errors.ts";
 import { versionOf } from "#daemon/cgroup/layout.ts";
-import { balance, type CpuUser, formatCpuList } from "#daemon/cgroup/cpuset.ts";
+import {
+  balance,
+  type CpuUser,
+  formatCpuList,
+  isPinned,
+  parseCpuList,
+} from "#daemon/cgroup/cpuset.ts";
 import { listInstances } from "#daemon/db/instances.ts";
 import type { InstanceContext } from "./context.ts";
 import type { InstanceRecord } from "./record.ts";
+
+/**
+ * A set of CPUs that this host has none of would pin to nothing.
+ *
+ * @throws {Fault} bad_request with the CPUs that are there.
+ */
+export function assertAnyCpu(wish: string, cpus: readonly number[]): void {
+  if (!isPinned(wish) || parseCpuList(wish).some((cpu) => cpus.includes(cpu))) return;
+  throw new Fault("bad_request", `cannot pin to the CPUs of limits.cpu "${wish}": none is there`, {
+    hint: `Containers may use the CPUs ${formatCpuList(cpus)} of this host.`,
+  });
+}
 
 const wishOf = (record: InstanceRecord) => record.expandedConfig["limits.cpu"] ?? "";
 
@@ -13,6 +32,7 @@ export async function cpusetAtStart(
   record: InstanceRecord,
 ): Promise<string | undefined> {
   if (wishOf(record) === "") return undefined;
+  assertAnyCpu(wishOf(record), ctx.facts.cpus);
   const users = await runningUsers(ctx);
   const others = users.filter((user) => user.id !== record.id);
   const sets = balance(ctx.facts.cpus, [...others, { id: record.id, wish: wishOf(record) }]);

@@ -2,12 +2,13 @@
 import { findInstanceKey } from "#api/config/instance_config.ts";
 import type { InstanceLive } from "#api/config/instance_keys.ts";
 import { Fault, messageOf } from "#base/errors.ts";
+import { versionOf } from "#daemon/cgroup/layout.ts";
 import { type CgroupWrite, type LimitGroup, planLimits } from "#daemon/cgroup/limits.ts";
 import { runHelper } from "#daemon/host/helper.ts";
 import { findInstanceById } from "#daemon/db/instances.ts";
 import { confine, intercept } from "./confinement.ts";
 import type { InstanceContext } from "./context.ts";
-import { freeCpuset, rebalance } from "./cpus.ts";
+import { assertAnyCpu, freeCpuset, rebalance } from "./cpus.ts";
 import { applyNetworkPriority } from "./network_priority.ts";
 import type { Config } from "./record.ts";
 
@@ -17,10 +18,20 @@ const UPDATES: Readonly<Record<InstanceLive, Update>> = {
   "cgroup.memory": limits("memory"),
   "cgroup.cpu": limits("cpu"),
   "cgroup.processes": limits("processes"),
-  "cgroup.hugepages": limits("hugepages"),
+  async "cgroup.hugepages"(ctx, id, next) {
+    const asked = Object.keys(next).find((key) => key.startsWith("limits.hugepages.") && next[key]);
+    if (asked !== undefined && versionOf(ctx.facts.layout, "hugetlb") === undefined) {
+      throw new Fault("bad_request", `cannot apply ${asked}: this host has no hugetlb cgroups`, {
+        hint: "A container that starts with it starts without the limit: lxc warning list tells.",
+      });
+    }
+    await limits("hugepages")(ctx, id, next);
+  },
   "cgroup.disk": limits("disk"),
   async "cgroup.cpuset"(ctx, id, next) {
-    if ((next["limits.cpu"] ?? "") === "") await freeCpuset(ctx, id);
+    const wish = next["limits.cpu"] ?? "";
+    if (wish === "") await freeCpuset(ctx, id);
+    else assertAnyCpu(wish, ctx.facts.cpus);
   },
   async devlxd(ctx, id, next) {
     const state = ctx.runtime.state(id);

@@ -47,6 +47,14 @@ Deno.test("limits, environment and kernel keys hold from the start and change li
   assert.equal(value("memory", "memory.soft_limit_in_bytes"), String(100 * 2 ** 20));
   assert.ok(Number(value("memory", "memory.limit_in_bytes")) > 2 ** 40);
   assert.equal(value("pids", "pids.max"), "77");
+  const status = Deno.readTextFileSync(`/proc/${pidOf(world, instance)}/status`);
+  const all = (1n << BigInt(Number(Deno.readTextFileSync("/proc/sys/kernel/cap_last_cap")) + 1)) -
+    1n;
+  assert.equal(
+    BigInt(`0x${/^CapBnd:\s+(\w+)$/m.exec(status)?.[1]}`),
+    all,
+    "LXD drops none of them",
+  );
   assert.match(value("blkio", "blkio.throttle.read_bps_device"), /^\d+:\d+ 10000000$/);
 
   await change(world, await get(world, "keys1"), {
@@ -103,6 +111,25 @@ Deno.test("a value that the kernel refuses is refused, and the ones before it ar
   assert.deepEqual(world.failures, []);
 });
 
+Deno.test("CPUs and huge pages that this host does not have are refused with what it has", async () => {
+  await using world = await newWorld();
+  const instance = await launch(world, "keys1", { config: { "limits.cpu": "0-4095" } });
+  const cpus = cgroup(world, instance, "cpuset", "cpuset.cpus");
+  const none = { "limits.cpu": "4000-4095" };
+
+  await assert.rejects(change(world, instance, { config: none }), {
+    message: 'cannot pin to the CPUs of limits.cpu "4000-4095": none is there',
+    hint: `Containers may use the CPUs ${cpus} of this host.`,
+  });
+  await assert.rejects(launch(world, "keys2", { config: none }), /none is there/);
+  if (!Deno.readTextFileSync("/proc/cgroups").includes("hugetlb")) {
+    const pages = { "limits.hugepages.2MB": "4MiB" };
+    await assert.rejects(change(world, instance, { config: pages }), /no hugetlb cgroups/);
+  }
+  assert.equal(cgroup(world, instance, "cpuset", "cpuset.cpus"), cpus);
+  assert.deepEqual((await get(world, "keys1")).config["limits.cpu"], "0-4095");
+});
+
 Deno.test("the profile of the guide for Docker is there, and a container starts with it", async () => {
   await using world = await newWorld();
 
@@ -131,5 +158,8 @@ Deno.test("bad keys are refused with a close match before anything is made", asy
   await refused({ "raw.lxc": "a" }, /Invalid raw\.lxc line/);
   await refused({ "raw.idmap": "both 1000" }, /raw\.idmap/);
   await refused({ "boot.autostart": "maybe" }, /boot\.autostart.*true or false/);
+  await refused({ "limits.kernel.nofiles": "3" }, /Did you mean "limits\.kernel\.nofile"/);
+  await refused({ "limits.kernel.nofile": "20:10" }, /nofile.*soft limit/);
+  await refused({ "limits.cpu.priority": "high" }, /limits\.cpu\.priority.*from 0 to 10/);
   await refused({ "linux.kernel_modules": "no such;module" }, /linux\.kernel_modules/);
 });
