@@ -2,13 +2,12 @@
 import { type Backend, runSuite } from "#tests/compat/sandbox.ts";
 import { fetchSuites } from "#tests/compat/source.ts";
 import { SUITES } from "#tests/compat/suites.ts";
+import { SLOWNESS } from "#tests/world/slowness.ts";
 import assert from "node:assert/strict";
 import { isMet } from "./needs.ts";
 
 const root = new URL("../../", import.meta.url).pathname.replace(/\/$/, "");
 
-/** Slower than the host by this. */
-const SLOWNESS = 12;
 const LOG_TAIL = 12_000;
 
 /** The VM has no network: its host fetches them. @returns the folder of the suites */

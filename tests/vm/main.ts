@@ -22,6 +22,9 @@ interface Machine {
   run(run: VmRun): Promise<VmResult>;
 }
 
+/** Slower than the host by this, at most. */
+const SLOWNESS = 12;
+
 const UML: Machine = { name: "User-Mode-Linux", limitSeconds: 900, run: runInUml };
 
 /** The first run builds the modules, which takes ten minutes or more and is not limited. */
@@ -108,6 +111,7 @@ async function runOn(
       NO_COLOR: "1",
       CI_REQUIRE_ALL: "1",
       VM_HELPER: helper,
+      LXD_TEST_SLOWNESS: `${SLOWNESS}`,
       ...files.some(needsDebian) && { VM_DEBIAN: DEBIAN },
     },
     limitSeconds: Number(

@@ -2,6 +2,9 @@
 import { type IncomingHttpHeaders, request } from "node:http";
 import { request as tlsRequest } from "node:https";
 import assert from "node:assert/strict";
+import { SLOWNESS } from "./slowness.ts";
+
+const WAIT_SECONDS = 60 * SLOWNESS;
 
 export interface Answer {
   readonly status: number;
@@ -73,7 +76,7 @@ export class Api {
     const answer = await this.ask(method, path, body, options);
     assert.ok(answer.status < 300, `${method} ${path}: ${answer.text}`);
     if (answer.status !== 202) return answer.body?.metadata;
-    const ended = await this.get(`${answer.body.operation}/wait?timeout=60`);
+    const ended = await this.get(`${answer.body.operation}/wait?timeout=${WAIT_SECONDS}`);
     assert.equal(ended.status, "Success", `${method} ${path}: ${JSON.stringify(ended)}`);
     return ended.metadata;
   }
@@ -85,7 +88,7 @@ export class Api {
       assert.ok(answer.status >= 400, `${method} ${path}: ${answer.text}`);
       return [answer.status, answer.body.error];
     }
-    const ended = await this.get(`${answer.body.operation}/wait?timeout=60`);
+    const ended = await this.get(`${answer.body.operation}/wait?timeout=${WAIT_SECONDS}`);
     assert.equal(ended.status, "Failure", `${method} ${path}: ${JSON.stringify(ended)}`);
     return [ended.status_code, ended.err];
   }

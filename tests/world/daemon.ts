@@ -1,5 +1,6 @@
 /** A daemon (ours or Debian's LXD) with a state directory and a network of its own. */
 import { must, run, type RunOptions } from "./run.ts";
+import { SLOWNESS } from "./slowness.ts";
 
 const root = new URL("../../", import.meta.url).pathname.replace(/\/$/, "");
 const OWN_NET = `${root}/tests/world/own_net.sh`;
@@ -7,9 +8,9 @@ const OWN_NET = `${root}/tests/world/own_net.sh`;
 export const OURS = { lxd: `${root}/dist/lxd`, lxc: `${root}/dist/lxc` };
 export const DEBIAN = { lxd: "/usr/bin/lxd", lxc: "/usr/bin/lxc" };
 
-const READY_MS = 30_000;
-const STOP_MS = 60_000;
-const POLL_MS = 20;
+const READY_MS = 30_000 * SLOWNESS;
+const STOP_MS = 60_000 * SLOWNESS;
+const POLL_MS = 20 * SLOWNESS;
 
 export interface DaemonOptions {
   readonly lxd: string;

@@ -1,4 +1,5 @@
 /** Run a program to its end and keep what it said. */
+import { SLOWNESS } from "./slowness.ts";
 
 export interface Ended {
   readonly status: number;
@@ -14,7 +15,7 @@ export interface RunOptions {
   readonly limitMs?: number;
 }
 
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 60_000 * SLOWNESS;
 
 /** @returns Also a failure; a test looks at the status. */
 export async function run(argv: readonly string[], options: RunOptions = {}): Promise<Ended> {
