@@ -220,9 +220,12 @@ export function crashSuite(driver: string, open: OpenPlace, options: CrashOption
     for (const change of changes.filter(({ name }) => which.test(name) && only.test(name))) {
       Deno.test(`${driver}: ${kind} that is ${change.name} survives a death at any step`, async () => {
         await using place = await open();
+        const before = await remains(place);
         const first = Math.floor(Math.random() * stride);
+        let driver: StorageDriver | undefined = place.driver;
         for (let count = first; count < EFFECTS_MAX; count += stride) {
-          if (!await tryAt(place, { change, make, count })) return;
+          driver = await tryAt(place, { driver, before, change, make, count });
+          if (driver === undefined) return;
         }
         assert.fail("it never ended");
       });
@@ -230,16 +233,23 @@ export function crashSuite(driver: string, open: OpenPlace, options: CrashOption
   }
 }
 
-/** @returns false if the change has fewer effects. */
+interface Try {
+  /** The one that dies. */
+  readonly driver: StorageDriver;
+  readonly before: readonly string[];
+  readonly change: Change;
+  readonly make: Make;
+  readonly count: number;
+}
+
+/** @returns the one that repaired; undefined: the change has fewer effects. */
 async function tryAt(
   place: Place,
-  { change, make, count }: { readonly change: Change; readonly make: Make; readonly count: number },
-): Promise<boolean> {
-  let driver = await place.reopen();
-  const before = await remains(place);
-  await change.prepare(driver, make);
-  const effect = await dieAt(count, () => change.run(driver, make));
-  if (effect !== undefined) driver = await place.reopen();
+  { driver: first, before, change, make, count }: Try,
+): Promise<StorageDriver | undefined> {
+  await change.prepare(first, make);
+  const effect = await dieAt(count, () => change.run(first, make));
+  const driver = effect === undefined ? first : await place.reopen();
   try {
     await change.verify(driver, make);
     for (const name of ["a", "b"]) await driver.remove(make(name));
@@ -248,7 +258,7 @@ async function tryAt(
   } catch (error) {
     throw new Error(`dead at effect ${count}: ${effect}`, { cause: error });
   }
-  return effect !== undefined;
+  return effect === undefined ? undefined : driver;
 }
 
 /** All paths of the pool; of others the place knows. */

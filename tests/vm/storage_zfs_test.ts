@@ -28,4 +28,4 @@ const openZfs = async (config: Readonly<Record<string, string>>) => {
 for (const [what, config, only] of isMet("zfs") ? POOLS : []) {
   storageSuite(what, () => openZfs(config), only);
 }
-if (isMet("zfs")) crashSuite("zfs", () => openZfs({}), { stride: 4 });
+if (isMet("zfs")) crashSuite("zfs", () => openZfs({}), { stride: 8 });
