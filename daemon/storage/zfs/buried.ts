@@ -61,12 +61,12 @@ export class Buried {
     await this.#collect(dataset).catch((error) => this.#onError(`remove ${dataset}`, error));
   }
 
-  /** What an earlier daemon left. */
-  async collectAll(): Promise<void> {
+  /** What an earlier daemon left. @param all Names of the datasets of the pool. */
+  async collectAll(all: Iterable<string>): Promise<void> {
     const parents = new Set(parentDatasets(this.#pool));
-    const deleted = `${this.#pool}/deleted`;
-    const all = await listDatasets(deleted, { types: "filesystem,volume", depth: "all" });
-    for (const { name } of all) if (!parents.has(name)) await this.collect(name);
+    for (const name of all) {
+      if (isBuried(this.#pool, name) && !parents.has(name)) await this.collect(name);
+    }
   }
 
   async #collect(dataset: string): Promise<void> {

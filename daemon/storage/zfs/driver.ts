@@ -359,7 +359,7 @@ export class ZfsDriver extends MountedDriver implements StorageDriver {
       await zfs("create", "-o", "canmount=noauto", "-o", "mountpoint=legacy", parent);
     }
     await this.#restores.resume(names);
-    await this.#buried.collectAll();
-    await this.#images.dropUnknown(this.#deps.imageExists);
+    await this.#buried.collectAll(names);
+    await this.#images.dropUnknown(names, this.#deps.imageExists);
   }
 }

@@ -5,7 +5,7 @@ import type { VolumeMounts } from "#daemon/storage/mounts.ts";
 import type { Buried } from "./buried.ts";
 import { droppedImage, imageDataset, READONLY } from "./names.ts";
 import { asOptions, filesystemProperties, type Options } from "./properties.ts";
-import { findDataset, listDatasets, mountDataset, zfs } from "./tool.ts";
+import { findDataset, mountDataset, zfs } from "./tool.ts";
 
 export interface ImageDeps {
   readonly pool: string;
@@ -57,10 +57,14 @@ export class ZfsImages {
     await buried.bury(image, droppedImage(pool, fingerprint));
   }
 
-  async dropUnknown(exists: (fingerprint: string) => Promise<boolean>): Promise<void> {
+  /** @param all Names of the datasets of the pool. */
+  async dropUnknown(
+    all: Iterable<string>,
+    exists: (fingerprint: string) => Promise<boolean>,
+  ): Promise<void> {
     const parent = imageDataset(this.#deps.pool, "");
-    const all = await listDatasets(parent.slice(0, -1), { types: "filesystem", depth: 1 });
-    for (const { name } of all.filter((one) => one.name.startsWith(parent))) {
+    for (const name of all) {
+      if (!name.startsWith(parent)) continue;
       const fingerprint = name.slice(parent.length);
       if (!await exists(fingerprint)) await this.drop(fingerprint);
     }

@@ -129,7 +129,7 @@ export async function findDataset(name: string): Promise<Dataset | undefined> {
   return (await listDatasets(name, { types: "all", depth: 0 }))[0];
 }
 
-/** A file system, or a snapshot of one (read-only). */
+/** A file system, or a snapshot of one (read-only). The kernel needs nothing of mount.zfs (-i) for that. */
 export async function mountDataset(name: string, target: HostPath): Promise<void> {
-  await run(["mount", "-t", "zfs", "--", name, target]);
+  await run(["mount", "-i", "-t", "zfs", "--", name, target]);
 }
