@@ -87,16 +87,24 @@ static int may_run(int status_fd)
 	return got == 1;
 }
 
-/* Environments hold secrets and any user may read a command line: take them out of ours. */
+/*
+ * Environments hold secrets and any user may read a command line: take them out of ours. Programs see
+ * that they are in a container, as init does, unless the caller says otherwise.
+ */
 static char **take_environment(char **words, int count)
 {
-	char **env = calloc((size_t)count + 1, sizeof *env);
+	static char in_container[] = "container=lxc";
+	char **env = calloc((size_t)count + 2, sizeof *env);
+	int told = 0;
 	for (int i = 0; env != NULL && i < count; i++) {
 		env[i] = strdup(words[i]);
 		if (env[i] == NULL)
 			return NULL;
+		told |= strncmp(words[i], "container=", 10) == 0;
 		memset(words[i], 0, strlen(words[i]));
 	}
+	if (env != NULL && !told)
+		env[count] = in_container;
 	return env;
 }
 

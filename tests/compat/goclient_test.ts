@@ -55,6 +55,7 @@ async function launch(): Promise<void> {
 
 async function execute(): Promise<void> {
   assert.equal(await inside("echo out; echo err >&2"), "out\n");
+  assert.equal(await inside("echo $container"), "lxc\n");
   assert.deepEqual(
     await Promise.all(
       [0, 1, 42, 255].map((code) => status("exec", NAME, "--", "sh", "-c", `exit ${code}`)),
@@ -154,6 +155,12 @@ async function configuration(): Promise<void> {
   assert.equal(await inside("echo $FROM"), "\n");
   await lxc("profile", "delete", "extra");
   assert.match(await lxc("profile", "show", "default"), /network: gobr0/);
+
+  const bare = `${NAME}bare`;
+  await lxc("init", "bb", bare, "-d", "root,size=30MiB");
+  await lxc("profile", "assign", bare, "");
+  assert.match(await lxc("config", "show", bare), /^profiles: \[\]$/m);
+  await lxc("delete", bare);
 }
 
 async function life(): Promise<void> {
