@@ -81,7 +81,7 @@ function wishOfPut(record: InstanceRecord, body: InstancePut): InstanceWish {
   return {
     config: body.config ?? {},
     devices: body.devices ?? {},
-    profiles: body.profiles ?? ["default"],
+    profiles: body.profiles ?? [],
     description: body.description ?? "",
     isEphemeral: body.ephemeral ?? false,
     architecture: architectureOf(record, body),
