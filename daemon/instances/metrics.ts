@@ -55,7 +55,7 @@ export interface Sample {
   readonly value: number;
 }
 
-/** The text that Prometheus reads. Pure. @see the exposition format of Prometheus */
+/** The text that Prometheus reads, with the end that readers of OpenMetrics want. Pure. @see the exposition format of Prometheus */
 export function renderMetrics(samples: readonly Sample[]): string {
   const byName = Map.groupBy(samples, ({ name }) => name);
   let text = "";
@@ -65,7 +65,7 @@ export function renderMetrics(samples: readonly Sample[]): string {
     text += `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
     for (const { labels, value } of found) text += `${name}{${labelText(labels)}} ${value}\n`;
   }
-  return text;
+  return `${text}# EOF\n`;
 }
 
 function labelText(labels: Labels): string {

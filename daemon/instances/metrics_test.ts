@@ -19,11 +19,12 @@ Deno.test("renderMetrics() groups samples under their titles and escapes labels"
       "# TYPE lxd_procs_total gauge",
       'lxd_procs_total{name="a\\"\\\\\\n",project="default"} 3',
       "lxd_procs_total{} 4",
+      "# EOF",
       "",
     ].join("\n"),
   );
 });
 
-Deno.test("renderMetrics() is empty where nothing runs", () => {
-  assert.equal(renderMetrics([]), "");
+Deno.test("renderMetrics() has nothing but its end where nothing runs", () => {
+  assert.equal(renderMetrics([]), "# EOF\n");
 });

@@ -89,7 +89,7 @@ Deno.test("limits, environment and kernel keys hold from the start and change li
     metrics,
     /^lxd_filesystem_size_bytes\{device="[^"]+",fstype="\w+",mountpoint="\/",/m,
   );
-  assert.equal(await world.actions.metrics("other"), "");
+  assert.equal(await world.actions.metrics("other"), "# EOF\n");
   assert.deepEqual(world.failures, []);
 });
 
