@@ -2,7 +2,7 @@
 import { Fault } from "#base/errors.ts";
 import { Undo } from "#base/undo.ts";
 import { requireLosable } from "#daemon/storage/later_snapshots.ts";
-import { writeConfig } from "#daemon/db/config.ts";
+import { type Config, writeConfig } from "#daemon/db/config.ts";
 import { renameVolumeRow, type VolumeRow } from "#daemon/db/storage_pools.ts";
 import {
   deleteVolumeSnapshotRow,
@@ -138,7 +138,17 @@ export async function restoreVolume(
     await ctx.db.write((tx) => deleteVolumeSnapshotRow(tx, one.id));
   }
   await driver.restore(made, snapshot);
-  await ctx.db.write((tx) => writeConfig(tx, "storage_volumes", row.id, saved.config));
+  const config = restoredConfig(row.config, saved.config);
+  await ctx.db.write((tx) => writeConfig(tx, "storage_volumes", row.id, config));
+}
+
+/** As in LXD the keys of now stay, with them the size; whose ids the files have came back with them. */
+function restoredConfig(now: Config, saved: Config): Config {
+  const isOfFiles = (key: string) => key.startsWith("volatile.idmap.");
+  return {
+    ...Object.fromEntries(Object.entries(now).filter(([key]) => !isOfFiles(key))),
+    ...Object.fromEntries(Object.entries(saved).filter(([key]) => isOfFiles(key))),
+  };
 }
 
 export async function renameVolumeSnapshot(
