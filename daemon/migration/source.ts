@@ -25,7 +25,7 @@ export interface SendWish {
 
 /** Files of the volume's directory that are only of use here. */
 const PRIVATE = [
-  ...["/overlay", "/overlay.img", "/rootfs.img", "/rootfs.new"],
+  ...["/overlay", "/overlay.img", "/rootfs.img", "/rootfs.new", "/limit.lifted"],
   ...["/layers.json*", "/backup.yaml*"],
 ];
 

@@ -76,12 +76,19 @@ export async function growLoopFile(path: HostPath, config: PoolConfig): Promise<
   for (const device of await loopDevices(path)) await run(["losetup", "--set-capacity", device]);
 }
 
+/** Are there loop devices? Their module may have to be loaded first. */
+export async function hasLoops(): Promise<boolean> {
+  const isThere = () => Deno.stat("/dev/loop-control").then(() => true, () => false);
+  if (await isThere()) return true;
+  await run(["modprobe", "loop"]).catch(() => undefined); // Ignored: then there are none.
+  return await isThere() || await Deno.stat("/dev/loop0").then(() => true, () => false);
+}
+
 /** Attach the file to a free loop device; one that has it already is taken. */
 export async function attachLoop(path: HostPath): Promise<HostPath> {
   const [attached] = await loopDevices(path);
   if (attached !== undefined) return attached;
-  const hasLoops = await Deno.stat("/dev/loop-control").then(() => true, () => false);
-  if (!hasLoops) await run(["modprobe", "loop"]);
+  await hasLoops();
   const out = await run(["losetup", "--find", "--show", "--nooverlap", "--", path]);
   const device = hostPath(out.trim());
   // Direct I/O spares the page cache a second copy; not every file system can.

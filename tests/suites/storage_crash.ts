@@ -1,5 +1,6 @@
 /** What every storage driver must do when it dies in front of any of its effects: the next one repairs. */
 import assert from "node:assert/strict";
+import { statfsSync } from "node:fs";
 import type { StorageDriver } from "#daemon/storage/driver.ts";
 import type { Volume } from "#daemon/storage/volume.ts";
 import { watchEffects } from "#tests/world/effects.ts";
@@ -166,7 +167,7 @@ const sizeOf = async (driver: StorageDriver, volume: Volume) =>
 
 const SIZE = 16 * MIB;
 
-/** For drivers that limit a volume by other means than one without a limit. */
+/** For drivers that limit a volume by other means than one without a limit, or lift limits for a while. */
 const SIZED_CHANGES: readonly Change[] = [
   {
     name: "made with a size",
@@ -179,8 +180,29 @@ const SIZED_CHANGES: readonly Change[] = [
     ...change,
     name: `of some size and ${change.name}`,
     prepare: (driver, make) => makeUsed(driver, make("a"), SIZE),
+    async verify(driver, make) {
+      if (change.name === "restored") assert.equal(await sizeOf(driver, make("a")), SIZE);
+      await change.verify(driver, make);
+    },
   })),
-  ...([["given a size", 0, SIZE], ["freed of its size", SIZE, 0]] as const).map((
+  {
+    name: "of some size and made a tree of its own",
+    prepare: (driver, make) => makeUsed(driver, make("a"), SIZE),
+    run: (driver, make) => driver.flatten(make("a")),
+    async verify(driver, make) {
+      assert.equal(await sizeOf(driver, make("a")), SIZE);
+      await isUsed(driver, make("a"));
+      await driver.flatten(make("a"));
+      await isUsed(driver, make("a"));
+      assert.equal(await sizeOf(driver, make("a")), SIZE);
+    },
+  },
+  ...([
+    ["given a size", 0, SIZE],
+    ["freed of its size", SIZE, 0],
+    ["given a larger size", SIZE, 2 * SIZE],
+    ["given a smaller size", 2 * SIZE, SIZE],
+  ] as const).map((
     [name, before, after],
   ): Change => ({
     name,
@@ -193,6 +215,9 @@ const SIZED_CHANGES: readonly Change[] = [
       await driver.resize(make("a"), after);
       await isUsed(driver, make("a"));
       assert.equal(await sizeOf(driver, make("a")), after);
+      if (after === 0) return;
+      const { blocks, bsize } = statfsSync(await inside(driver, make("a")));
+      assert.ok(blocks * bsize > after / 2 && blocks * bsize <= after, "what df shows");
     },
   })),
 ];

@@ -15,6 +15,10 @@ export const NEEDS = {
     missing: () => hasDeviceMapper() ? undefined : "the kernel has no device-mapper",
     where: "tools/test vm",
   },
+  "CAP_SYS_RESOURCE": {
+    missing: () => hasCapability(24) ? undefined : "this process lacks the capability",
+    where: "tools/test vm dir_growth",
+  },
   "project quotas": {
     missing: () =>
       projectQuotaMount() === undefined ? "no ext4 with prjquota is mounted" : undefined,
@@ -80,6 +84,13 @@ function hasCgroup2(): boolean {
 
 function hasDeviceMapper(): boolean {
   return canLoad("dm-mod", () => Deno.readTextFileSync("/proc/misc").includes("device-mapper\n"));
+}
+
+/** @param bit @see capability.h */
+function hasCapability(bit: number): boolean {
+  const status = Deno.readTextFileSync("/proc/self/status");
+  const effective = BigInt(`0x${/^CapEff:\s*(\w+)$/m.exec(status)?.[1] ?? "0"}`);
+  return (effective >> BigInt(bit) & 1n) === 1n;
 }
 
 function hasZfs(): boolean {

@@ -2,6 +2,7 @@
 import { dirPool } from "#daemon/storage/dir/pool.ts";
 import { openPoolPlace } from "#tests/kernel/storage_places.ts";
 import { storageSuite } from "#tests/suites/storage.ts";
+import { crashSuite } from "#tests/suites/storage_crash.ts";
 import { quotaSuite } from "#tests/suites/storage_quota.ts";
 import { isMet } from "./needs.ts";
 import assert from "node:assert/strict";
@@ -15,5 +16,10 @@ if (isMet("project quotas")) {
     };
     storageSuite(`dir (project quota, dir.clone=${clone})`, open);
     quotaSuite(`dir (project quota, dir.clone=${clone})`, open);
+    crashSuite(`dir (project quota, dir.clone=${clone})`, open, {
+      isSized: true,
+      stride: 10,
+      only: /of some size and (restored|made a tree)/,
+    });
   }
 }

@@ -13,7 +13,7 @@ import {
   isDirectory,
   requirePoolFolders,
 } from "#daemon/storage/dir/pool.ts";
-import { entries, removeIfEmpty } from "#daemon/storage/files.ts";
+import { entries, exists, removeIfEmpty } from "#daemon/storage/files.ts";
 import { probeIdMounts } from "#daemon/storage/id_mounts.ts";
 import {
   attachLoop,
@@ -124,7 +124,8 @@ async function adoptDirectory(source: HostPath, undo: Undo): Promise<void> {
   }
   const parent = source.slice(0, source.lastIndexOf("/")) || "/";
   if (!await isDirectory(parent) || !await isBtrfs(parent)) {
-    throw new Fault("bad_request", `Source path "${source}" doesn't exist`, {
+    const why = await exists(source) ? "is no block device" : "doesn't exist";
+    throw new Fault("bad_request", `Source path "${source}" ${why}`, {
       hint: "Name a block device, an empty btrfs subvolume, or a new path on a btrfs.",
     });
   }

@@ -8,23 +8,16 @@ import { LockTable } from "#base/lock.ts";
 import { Undo } from "#base/undo.ts";
 import { copyTree, treeBytes } from "#daemon/storage/copy_tree.ts";
 import type { CopyOptions, Freezer, Swap } from "#daemon/storage/driver.ts";
-import {
-  copyMetadata,
-  entries,
-  exists,
-  isEmptyDirectory,
-  removeIfEmpty,
-  removeTree,
-} from "#daemon/storage/files.ts";
+import { copyMetadata, entries, exists, removeIfEmpty } from "#daemon/storage/files.ts";
 import type { RunningRoot, RunOptions } from "#daemon/storage/service.ts";
 import { requireSpace } from "#daemon/storage/space.ts";
 import type { UserNamespaces } from "#daemon/storage/user_namespaces.ts";
+import { Chains } from "./chains.ts";
 import { Layers, type LayersDeps } from "./layers.ts";
-import type { Manifest } from "./manifest.ts";
-import { DEPTH_MAX, lowersAbove, mergeLayers } from "./merge.ts";
 import { partOf } from "./parts.ts";
 import { requireRoom } from "./project_quota.ts";
 import { RootMounts } from "./root_mounts.ts";
+import { RootTrees } from "./root_trees.ts";
 import { cannotResizeUsed, type Fill } from "./sized.ts";
 
 export interface ClonesDeps extends LayersDeps {
@@ -38,12 +31,16 @@ export class Clones {
   readonly #deps: ClonesDeps;
   readonly #layers: Layers;
   readonly #mounts: RootMounts;
+  readonly #chains: Chains;
+  readonly #trees: RootTrees;
   readonly #locks = new LockTable();
 
   constructor(deps: ClonesDeps) {
     this.#deps = deps;
     this.#layers = new Layers(deps);
     this.#mounts = new RootMounts(this.#layers, deps.namespaces);
+    this.#chains = new Chains(deps.root, this.#layers, this.#mounts);
+    this.#trees = new RootTrees(deps, this.#layers, this.#mounts);
   }
 
   directory(name: string, snapshot?: string): HostPath {
@@ -127,7 +124,9 @@ export class Clones {
       const rootfs = this.#rootfs(source, snapshot);
       await this.#makePlain(directory, sizeBytes, (path) => this.#copyAll(rootfs, path, running));
     } else {
-      const lowers = snapshot === undefined ? await this.#seal(source, from, running) : from.lowers;
+      const lowers = snapshot === undefined
+        ? await this.#chains.seal(this.directory(source), from, running)
+        : from.lowers;
       await this.#makeOverlay(directory, lowers, sizeBytes);
     }
     await this.mount(name);
@@ -260,73 +259,16 @@ export class Clones {
       await this.#copyAll(this.#rootfs(name), this.#rootfs(name, snapshot), running);
       await this.#layers.write(directory, { kind: "plain", lowers: [] });
     } else {
-      const lowers = await this.#seal(name, manifest, running);
+      const lowers = await this.#chains.seal(this.directory(name), manifest, running);
       await this.#layers.write(directory, { kind: "overlay", lowers });
       await this.mountSnapshot(name, snapshot);
     }
     undo.keep();
   }
 
-  /** A chain that has become long as one layer. @see merge.ts */
+  /** @see chains.ts */
   async shorten(name: string, snapshot: string): Promise<Swap | undefined> {
-    const { lowers } = await this.#layers.load(this.directory(name, snapshot));
-    if (lowers.length < DEPTH_MAX) return undefined;
-    const merged = await mergeLayers(this.#layers, this.#rootfs(name, snapshot));
-    return async () => {
-      try {
-        await this.#replaceLowers(name, lowers, merged);
-      } finally {
-        await this.#layers.collect([merged]);
-      }
-    };
-  }
-
-  /** A running one keeps what it is mounted from; one that was restored meanwhile is made of others. */
-  async #replaceLowers(name: string, lowers: readonly string[], merged: string): Promise<void> {
-    const directory = this.directory(name);
-    const manifest = await this.#layers.load(directory);
-    const above = lowersAbove(manifest.lowers, lowers);
-    if (above === undefined || this.isRunning(name)) return;
-    await this.#hide(name);
-    await this.#layers.write(directory, { ...manifest, lowers: [...above, merged] });
-    await this.mount(name);
-    await this.#layers.collect(lowers);
-  }
-
-  /**
-   * Make the present state a chain of layers that others can share, and return it. Stopped: the upper
-   * itself becomes a layer. Running, or on a file system of its own: a copy of it, if it runs taken while
-   * it is frozen.
-   */
-  async #seal(name: string, manifest: Manifest, running?: Freezer): Promise<readonly string[]> {
-    const directory = this.directory(name);
-    const upper = hostPath(`${directory}/overlay/upper`);
-    await this.#layers.parts.show(directory, "overlay");
-    if (await isEmptyDirectory(upper)) return manifest.lowers;
-    const layer = `layers/${crypto.randomUUID()}`;
-    const lowers = [layer, ...manifest.lowers];
-    const isSized = await this.#layers.parts.sizeOf(directory, "overlay") > 0;
-    if (running !== undefined || isSized) {
-      if (running === undefined) await this.#hide(name);
-      await this.#copyUpper(upper, layer, running);
-    }
-    if (running !== undefined) return lowers;
-    await this.#hide(name);
-    const pending = isSized ? { step: "reset" } as const : { step: "seal", layer } as const;
-    await this.#layers.write(directory, { kind: "overlay", lowers, pending });
-    await this.#layers.load(directory); // Finishes the step.
-    await this.mount(name);
-    return lowers;
-  }
-
-  async #copyUpper(upper: HostPath, layer: string, running?: Freezer): Promise<void> {
-    await requireSpace(this.#deps.root, await treeBytes(upper), "copy the changes of the instance");
-    await this.#layers.build(layer, async (path) => {
-      const target = hostPath(`${path}/upper`);
-      await Deno.mkdir(target, { recursive: true, mode: 0o755 });
-      const copy = () => copyTree(upper, target);
-      await (running === undefined ? copy() : running.freeze(copy));
-    });
+    return await this.#chains.shorten(this.directory(name), this.directory(name, snapshot));
   }
 
   async restore(name: string, snapshot: string) {
@@ -343,7 +285,7 @@ export class Clones {
     } else {
       const rootfs = this.#rootfs(name, snapshot);
       const sizeBytes = await parts.sizeOf(directory, before.kind);
-      await this.#replaceRootfs(name, sizeBytes, (fresh) => this.#copyAll(rootfs, fresh));
+      await this.#trees.replace(directory, sizeBytes, (fresh) => this.#copyAll(rootfs, fresh));
     }
     await this.mount(name);
     await this.#layers.collect(before.lowers);
@@ -406,7 +348,7 @@ export class Clones {
     const directory = this.directory(name);
     const { kind } = await this.#layers.load(directory);
     const before = await this.limitOf(name);
-    if (before === sizeBytes) return;
+    if (before === 0 && sizeBytes === 0) return;
     const { sized } = this.#layers.parts;
     const part = partOf(directory, kind);
     if (this.isRunning(name)) {
@@ -444,47 +386,11 @@ export class Clones {
       );
     }
     const sizeBytes = this.#deps.quotas === undefined ? limitBytes : 0;
-    await this.#replaceRootfs(name, sizeBytes, async (fresh) => {
+    await this.#trees.replace(this.directory(name), sizeBytes, async (fresh) => {
       await requireSpace(this.#deps.root, bytes, `make "${name}" a tree of its own`);
       await copyTree(rootfs, fresh);
     });
     await this.#layers.collect(manifest.lowers);
-  }
-
-  /** Fill a new root file system, then put it in the place of the old one, whatever that was. */
-  async #replaceRootfs(name: string, sizeBytes: number, fill: Fill): Promise<void> {
-    const directory = this.directory(name);
-    if (sizeBytes > 0) {
-      await using built = await this.#layers.parts.sized.build(sizeBytes, fill);
-      await this.#hide(name);
-      await Deno.rename(built.image, partOf(directory, "plain").image);
-      const pending = { step: "drop" } as const;
-      await this.#layers.write(directory, { kind: "plain", lowers: [], pending });
-      return void await this.#layers.load(directory); // Finishes the step.
-    }
-    const fresh = hostPath(`${directory}/rootfs.new`);
-    // Both trees count until the old one is gone: for so long there is no limit.
-    const { quotas } = this.#deps;
-    const { limitBytes = 0 } = await quotas?.show(directory) ?? {};
-    const limit = async (bytes: number) => {
-      if (limitBytes > 0) await quotas?.limit(directory, bytes);
-    };
-    await limit(0);
-    try {
-      await removeTree(fresh);
-      await Deno.mkdir(fresh, { mode: 0o755 });
-      await fill(fresh);
-    } catch (error) {
-      await removeTree(fresh);
-      await limit(limitBytes);
-      throw error;
-    }
-    await this.#hide(name);
-    const pending = { step: "swap" } as const;
-    await this.#layers.write(directory, { kind: "plain", lowers: [], pending });
-    await this.#layers.load(directory); // Finishes the step.
-    await this.#deps.trash.idle();
-    await limit(limitBytes);
   }
 
   // --- start and end of the daemon ---
@@ -492,6 +398,7 @@ export class Clones {
   async open() {
     for (const name of await entries(this.#layers.at("containers"))) {
       await this.#layers.learn(this.directory(name));
+      await this.#trees.repair(this.directory(name));
     }
     for (const name of await entries(this.#layers.at("containers-snapshots"))) {
       for (const snapshot of await this.listSnapshots(name)) {

@@ -177,7 +177,7 @@ export class PlainTrees {
     if (quotas !== undefined) return await quotas.limit(directory, sizeBytes);
     const folder = this.#sizedFolder(volume);
     const before = await this.#sized.sizeOf(folder);
-    if (before === sizeBytes) return;
+    if (before === 0 && sizeBytes === 0) return;
     await this.show(volume);
     if (isUsed && (before === 0 || sizeBytes === 0)) throw cannotResizeUsed();
     if (before === 0) requireRoom(await treeBytes(directory), sizeBytes);
@@ -230,12 +230,16 @@ export class PlainTrees {
       return await this.show(volume);
     }
     const fresh = await trash.stage();
-    await Deno.mkdir(fresh, { mode: 0o711 });
-    await copyTo(from, fresh);
-    const now = await quotas?.show(this.directory(volume));
-    await quotas?.limit(fresh, now?.limitBytes ?? 0);
-    exchange(fresh, this.directory(volume));
-    await trash.discard(fresh);
+    try {
+      await Deno.mkdir(fresh, { mode: 0o711 });
+      await copyTo(from, fresh);
+      const now = await quotas?.show(this.directory(volume));
+      await quotas?.limit(fresh, now?.limitBytes ?? 0);
+      exchange(fresh, this.directory(volume));
+    } finally {
+      // What was there before, or what did not become whole.
+      await trash.discard(fresh);
+    }
   }
 
   async removeSnapshot(volume: Volume, snapshot: string): Promise<void> {

@@ -41,7 +41,7 @@ async function create(place: PoolPlace, undo: Undo): Promise<PoolConfig> {
   const source = checkSource(given);
   forbidStateDirectory(source, place);
   if (!await isDirectory(source)) {
-    throw new Fault("bad_request", `Source path "${source}" doesn't exist`, {
+    throw new Fault("bad_request", `Source path "${source}" doesn't exist or is no directory`, {
       hint: "Make the directory first.",
     });
   }

@@ -40,15 +40,23 @@ export class ProjectQuotas {
     return { id, limitBytes, usedBytes };
   }
 
-  /** Limit all that is in a directory. 0: no limit. @throws {Fault} bad_request if it holds more */
-  async limit(directory: HostPath, sizeBytes: number): Promise<void> {
+  /**
+   * Limit all that is in a directory. 0: no limit.
+   *
+   * @param options.evenIfFull Then nothing more can be written, but less.
+   * @throws {Fault} bad_request if it holds more
+   */
+  async limit(
+    directory: HostPath,
+    sizeBytes: number,
+    { evenIfFull = false }: { readonly evenIfFull?: boolean } = {},
+  ): Promise<void> {
     const before = await this.show(directory);
     if (before.id === 0 && sizeBytes === 0) return;
     const { ino } = await Deno.lstat(directory);
     const id = before.id === 0 ? Number(BigInt(ino ?? 1) % BigInt(IDS)) + 1 : before.id;
     if (before.id === 0) await this.#run("set", directory, `${id}`, "0");
-    const { usedBytes } = await this.show(directory);
-    requireRoom(usedBytes, sizeBytes);
+    if (!evenIfFull) requireRoom((await this.show(directory)).usedBytes, sizeBytes);
     await this.#run("limit", directory, `${id}`, `${sizeBytes}`);
   }
 

@@ -14,7 +14,7 @@ import {
   removeTree,
   setFileSize,
 } from "#daemon/storage/files.ts";
-import { attachLoop, detachLoop, loopDevices } from "#daemon/storage/loop.ts";
+import { attachLoop, detachLoop, hasLoops, loopDevices } from "#daemon/storage/loop.ts";
 import { isMounted, unmountFirmly } from "#daemon/storage/mounted.ts";
 import type { Trash } from "#daemon/storage/trash.ts";
 import { detachAside } from "#ffi/libc/mount.ts";
@@ -104,7 +104,11 @@ export class SizedFolders {
     if (!await exists(image) || await isMounted(path)) return;
     await this.#emptyPoint(path);
     await repair(image);
-    await mountImage(image, path);
+    await mountImage(image, path).catch(async (error) => {
+      // Its last mount is going away still.
+      if (!await isReleased(image)) throw error;
+      await mountImage(image, path);
+    });
     await removeIfEmpty(hostPath(`${path}/lost+found`)); // Checks make it anew.
   }
 
@@ -131,15 +135,16 @@ export class SizedFolders {
   }
 
   /**
-   * Of one that is limited: grown while it is used, else grown or shrunk, and hidden then.
+   * Of one that is limited: grown while it is used, else grown or shrunk, and hidden then. Also to the
+   * size that its file has: a death may have come before its file system had it.
    *
    * @throws {Fault} bad_request if it is used, or holds more
    */
   async resize(folder: SizedFolder, sizeBytes: number, { isUsed }: { readonly isUsed: boolean }) {
     const before = await this.sizeOf(folder);
-    if (sizeBytes === before) return;
     if (isUsed) return await this.#growUsed(folder, before, sizeBytes);
     await this.hide(folder);
+    if (!await isReleased(folder.image)) throw cannotResizeUsed();
     if (sizeBytes > before) await setFileSize(folder.image, sizeBytes);
     const device = await attachLoop(folder.image);
     try {
@@ -181,9 +186,7 @@ export function cannotResizeUsed(cause?: ExecError): Fault {
 
 /** Why folders can't be limited so on this host; undefined: they can. */
 export async function sizesMissing(): Promise<string | undefined> {
-  if (!await exists("/dev/loop-control") && !await exists("/dev/loop0")) {
-    return "there are no loop devices here";
-  }
+  if (!await hasLoops()) return "there are no loop devices here";
   try {
     await run(["mkfs.ext4", "-V"]);
     return undefined;
@@ -203,6 +206,23 @@ async function makeFilesystem(image: HostPath): Promise<void> {
       hint: "A file system of its own must fit in it: give 1MiB or more.",
     });
   }
+}
+
+const RELEASE_MS = 2_000;
+const STEP_MS = 20;
+
+/**
+ * Has its loop device let go of it? That comes some moments after the unmount, unless one is in it; one
+ * that a death left behind without a mount is taken away.
+ */
+async function isReleased(image: HostPath): Promise<boolean> {
+  await detachLoop(image);
+  const end = performance.now() + RELEASE_MS;
+  while ((await loopDevices(image)).length > 0) {
+    if (performance.now() > end) return false;
+    await new Promise((resolve) => setTimeout(resolve, STEP_MS));
+  }
+  return true;
 }
 
 async function mountImage(image: HostPath, path: HostPath): Promise<void> {
