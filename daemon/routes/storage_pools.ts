@@ -19,7 +19,9 @@ import {
   listPools,
   listVolumes,
   type Pool,
+  type VolumeRow,
 } from "#daemon/db/storage_pools.ts";
+import { listVolumeSnapshots } from "#daemon/db/volume_snapshots.ts";
 import {
   background,
   type BoundRoute,
@@ -44,21 +46,36 @@ export function checkPoolName(name: string): void {
   }
 }
 
+/** URLs of all that is on it or refers to it, as LXD lists them: snapshots and images too. */
 async function usedBy(services: Services, pool: string): Promise<string[]> {
   const uses = await services.instances.listUses();
-  const profiles = await services.db.read((tx) => listProfiles(tx));
-  const volumes = await services.db.read((tx) => listVolumes(tx, { pool, type: "custom" }));
+  const { profiles, volumes, snapshots } = await services.db.read(async (tx) => ({
+    profiles: await listProfiles(tx),
+    volumes: await listVolumes(tx, { pool }),
+    snapshots: await listVolumeSnapshots(tx),
+  }));
   const refers = (devices: Readonly<Record<string, Readonly<Record<string, string>>>>) =>
     Object.values(devices).some((one) => one["type"] === "disk" && one["pool"] === pool);
-  return [
+  const urls = new Set([
     ...uses.filter((use) => refers(use.expandedDevices))
       .map((use) => `/1.0/instances/${use.name}${projectSuffix(use.project)}`),
     ...profiles.filter((one) => refers(one.devices))
       .map((one) => `/1.0/profiles/${one.name}${projectSuffix(one.project)}`),
-    ...volumes.map((one) =>
-      `/1.0/storage-pools/${pool}/volumes/custom/${one.name}${projectSuffix(one.project)}`
-    ),
-  ];
+    ...volumes.map((one) => contentUrl(one)),
+    ...snapshots.flatMap(({ volumeId, name }) => {
+      const volume = volumes.find(({ id }) => id === volumeId);
+      return volume === undefined ? [] : [contentUrl(volume, name)];
+    }),
+  ]);
+  return [...urls].toSorted();
+}
+
+/** What a volume, or a snapshot of one, is the content of. Pure. */
+function contentUrl({ pool, type, name, project }: VolumeRow, snapshot?: string): string {
+  const tail = snapshot === undefined ? "" : `/snapshots/${snapshot}`;
+  if (type === "image") return `/1.0/images/${name}`;
+  const thing = type === "custom" ? `storage-pools/${pool}/volumes/custom` : "instances";
+  return `/1.0/${thing}/${name}${tail}${projectSuffix(project)}`;
 }
 
 async function render(services: Services, pool: Pool) {

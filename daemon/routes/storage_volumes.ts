@@ -312,6 +312,11 @@ export function storageVolumeRoutes(
     }),
     handle(getVolumeState, async (services, call) => {
       const volume = await findVolume(services, call);
+      if (volume.type === "image") {
+        throw new Fault("bad_request", 'Volumes of type "image" have no state', {
+          hint: "There is one of volumes of instances, and of custom ones.",
+        });
+      }
       const { driver, volume: made } = await placeOf(storage.custom, volume);
       const { usedBytes, totalBytes } = volume.type === "custom"
         ? await driver.usage(made)

@@ -98,7 +98,7 @@ Deno.test("volume: an instance gets neither a disk nor a volume that is not ther
   await api.do("DELETE", `${AT}/disk`);
 });
 
-Deno.test("volume: its snapshots count as used by nobody", async () => {
+Deno.test("volume: its snapshots count as used by nobody, and use their pool", async () => {
   const { api } = world;
   await api.do("POST", AT, { name: "used" });
   await api.do("POST", `${AT}/used/snapshots`, { name: "s" });
@@ -112,8 +112,34 @@ Deno.test("volume: its snapshots count as used by nobody", async () => {
     ["used", [`/1.0/instances/${NAME}`]],
     ["used/s", []],
   ]);
+  await lxc("snapshot", NAME, "s");
+  assert.deepEqual((await api.get("/1.0/storage-pools/default")).used_by, [
+    `/1.0/instances/${NAME}`,
+    `/1.0/instances/${NAME}/snapshots/s`,
+    "/1.0/profiles/default",
+    `${AT}/used`,
+    `${AT}/used/snapshots/s`,
+  ]);
   await api.do("DELETE", `/1.0/instances/${NAME}`);
   await api.do("DELETE", `${AT}/used`);
+});
+
+Deno.test("volume: one of an image is listed with the others, without a usage", async () => {
+  const { api } = world;
+  await api.do("POST", "/1.0/storage-pools", {
+    name: "b",
+    driver: "btrfs",
+    config: { size: "400MiB" },
+  });
+  await world.create(NAME, { devices: { root: { type: "disk", pool: "b", path: "/" } } });
+  const [image] = await api.get("/1.0/storage-pools/b/volumes/image");
+
+  const list = await lxc("storage", "volume", "list", "b", "-f", "csv", "-c", "tU");
+
+  assert.match(list, /^container,\d.*\nimage,\n$/);
+  assert.equal((await api.fails("GET", `${image}/state`))[0], 400);
+  await api.do("DELETE", `/1.0/instances/${NAME}`);
+  await api.do("DELETE", "/1.0/storage-pools/b");
 });
 
 Deno.test("client: the name of a volume is not cut off at a slash", async () => {

@@ -94,7 +94,7 @@ export async function listVolumes(
     return column;
   });
   const rows = await Promise.all(data.map(async (one) => {
-    const usage = letters.includes("U") && !one.name.includes("/")
+    const usage = letters.includes("U") && !one.name.includes("/") && one.type !== "image"
       ? await usageOf(client, pool, one)
       : "";
     return columns.map((column) => column.value(one, usage));
