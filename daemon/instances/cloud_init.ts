@@ -3,7 +3,8 @@ import type { Config, Devices, InstanceRecord } from "./record.ts";
 
 export const INSTANCE_ID = "volatile.cloud-init.instance-id";
 
-const DATA = /^(cloud-init\.|user\.(meta-data|network-config|user-data|vendor-data)$)/;
+// Not user.meta-data, as in LXD 5.0.2.
+const DATA = /^(cloud-init\.|user\.(network-config|user-data|vendor-data)$)/;
 
 type Facts = Pick<InstanceRecord, "expandedConfig" | "expandedDevices">;
 

@@ -9,7 +9,7 @@ const facts = (config: Record<string, string>, devices = nic({ name: "eth0" })) 
 
 Deno.test("isNewForCloudInit() when its data change", () => {
   assert.ok(isNewForCloudInit(facts({}), facts({ "cloud-init.user-data": "x" })));
-  assert.ok(isNewForCloudInit(facts({ "user.meta-data": "x" }), facts({})));
+  assert.ok(isNewForCloudInit(facts({ "user.user-data": "x" }), facts({})));
 });
 
 Deno.test("isNewForCloudInit() when an interface gets another name, or comes", () => {
@@ -18,6 +18,6 @@ Deno.test("isNewForCloudInit() when an interface gets another name, or comes", (
 });
 
 Deno.test("isNewForCloudInit() is false for what it does not read", () => {
-  assert.ok(!isNewForCloudInit(facts({}), facts({ "user.foo": "x", "limits.cpu": "1" })));
+  assert.ok(!isNewForCloudInit(facts({}), facts({ "user.meta-data": "x", "limits.cpu": "1" })));
   assert.ok(!isNewForCloudInit(facts({}), facts({}, nic({ name: "eth0", "user.foo": "x" }))));
 });

@@ -1,10 +1,27 @@
 /** Names and expiry of snapshots by snapshots.pattern and snapshots.expiry. Pure. */
-import { Fault } from "#base/errors.ts";
+import { Fault, messageOf } from "#base/errors.ts";
 import { wireTime } from "#base/time.ts";
 import { renderTemplate } from "#daemon/guest/template.ts";
+import { checkSnapshotName } from "./name.ts";
 
-/** `snap%d` counts up from the highest number in use; `{{ creation_date }}` is filled in. */
+/**
+ * `snap%d` counts up from the highest number in use; `{{ creation_date }}` is filled in.
+ *
+ * @throws {Fault} bad_request if that makes no name: it becomes a part of paths.
+ */
 export function snapshotName(pattern: string, taken: readonly string[], now: Date): string {
+  const name = nameByPattern(pattern, taken, now);
+  try {
+    checkSnapshotName(name);
+  } catch (error) {
+    throw new Fault("bad_request", `snapshots.pattern "${pattern}": ${messageOf(error)}`, {
+      hint: 'One that makes names: snap%d, or {{ creation_date|date:"2006-01-02_15-04-05" }}.',
+    });
+  }
+  return name;
+}
+
+function nameByPattern(pattern: string, taken: readonly string[], now: Date): string {
   const date = now.toISOString().replace("T", " ").replace(/\..*/, "");
   let name = pattern.replace(
     /\{\{\s*creation_date\s*\|\s*date:\s*(["'])(.*?)\1\s*\}\}/g,

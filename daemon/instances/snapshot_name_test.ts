@@ -20,3 +20,16 @@ Deno.test("expiryAfter() adds each part", () => {
   assert.equal(expiryAfter(now, ""), "");
   assert.equal(expiryAfter(now, "1w 2H"), "2026-03-08T12:20:30Z");
 });
+
+Deno.test("snapshotName() refuses a pattern that makes no name, or one of another place", () => {
+  for (
+    const pattern of ["a/b", "../../x%d", "..", ".", "{{ nothing }}", "a b", "{{ creation_date }}"]
+  ) {
+    assert.throws(
+      () => snapshotName(pattern, [], now),
+      /^Fault: snapshots.pattern ".*Invalid/,
+      pattern,
+    );
+  }
+  assert.throws(() => snapshotName("a".repeat(200), [], now), /Invalid snapshot name/);
+});
