@@ -36,7 +36,7 @@ export async function sendReply(response: ServerResponse, reply: Reply): Promise
 function sendSync(response: ServerResponse, reply: Reply & { kind: "sync" }): void {
   for (const [name, value] of Object.entries(reply.headers ?? {})) response.setHeader(name, value);
   if (reply.etag !== undefined) response.setHeader("ETag", `"${etagOf(reply.etag)}"`);
-  if (reply.location !== undefined) response.setHeader("Location", reply.location);
+  if (reply.location !== undefined) response.setHeader("Location", headerText(reply.location));
   sendJson(response, reply.location === undefined ? 200 : 201, {
     type: "sync",
     status: "Success",
@@ -46,6 +46,11 @@ function sendSync(response: ServerResponse, reply: Reply & { kind: "sync" }): vo
     error: "",
     metadata: reply.metadata,
   });
+}
+
+/** Names are of any script, headers of ASCII. */
+function headerText(url: string): string {
+  return url.replace(/[^\x21-\x7e]+/g, (part) => encodeURIComponent(part.toWellFormed()));
 }
 
 function sendJson(response: ServerResponse, status: number, envelope: Envelope): void {

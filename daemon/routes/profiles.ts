@@ -51,9 +51,9 @@ const etagOf = ({ config, description, devices }: Profile) => [config, descripti
 
 function checkName(name: string): void {
   if (name === "") throw new Fault("bad_request", "No name provided");
-  if (name.includes("/") || name === "." || name === "..") {
+  if (/[/\p{Cc}]/u.test(name) || name === "." || name === "..") {
     throw new Fault("bad_request", `invalid profile name "${name}"`, {
-      hint: "Names have no slashes and are not . or ..",
+      hint: "Names have no slashes or control characters and are not . or ..",
     });
   }
 }

@@ -83,7 +83,7 @@ function requireSight(caller: Caller, project: string): void {
 
 function checkName(name: string): void {
   if (name === "") throw new Fault("bad_request", "No name provided");
-  if (/[/\s'"*]/.test(name) || name === "." || name === ".." || name.includes("_")) {
+  if (/[/\s'"*\p{Cc}]/u.test(name) || name === "." || name === ".." || name.includes("_")) {
     throw new Fault("bad_request", `invalid project name "${name}"`, {
       hint: "Names have no slashes, white space, quotes, asterisks or underscores.",
     });

@@ -36,12 +36,16 @@ import type { StorageService } from "#daemon/storage/create.ts";
 import { poolType } from "#daemon/storage/pool_types.ts";
 import { containerVolume } from "#daemon/storage/volume.ts";
 
+/** Of a file's name, in most file systems. */
+const NAME_BYTES = 255;
+
 /** @throws {Fault} bad_request */
 export function checkPoolName(name: string): void {
   if (name === "") throw new Fault("bad_request", "No name provided");
-  if (name.includes("/") || name.startsWith(".") || name.startsWith("-") || /\s/.test(name)) {
+  const isLong = new TextEncoder().encode(name).length > NAME_BYTES;
+  if (/^[.-]|[/\s\p{Cc}]/u.test(name) || isLong) {
     throw new Fault("bad_request", `Invalid storage pool name "${name}"`, {
-      hint: "Names have no slashes or white space and do not begin with a dot or dash.",
+      hint: "Names have at most 255 bytes, no slashes or white space, no dot or dash first.",
     });
   }
 }

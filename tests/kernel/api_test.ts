@@ -119,6 +119,24 @@ Deno.test("api: a profile is created, changed by PUT and PATCH, renamed and dele
   assert.equal((await api.fails("DELETE", "/1.0/profiles/default"))[0], 403);
 });
 
+Deno.test("api: names are of any script, but not of control characters or without an end", async () => {
+  const created = await api.ask("POST", "/1.0/profiles", { name: "日本 ü" });
+  const location = "/1.0/profiles/%E6%97%A5%E6%9C%AC%20%C3%BC";
+  assert.deepEqual([created.status, created.headers.location], [201, location]);
+  assert.equal((await api.get(location)).name, "日本 ü");
+  await api.do("DELETE", location);
+
+  const long = "a".repeat(300);
+  for (const name of ["a\0b", "a\nb", "\x7f", "..", "a/b"]) {
+    assert.equal((await api.fails("POST", "/1.0/profiles", { name }))[0], 400, name);
+    assert.equal((await api.fails("POST", "/1.0/projects", { name }))[0], 400, name);
+  }
+  for (const name of ["a\0b", "a\nb", "\x7f", "..", "a/b", long]) {
+    const pool = { name, driver: "dir" };
+    assert.equal((await api.fails("POST", "/1.0/storage-pools", pool))[0], 400, name);
+  }
+});
+
 Deno.test("api: If-Match protects a change from one that came before", async () => {
   await api.do("POST", "/1.0/profiles", { name: "etag" });
   const { headers, body } = await api.ask("GET", "/1.0/profiles/etag");
