@@ -2,6 +2,7 @@
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { newVolumeConfig } from "#api/config/pool_keys.ts";
 import { LockTable } from "#base/lock.ts";
+import { parseBytes } from "#base/units.ts";
 import type { Database } from "#daemon/db/db.ts";
 import {
   deleteVolumeRow,
@@ -138,7 +139,10 @@ function instanceStorage(
   return {
     async create(volume, source, options = {}) {
       const [driver, tree] = await on(volume);
-      await fill({ deps, pools, pool: { name: volume.pool, driver }, tree, source, ...options });
+      const pool = { name: volume.pool, driver };
+      const { config } = await deps.db.read((tx) => getPool(tx, volume.pool));
+      const sizeBytes = options.sizeBytes ?? parseBytes(config["volume.size"] || "0");
+      await fill({ deps, pools, pool, tree, source, ...options, sizeBytes });
       try {
         await link(deps.paths, pools, volume);
         await deps.db.write((tx) => insertVolume(tx, row(volume)));

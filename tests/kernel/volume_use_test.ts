@@ -142,6 +142,30 @@ Deno.test("volume: one of an image is listed with the others, without a usage", 
   await api.do("DELETE", "/1.0/storage-pools/b");
 });
 
+Deno.test("volume: a root without a size has that of its pool", async () => {
+  const { api } = world;
+  const root = (more = {}) => ({ root: { type: "disk", pool: "other", path: "/", ...more } });
+  const totalOf = async (name: string) =>
+    (await api.get(`/1.0/storage-pools/other/volumes/container/${name}/state`)).usage.total;
+  await api.do("PATCH", "/1.0/storage-pools/other", { config: { "volume.size": "32MiB" } });
+
+  await world.create(NAME, { devices: root() });
+  await world.create(`${NAME}own`, { devices: root({ size: "48MiB" }) });
+  await api.do("POST", "/1.0/instances", {
+    name: `${NAME}copy`,
+    source: { type: "copy", source: NAME },
+    devices: root(),
+  });
+
+  assert.equal(await totalOf(NAME), 32 << 20);
+  assert.equal(await totalOf(`${NAME}own`), 48 << 20);
+  assert.equal(await totalOf(`${NAME}copy`), 32 << 20);
+  for (const name of [NAME, `${NAME}own`, `${NAME}copy`]) {
+    await api.do("DELETE", `/1.0/instances/${name}`);
+  }
+  await api.do("PATCH", "/1.0/storage-pools/other", { config: { "volume.size": "" } });
+});
+
 Deno.test("client: the name of a volume is not cut off at a slash", async () => {
   const { api } = world;
   const storage = (verb: string, ...args: string[]) => refused("storage", "volume", verb, ...args);
