@@ -157,8 +157,7 @@ class Running implements LiveOperation {
 function resourceUrls(start: OperationStart): Record<string, string[]> {
   const urls: Record<string, string[]> = {};
   for (const [kind, names] of Object.entries(start.resources ?? {})) {
-    const path = kind.replaceAll("_", "-");
-    urls[kind] = names.map((name) => `/1.0/${path}/${name}`);
+    urls[kind] = names.map((name) => `/1.0/${kind}/${name}`);
     if (kind === "instances") {
       urls["containers"] = names.map((name) => `/1.0/containers/${name}`);
     }

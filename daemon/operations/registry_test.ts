@@ -136,7 +136,7 @@ Deno.test("resources are URLs without a project; instances are containers too", 
   assert.deepEqual(inDefault.resources, {
     instances: ["/1.0/instances/web"],
     containers: ["/1.0/containers/web"],
-    storage_volumes: ["/1.0/storage-volumes/v"],
+    storage_volumes: ["/1.0/storage_volumes/v"],
   });
   assert.deepEqual(elsewhere.resources["instances"], ["/1.0/instances/web"]);
 });

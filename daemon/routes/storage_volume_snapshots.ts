@@ -134,11 +134,12 @@ export function storageVolumeSnapshotRoutes(
       if (body.migration === true) {
         return sendVolume(services, migrations, call, { volume, snapshot: params.snapshot });
       }
+      checkSnapshotName(body.name);
       const to = await planVolumeSnapshot(services, volume, body.name);
       return background(services.operations.start({
         description: "Renaming storage volume snapshot",
         project: query.project,
-        resources: { storage_volumes: [volume.name] },
+        resources: { storage_volume_snapshots: [volume.name] },
         caller,
         run: async () => {
           await renameVolumeSnapshot(storage.custom, volume, { from: params.snapshot, to });
@@ -153,7 +154,7 @@ export function storageVolumeSnapshotRoutes(
       return background(services.operations.start({
         description: "Deleting storage volume snapshot",
         project: query.project,
-        resources: { storage_volumes: [volume.name] },
+        resources: { storage_volume_snapshots: [volume.name] },
         caller,
         run: async () => {
           await removeVolumeSnapshot(storage.custom, volume, params.snapshot);

@@ -106,6 +106,11 @@ Deno.test("volume: its snapshots count as used by nobody, and use their pool", a
     devices: { data: { type: "disk", pool: "default", source: "used", path: "/mnt" } },
   });
 
+  assert.deepEqual(await api.fails("POST", `${AT}/used/snapshots/s`, { name: "" }), [
+    400,
+    "Invalid snapshot name: it is empty",
+  ]);
+  assert.equal((await api.fails("POST", `${AT}/used`, { name: "" }))[0], 400);
   const all: { name: string; used_by: string[] }[] = await api.get(`${AT}?recursion=1`);
 
   assert.deepEqual(all.map(({ name, used_by }) => [name, used_by]), [
