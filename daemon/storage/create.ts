@@ -14,7 +14,7 @@ import {
 import type { VolumeName } from "#daemon/db/volume_uses.ts";
 import type { Images } from "#daemon/images/service.ts";
 import type { Chore } from "#daemon/operations/scheduler.ts";
-import { inProject, type Paths } from "#daemon/paths.ts";
+import type { Paths } from "#daemon/paths.ts";
 import type { IdMap } from "#daemon/idmap/idmap.ts";
 import { copyTree, treeBytes } from "./copy_tree.ts";
 import type { StorageDriver } from "./driver.ts";
@@ -27,6 +27,7 @@ import {
   replaceImage,
 } from "./images.ts";
 import { requireLosable } from "./later_snapshots.ts";
+import { diskName, emptyLinks, link, unlink } from "./links.ts";
 import { createSupport, type SupportedDriver } from "./pool_types.ts";
 import { volumeChores } from "./custom/chores.ts";
 import { checkCustomVolume, useCustomVolume } from "./custom/use.ts";
@@ -117,7 +118,6 @@ export function createStorage(deps: StorageDeps): StorageService {
   };
 }
 
-const diskName = ({ project, name }: InstanceVolume) => inProject(project, name);
 const treeOf = ({ project, name }: InstanceVolume) => containerVolume(project, name);
 
 function instanceStorage(
@@ -363,42 +363,4 @@ async function show(
   if (running) driver.adopt(tree);
   else await driver.settle(tree);
   for (const one of await driver.listSnapshots(tree)) await driver.mount(tree, one);
-}
-
-const LINKS = { containers: "containers", snapshots: "containers-snapshots" } as const;
-
-/** $LXD_DIR/containers/<name> and snapshots/<name> point into the pool, as in LXD. */
-async function link(
-  paths: Paths,
-  pools: Pools,
-  volume: InstanceVolume,
-  kind: keyof typeof LINKS = "containers",
-): Promise<void> {
-  const target = `${pools.path(volume.pool)}/${LINKS[kind]}/${diskName(volume)}`;
-  if (kind === "snapshots" && !await Deno.stat(target).then(() => true, () => false)) return;
-  await Deno.mkdir(paths.at(kind), { recursive: true, mode: kind === "snapshots" ? 0o700 : 0o711 });
-  const path = paths.at(kind, diskName(volume));
-  await Deno.remove(path).catch(() => undefined);
-  await Deno.symlink(target, path);
-  if (kind === "containers") await link(paths, pools, volume, "snapshots");
-}
-
-async function unlink(
-  paths: Paths,
-  volume: InstanceVolume,
-  kinds: readonly (keyof typeof LINKS)[] = ["containers", "snapshots"],
-): Promise<void> {
-  for (const kind of kinds) {
-    await Deno.remove(paths.at(kind, diskName(volume))).catch(() => undefined);
-  }
-}
-
-async function emptyLinks(folder: HostPath): Promise<void> {
-  try {
-    for await (const entry of Deno.readDir(folder)) {
-      if (entry.isSymlink) await Deno.remove(`${folder}/${entry.name}`);
-    }
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }
