@@ -42,7 +42,7 @@ export async function runConsole(options: ConsoleOptions): Promise<void> {
     const gone = Promise.withResolvers<void>();
     stream.once("close", () => gone.resolve());
     void receiveAll(data, stream);
-    await Promise.race([sendAll(stream, data), gone.promise]);
+    await Promise.race([sendAll(stream, data, terminal), gone.promise]);
     signal.removeEventListener("abort", end);
     stream.destroy();
   } finally {

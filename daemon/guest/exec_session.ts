@@ -1,4 +1,5 @@
 /** One exec over websockets: a program, its streams, its control. */
+import type { Fd } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
 import { fdStream, OwnedFd, pipe } from "#ffi/libc/fd.ts";
 import { changeOwner } from "#ffi/libc/in_root.ts";
@@ -90,24 +91,26 @@ async function prepareTerminal(options: ExecOptions): Promise<Prepared> {
   };
   return {
     program,
-    pass: () => passTerminal(options, program, { stream, resize }),
+    pass: () => passTerminal(options, program, { stream, fd: masterFd, resize }),
     [Symbol.dispose]: () => void stream.destroy(),
   };
 }
 
 interface Terminal {
   readonly stream: Socket;
+  /** Open as long as the stream is. */
+  readonly fd: Fd;
   resize(columns: number, rows: number): void;
 }
 
 async function passTerminal(
   options: ExecOptions,
   program: Program,
-  { stream, resize }: Terminal,
+  { stream, fd, resize }: Terminal,
 ): Promise<number> {
   const peer = await options.sockets.peer("0");
   using _control = followControl(options, program, resize);
-  const sent = sendAll(stream, peer);
+  const sent = sendAll(stream, peer, fd);
   void receiveAll(peer, stream).then(() => {
     // The input has ended: the terminal's own way to say so.
     if (!stream.destroyed) stream.write("\x04");

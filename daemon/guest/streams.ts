@@ -1,11 +1,16 @@
 /** Between websockets and descriptors, with backpressure both ways: nothing piles up in the daemon. */
+import type { Fd } from "#base/brand.ts";
 import type { WebSocket } from "#daemon/http/websocket.ts";
+import { drain } from "#ffi/libc/drain.ts";
 import type { Socket } from "node:net";
 import type { Duplex, Writable } from "node:stream";
 
 /** What may wait for the peer; stopping and going on for each piece would cost more than copying it. */
 const PAUSE_BYTES = 1024 * 1024;
 const RESUME_BYTES = 256 * 1024;
+
+/** A terminal that gives as much to one read, 4,095 bytes at most, is likely to have more. */
+const MANY_BYTES = 1024;
 
 /** The other end of a stream. Its websocket is paused until somebody listens. */
 export interface Peer {
@@ -32,15 +37,18 @@ export function peerOf(websocket: WebSocket, socket: Duplex): Peer {
 /**
  * Send all that comes, then that it was all. Settles when that is sent, or when the peer has gone:
  * then the stream is closed, and whoever writes into it notices.
+ * @param terminal the descriptor that is read from, if it gives what it has in small pieces only.
  */
-export async function sendAll(from: Socket, peer: Peer): Promise<void> {
+export async function sendAll(from: Socket, peer: Peer, terminal?: Fd): Promise<void> {
   const { websocket } = peer;
   const { promise, resolve } = Promise.withResolvers<void>();
   const onSent = () => {
     if (from.isPaused() && websocket.bufferedAmount < RESUME_BYTES) from.resume();
   };
   const onData = (chunk: Uint8Array) => {
-    peer.send(chunk, onSent);
+    // What a paused stream has read already comes before what the terminal has yet.
+    const isLast = chunk.length >= MANY_BYTES && from.readableLength === 0;
+    peer.send(terminal !== undefined && isLast ? drain(terminal, chunk) : chunk, onSent);
     if (websocket.bufferedAmount > PAUSE_BYTES) from.pause();
   };
   const onEnd = () => peer.end(resolve);

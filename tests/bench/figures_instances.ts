@@ -5,7 +5,7 @@ import type { Side } from "./side.ts";
 
 const RUNNING = 50;
 const TREE_FILES = 5000;
-const TTY_BYTES = 256 * 1024 ** 2;
+const TTY_BYTES = 64 * 1024 ** 2;
 const LIMIT_MS = 5000;
 
 const names = Array.from({ length: RUNNING }, (_, index) => `busy${index}`);
@@ -90,13 +90,14 @@ const ONE: Group = {
       },
     },
     {
-      name: "exec, 256 MiB of output on a terminal",
+      name: "exec, 64 MiB of output on a terminal",
       unit: "MB/s",
       better: "more",
       target: { ratio: 2 },
       measure: pipe(
-        `script -qec "'$LXC' exec -t bench -- head -c ${TTY_BYTES} /dev/zero" /dev/null` +
-          " </dev/null | cat >/dev/null",
+        // No terminal between the client and us, which would be measured too; an input that does not end.
+        `fifo=$(mktemp -u) && mkfifo "$fifo" && ` +
+          `$LXC exec -t bench -- head -c ${TTY_BYTES} /dev/zero <>"$fifo" | cat >/dev/null; rm "$fifo"`,
         TTY_BYTES,
       ),
     },

@@ -47,15 +47,24 @@ function source(bytes: Uint8Array): Source {
   };
 }
 
-async function execute(script: string, input?: Source) {
-  const [output, error] = [kept(), kept()];
+interface How {
+  readonly input?: Source;
+  readonly output?: ReturnType<typeof kept>;
+  readonly interactive?: boolean;
+}
+
+async function execute(
+  script: string,
+  { input, output = kept(), interactive = false }: How = {},
+) {
+  const error = kept();
   const ended = await executeOnStream({
     client,
     url: AT,
     request: {
       command: ["sh", "-c", script],
       environment: {},
-      interactive: false,
+      interactive,
       width: 0,
       height: 0,
       user: 0,
@@ -96,12 +105,32 @@ Deno.test("exec stream: both outputs keep their order, the status and the operat
 
 Deno.test("exec stream: input arrives whole, also what comes with the first message", async () => {
   const bytes = new Uint8Array(3_000_000).fill(97);
-  assert.equal((await execute("wc -c", source(bytes))).out.trim(), "3000000");
+  assert.equal((await execute("wc -c", { input: source(bytes) })).out.trim(), "3000000");
 
   const { socket, rest } = await speak({ command: ["cat"] });
   await Promise.all([socket.send("a"), socket.send("b"), socket.send("", "text")]);
   const said = await rest();
   assert.equal(said.filter((one) => typeof one === "string").join(""), "ab");
+});
+
+Deno.test("exec stream: a terminal's output arrives whole and in order, however slowly it is read", async () => {
+  const lines = 600_000;
+  const output = kept();
+  const slow = {
+    get text() {
+      return output.text;
+    },
+    async write(bytes: Uint8Array) {
+      // Now and then for so long that the daemon stops reading from the terminal.
+      if (Math.random() < 0.02) await new Promise((resolve) => setTimeout(resolve, 60));
+      return await output.write(bytes);
+    },
+  };
+  const { status, out } = await execute(`seq ${lines}`, { output: slow, interactive: true });
+  assert.equal(status, 0);
+  const expected = Array.from({ length: lines }, (_, index) => `${index + 1}\r\n`).join("");
+  assert.equal(out.length, expected.length);
+  assert.ok(out === expected, "the pieces are out of order");
 });
 
 Deno.test("exec stream: what can't be run is told with a status, as POST tells it", async () => {
