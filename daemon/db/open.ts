@@ -52,8 +52,16 @@ class Connection implements Tx {
   }
 }
 
-/** What a crowd of requests may leave open. */
+/** What readers beside writers may leave open. */
 const IDLE_READERS_MAX = 8;
+
+/** A read transaction, shared by all reads that begin before the next write: a crowd opens one connection. */
+interface Snapshot {
+  readonly reader: Connection;
+  /** Of the database when it began. */
+  readonly version: number;
+  users: number;
+}
 
 /** @param path of the database file; made if it is missing. */
 export function openDatabase(path: string): Database {
@@ -62,19 +70,32 @@ export function openDatabase(path: string): Database {
   const idleReaders: Connection[] = [new Connection(path), new Connection(path)];
   const locks = new LockTable();
   let version = 0;
+  let current: Snapshot | undefined;
+  const begin = (): Snapshot => {
+    const reader = idleReaders.pop() ?? new Connection(path);
+    reader.exec("BEGIN");
+    return { reader, version, users: 0 };
+  };
+  const end = (snapshot: Snapshot) => {
+    if (current === snapshot) current = undefined;
+    snapshot.reader.exec("COMMIT");
+    if (idleReaders.length < IDLE_READERS_MAX) idleReaders.push(snapshot.reader);
+    else snapshot.reader.close();
+  };
   return {
     get version() {
       return version;
     },
     async read(run) {
-      const reader = idleReaders.pop() ?? new Connection(path);
-      reader.exec("BEGIN");
+      const snapshot = current !== undefined && current.version === version
+        ? current
+        : current = begin();
+      snapshot.users++;
       try {
-        return await run(reader);
+        return await run(snapshot.reader);
       } finally {
-        reader.exec("COMMIT");
-        if (idleReaders.length < IDLE_READERS_MAX) idleReaders.push(reader);
-        else reader.close();
+        snapshot.users--;
+        if (snapshot.users === 0) end(snapshot);
       }
     },
     async write(run) {

@@ -78,15 +78,10 @@ export class Program {
   }
 
   async #watch(helper: Pid): Promise<number> {
-    const stream = this.#helper;
-    let text = "";
+    let text: string;
     try {
-      for await (const chunk of stream) {
-        text += String(chunk);
-        this.#noticePid(text, helper);
-      }
+      text = await this.#said((sofar) => this.#noticePid(sofar, helper));
     } finally {
-      stream.destroy();
       reap(helper);
       this.#isOver = true;
       this.#pidfd?.[Symbol.dispose]();
@@ -97,6 +92,28 @@ export class Program {
     throw new Fault("internal", "cannot run the command in the instance: attaching to it failed", {
       hint: "Is it running? lxc info --show-log says more.",
     });
+  }
+
+  /**
+   * All that the helper says until its end. By events: an iterator of a stream costs more than the rest of this.
+   * @throws what `onMore` throws.
+   */
+  #said(onMore: (sofar: string) => void): Promise<string> {
+    const stream = this.#helper;
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    let text = "";
+    stream.on("data", (chunk) => {
+      text += String(chunk);
+      try {
+        onMore(text);
+      } catch (error) {
+        reject(error);
+        stream.destroy();
+      }
+    });
+    stream.once("end", () => void stream.destroy());
+    stream.once("close", () => resolve(text));
+    return promise;
   }
 
   #noticePid(text: string, helper: Pid): void {

@@ -24,7 +24,7 @@ import type { FoundInstance } from "#daemon/instances/running.ts";
 import type { Operation, OperationContext } from "#daemon/operations/operation.ts";
 import type { Services } from "#daemon/services.ts";
 import { O, openPath } from "#ffi/libc/fd.ts";
-import { openInRoot } from "#ffi/libc/in_root.ts";
+import { existsInRoot } from "#ffi/libc/in_root.ts";
 import type { IncomingMessage } from "node:http";
 
 export default [
@@ -74,14 +74,7 @@ function planned(
 
 function lookAround(pid: Pid): { readonly hasSnaps: boolean; readonly isNixos: boolean } {
   using root = openPath(`/proc/${pid}/root`, O.PATH | O.DIRECTORY);
-  const has = (path: string): boolean => {
-    try {
-      using _found = openInRoot(root.fd, guestPath(path), O.PATH);
-      return true;
-    } catch {
-      return false; // Ignored: it is not there.
-    }
-  };
+  const has = (path: string) => existsInRoot(root.fd, guestPath(path));
   return { hasSnaps: has("/snap"), isNixos: has("/etc/NIXOS") };
 }
 

@@ -16,12 +16,22 @@ const AT_EMPTY_PATH = 0x1000;
 
 /** open below `root` as the container would see the path. @throws {SysError} */
 export function openInRoot(root: Fd, path: GuestPath, flags: number, mode = 0): OwnedFd {
-  const how = new BigUint64Array([
+  return openat2(root, path, howInRoot(flags, mode));
+}
+
+function howInRoot(flags: number, mode = 0): BigUint64Array<ArrayBuffer> {
+  return new BigUint64Array([
     BigInt(flags | O.CLOEXEC),
     BigInt(mode),
     RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
   ]);
-  return openat2(root, path, how);
+}
+
+/** Is there something of this name, as the container would see the path? */
+export function existsInRoot(root: Fd, path: GuestPath): boolean {
+  const found = tryOpenat2(root, path, howInRoot(O.PATH));
+  if (found >= 0) libc().close(Number(found));
+  return found >= 0;
 }
 
 /** open below `root`; a link or ".." that leads out is an error (EXDEV). @throws {SysError} */
@@ -35,14 +45,18 @@ export function openBeneath(root: Fd, path: string, flags: number): OwnedFd {
 }
 
 function openat2(root: Fd, path: string, how: BigUint64Array<ArrayBuffer>): OwnedFd {
-  const result = syscallOpenat2()(
+  return new OwnedFd(check(tryOpenat2(root, path, how), "open", `"${path}"`));
+}
+
+/** A descriptor, or negative. */
+function tryOpenat2(root: Fd, path: string, how: BigUint64Array<ArrayBuffer>): bigint {
+  return syscallOpenat2()(
     BigInt(SYS.openat2),
     BigInt(root),
     cstring(path),
     new Uint8Array(how.buffer),
     BigInt(how.byteLength),
   );
-  return new OwnedFd(check(result, "open", `"${path}"`));
 }
 
 /** The directory that holds the last part of `path`, and that part. Root itself has the name "." */
