@@ -16,6 +16,7 @@ import { serverConfigStore } from "./db/server_config.ts";
 import { listenForMoves, MOVE_SOCKET } from "./cgroup/move_socket.ts";
 import { nic } from "./devices/nic/nic.ts";
 import { startDevlxd } from "./devlxd.ts";
+import { ExecServer } from "./guest/exec_server.ts";
 import { FilesPool } from "./guest/files/pool.ts";
 import { readFacts } from "./host/facts.ts";
 import { createIdentify } from "./http/auth.ts";
@@ -131,9 +132,11 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
     onError,
   });
   const backups = createBackups(instances.context, storage.custom);
+  using programs = new ExecServer(helper);
   const services: Services = {
     paths,
     helper,
+    programs,
     log,
     db,
     events,
@@ -268,7 +271,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
   https.trust(await settings.value("core.https_trusted_proxy"));
   const group = await socketGroup(options.group, log);
   const local = await listenLocal(paths.at("unix.socket"), group, handlers);
-  using _moves = await listenForMoves(paths.at(MOVE_SOCKET), group);
+  using _moves = await listenForMoves(paths.at(MOVE_SOCKET), group, () => programs.warm());
   for (
     const [endpoint, key] of [
       [https, "core.https_address"],

@@ -1,6 +1,7 @@
 /** What main.ts builds and routes get. Modules below routes take only the parts they need. */
 import type { HostPath } from "#base/brand.ts";
 import type { Logger } from "#base/log.ts";
+import type { ExecServer } from "#daemon/guest/exec_server.ts";
 import type { Database } from "#daemon/db/db.ts";
 import type { Images } from "#daemon/images/service.ts";
 import type { Instances } from "#daemon/instances/service.ts";
@@ -14,6 +15,8 @@ export interface Services {
   readonly paths: Paths;
   /** The C helper. @see ffi/native/README.md */
   readonly helper: HostPath;
+  /** Runs programs in instances. */
+  readonly programs: ExecServer;
   readonly log: Logger;
   readonly db: Database;
   readonly events: Events;

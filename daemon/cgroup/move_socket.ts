@@ -13,14 +13,19 @@ const WITHIN_MS = 70;
  * Listen for it. A stale socket file is replaced.
  *
  * @param gid Group that may connect (mode 0660).
+ * @param onMove Called for each of them: what else can be done before.
  */
-export async function listenForMoves(path: string, gid: number): Promise<Disposable> {
+export async function listenForMoves(
+  path: string,
+  gid: number,
+  onMove = () => {},
+): Promise<Disposable> {
   await Deno.remove(path).catch(() => undefined);
   const listener = Deno.listen({ transport: "unix", path });
   await Deno.chown(path, 0, gid);
   await Deno.chmod(path, 0o660);
   // Ignored: who can't be heard (too many open files) waits for the kernel, as everybody did before.
-  hear(listener).catch(() => {});
+  hear(listener, onMove).catch(() => {});
   return {
     [Symbol.dispose]() {
       listener.close();
@@ -33,9 +38,10 @@ export async function listenForMoves(path: string, gid: number): Promise<Disposa
   };
 }
 
-async function hear(listener: Deno.UnixListener): Promise<void> {
+async function hear(listener: Deno.UnixListener, onMove: () => void): Promise<void> {
   for await (const connection of listener) {
     connection.close();
     expectMove(WITHIN_MS);
+    onMove();
   }
 }

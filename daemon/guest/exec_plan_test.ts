@@ -48,6 +48,10 @@ Deno.test("planExec() refuses what no program can get", () => {
     { command: ["a"], environment: { "": "x" } },
     { command: ["a"], environment: { "a=b": "x" } },
     { command: ["a"], environment: { a: "\0" } },
+    { command: ["a", "x".repeat(131072)] },
+    { command: ["a", "\u20ac".repeat(50_000)] },
+    { command: ["a"], environment: { a: "x".repeat(131070) } },
+    { command: Array.from({ length: 30 }, () => "x".repeat(100_000)) },
   ];
   for (const body of bad) {
     assert.throws(() => planExec(body, PLAIN), { kind: "bad_request" }, JSON.stringify(body));

@@ -80,7 +80,7 @@ function lookAround(pid: Pid): { readonly hasSnaps: boolean; readonly isNixos: b
 
 function placeOf({ services, found }: Exec): Place {
   const { lxcName, lxcPath } = found;
-  return { helper: services.helper, lxcName, lxcPath };
+  return { server: services.programs, lxcName, lxcPath };
 }
 
 /** What both kinds of operations have in common. */

@@ -84,12 +84,14 @@ export function pipe(): { readonly reader: OwnedFd; readonly writer: OwnedFd } {
 }
 
 const AF_UNIX = 1;
-const SOCK_STREAM = 1;
+const SOCKET_TYPES = { stream: 1, seqpacket: 5 } as const;
 
 /** Two connected unix sockets, close-on-exec. @see socketpair(2) */
-export function socketPair(): readonly [OwnedFd, OwnedFd] {
+export function socketPair(
+  type: keyof typeof SOCKET_TYPES = "stream",
+): readonly [OwnedFd, OwnedFd] {
   const fds = new Int32Array(2);
-  check(libc().socketpair(AF_UNIX, SOCK_STREAM | O.CLOEXEC, 0, fds), "socketpair");
+  check(libc().socketpair(AF_UNIX, SOCKET_TYPES[type] | O.CLOEXEC, 0, fds), "socketpair");
   return [new OwnedFd(fds[0] ?? -1), new OwnedFd(fds[1] ?? -1)];
 }
 

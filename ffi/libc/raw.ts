@@ -23,6 +23,8 @@ export const LIBC = {
   pread: { parameters: ["i32", "buffer", "usize", "i64"], result: "isize" },
   // ssize_t write(int fd, const void *buf, size_t count)
   write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  // ssize_t sendmsg(int socket, const struct msghdr *message, int flags)
+  sendmsg: { parameters: ["i32", "buffer", "i32"], result: "isize" },
   // void free(void *memory)
   free: { parameters: ["pointer"], result: "void" },
   // int pipe2(int fds[2], int flags)

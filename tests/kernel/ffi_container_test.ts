@@ -1,6 +1,7 @@
 /** The helper and liblxc on a real unprivileged busybox container. Needs root. */
 import assert from "node:assert/strict";
-import { type HostPath, hostPath, pid as brandPid } from "#base/brand.ts";
+import { type HostPath, hostPath, type Pid, pid as brandPid } from "#base/brand.ts";
+import { ExecServer } from "#daemon/guest/exec_server.ts";
 import { processEnd } from "#ffi/libc/exit_watch.ts";
 import { OwnedFd, pipe, socketPair } from "#ffi/libc/fd.ts";
 import { changeOwner } from "#ffi/libc/in_root.ts";
@@ -8,8 +9,8 @@ import { openPidfd, reap, signalPidfd, spawn } from "#ffi/libc/process.ts";
 import { openPty, setWindowSize } from "#ffi/libc/pty.ts";
 import { Container } from "#ffi/liblxc/container.ts";
 import {
+  askExec,
   BASE_ID,
-  execArgv,
   execIn,
   openDescriptors,
   readAll,
@@ -18,6 +19,7 @@ import {
   startExec,
   temporaryDirectory,
   type TestContainer,
+  writeAll,
 } from "./ffi_support.ts";
 
 const SIGTERM = 15;
@@ -69,7 +71,10 @@ Deno.test("helper on a running container", async (t) => {
     await step("exec: streams, environment, user and directory", () => testExec(container));
     await step("exec: exit codes and signals", () => testExitCodes(container));
     await step("exec: stays confined as the container is", () => testConfinement(container));
-    await step("exec: a signal by pidfd", () => testSignal(container));
+    await step("exec: a signal", () => testSignal(container));
+    await step("exec: a server that ends, and another", () => testServersEnd(container));
+    await step("exec: a server that is killed", () => testServerKilled(container));
+    await step("exec: requests that make no sense", () => testWrongRequests(container));
     await step("exec: ends when nobody listens any more", () => testDeafCaller(container));
     await step("exec: does not run what nobody wants any more", () => testDropped(container));
     await step("exec: shows its environment to nobody", () => testSecret(container));
@@ -127,63 +132,132 @@ function testConfinement(container: TestContainer): void {
 }
 
 async function testSignal(container: TestContainer): Promise<void> {
-  const argv = execArgv(container, ["sleep", "60"], { streams: "pipe" });
-  const { helper, status } = startExec(argv);
-  using reader = status;
-  const pid = await firstPid(reader);
-  using target = openPidfd(brandPid(pid));
+  using status = startExec(container, ["sleep", "61"]);
+  await hostPid("sleep", "61");
 
-  assert.equal(signalPidfd(target.fd, SIGTERM), true);
+  writeAll(status, Uint8Array.of(SIGTERM));
 
-  assert.equal(readAll(reader.fd), `signal ${SIGTERM}\n`);
-  assert.deepEqual(reap(helper), { kind: "exit", code: 0 });
+  assert.equal(readAll(status.fd), `signal ${SIGTERM}\n`);
 }
 
 async function testDeafCaller(container: TestContainer): Promise<void> {
-  const argv = execArgv(container, ["sleep", "60"], { streams: "pipe" });
-  const { helper, status } = startExec(argv);
-  using end = processEnd(brandPid(await firstPid(status)));
+  const status = startExec(container, ["sleep", "62"]);
+  using end = processEnd(await hostPid("sleep", "62"));
 
   status[Symbol.dispose]();
-  await end.ended;
 
-  assert.equal(reap(helper).kind, "exit");
+  await end.ended;
+}
+
+/** The server ends when nobody asks any more, and no sooner than what it has started. */
+async function testServersEnd(container: TestContainer): Promise<void> {
+  const server = new ExecServer(container.helper);
+  using status = startExec({ ...container, server }, ["sleep", "63"]);
+  await hostPid("sleep", "63");
+
+  server[Symbol.dispose]();
+  using again = startExec({ ...container, server }, ["sh", "-c", "exit 5"]);
+  assert.equal(readAll(again.fd), "exit 5\n");
+  writeAll(status, Uint8Array.of(SIGKILL));
+  assert.equal(readAll(status.fd), `signal ${SIGKILL}\n`);
+
+  using _server = server;
+}
+
+/** Somebody kills it: the next program gets another. */
+async function testServerKilled(container: TestContainer): Promise<void> {
+  using server = new ExecServer(container.helper);
+  const own = { ...container, server };
+  assert.equal(execIn(own, ["true"]).status, "exit 0");
+  for (const child of childrenOf(Deno.pid)) {
+    if (!readOr(`/proc/${child}/cmdline`, "").endsWith("\0exec\0")) continue;
+    using pidfd = openPidfd(child);
+    using end = processEnd(child);
+    signalPidfd(pidfd.fd, SIGKILL);
+    await end.ended;
+  }
+
+  assert.equal(execIn(own, ["true"]).status, "exit 0");
+  assert.equal(execIn(container, ["true"]).status, "exit 0");
+}
+
+function childrenOf(parent: number): Pid[] {
+  const tasks = [...Deno.readDirSync(`/proc/${parent}/task`)];
+  return tasks.flatMap(({ name }) =>
+    readOr(`/proc/${parent}/task/${name}/children`, "").split(" ").filter((one) => one !== "")
+  ).map((one) => brandPid(Number(one)));
 }
 
 async function testSecret(container: TestContainer): Promise<void> {
-  const env = ["PATH=/bin", "TOKEN=secret"];
-  const argv = execArgv(container, ["sleep", "60"], { env, streams: "pipe" });
-  const { helper, status } = startExec(argv);
-  using reader = status;
-  using program = openPidfd(brandPid(await firstPid(reader)));
+  using status = startExec(container, ["sleep", "64"], { env: ["PATH=/bin", "TOKEN=secret"] });
+  const program = await hostPid("sleep", "64");
+  const [, helper] = /^PPid:\t(\d+)$/m.exec(Deno.readTextFileSync(`/proc/${program}/status`)) ?? [];
 
-  const commandLine = Deno.readTextFileSync(`/proc/${helper}/cmdline`);
+  const [commandLine, environment] = ["cmdline", "environ"].map((file) =>
+    Deno.readTextFileSync(`/proc/${helper}/${file}`)
+  );
 
-  signalPidfd(program.fd, SIGKILL);
-  reap(helper);
-  assert.doesNotMatch(commandLine, /secret/);
+  writeAll(status, Uint8Array.of(SIGKILL));
+  readAll(status.fd);
+  assert.match(commandLine ?? "", /exec/);
+  assert.doesNotMatch(`${commandLine}${environment}`, /secret/);
 }
 
 function testDropped(container: TestContainer): void {
-  const [status, its] = socketPair();
   const file = `${container.lxcPath}/${container.name}/rootfs/tmp/ran`;
-  const argv = execArgv(container, ["touch", "/tmp/ran"], { streams: "pipe" });
-  const helper = spawn(argv, { fds: [null, null, null, its.fd] });
-  its[Symbol.dispose]();
+  const status = askExec(container, ["touch", "/tmp/ran"]);
 
   status[Symbol.dispose]();
 
-  assert.deepEqual(reap(helper), { kind: "exit", code: 1 });
+  // Whoever comes after it finds nothing.
+  assert.equal(execIn(container, ["true"]).status, "exit 0");
   assert.throws(() => Deno.lstatSync(file), Deno.errors.NotFound);
 }
 
-/** "pid 123\n" is the first thing that comes. */
-async function firstPid(reader: OwnedFd): Promise<number> {
-  const { libc } = await import("#ffi/libc/open.ts");
-  const buffer = new Uint8Array(64);
-  const length = Number(libc().read(reader.fd, buffer, BigInt(buffer.length)));
-  const text = new TextDecoder().decode(buffer.subarray(0, length));
-  return Number(/^pid (\d+)\n$/.exec(text)?.[1]);
+/** What makes no sense runs nothing and harms nobody. */
+function testWrongRequests(container: TestContainer): void {
+  const words = (...all: string[]) =>
+    new TextEncoder().encode(all.map((one) => `${one}\0`).join(""));
+  const request = (text: Uint8Array, length = text.length) => {
+    const bytes = new Uint8Array(4 + text.length);
+    new DataView(bytes.buffer).setUint32(0, length, true);
+    bytes.set(text, 4);
+    return bytes;
+  };
+  const { lxcPath, name } = container;
+  const wrong = [
+    request(words()),
+    request(words(lxcPath, name), 0xffffffff),
+    request(words(lxcPath, name, "0", "0", "/", "pipe", "any", "0")),
+    request(words(lxcPath, name, "0", "0", "/", "pipe", "32", "0", "true")),
+    request(words(lxcPath, name, "0", "0", "/", "socket", "any", "0", "true")),
+    request(words(lxcPath, name, "-1", "0", "/", "pipe", "any", "0", "true")),
+    request(words(lxcPath, name, "0", "x", "/", "pipe", "any", "0", "true")),
+    request(words(lxcPath, name, "0", "0", "/", "pipe", "any", "1", "A=b")),
+    request(words(lxcPath, name, "0", "0", "/", "pipe", "any", "99999999", "A=b")),
+    request(new TextEncoder().encode("no end")),
+  ];
+  for (const bytes of wrong) {
+    const [status, its] = socketPair();
+    using _status = status;
+    container.server.start(its.fd, [null, null, null]);
+    its[Symbol.dispose]();
+    writeAll(status, bytes);
+    assert.equal(readAll(status.fd), "");
+  }
+  assert.equal(execIn(container, ["true"]).status, "exit 0");
+}
+
+/** The pid on the host of the program with these words. */
+async function hostPid(...words: string[]): Promise<Pid> {
+  const wanted = words.map((word) => `${word}\0`).join("");
+  for (let tries = 0; tries < 500; tries++) {
+    for (const { name } of Deno.readDirSync("/proc")) {
+      if (readOr(`/proc/${name}/cmdline`, "") === wanted) return brandPid(Number(name));
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error(`${words.join(" ")} does not run`);
 }
 
 async function testPty(container: TestContainer): Promise<void> {
@@ -194,22 +268,21 @@ async function testPty(container: TestContainer): Promise<void> {
   changeOwner(slave.fd, BASE_ID + 1000, NO_GROUP_CHANGE);
   setWindowSize(held.fd, 81, 25);
   const script = "tty; stat -c %u $(tty); stty size; echo controlling > /dev/tty";
-  const argv = execArgv(container, ["sh", "-c", script], { uid: 1000, streams: "tty" });
 
-  const { helper, status } = startExec(argv, [slave.fd, slave.fd, slave.fd]);
-  using reader = status;
+  using reader = startExec(container, ["sh", "-c", script], {
+    uid: 1000,
+    terminal: true,
+    streams: [slave.fd, slave.fd, slave.fd],
+  });
   slave[Symbol.dispose]();
   const text = readAll(held.fd);
 
   assert.match(text, /^\/dev\/pts\/\d+\r\n1000\r\n25 81\r\ncontrolling\r\n$/);
-  assert.match(readAll(reader.fd), /exit 0\n$/);
-  reap(helper);
+  assert.equal(readAll(reader.fd), "exit 0\n");
 }
 
-function testNotRunning({ helper, lxcPath }: TestContainer): void {
-  const other = { helper, lxcPath, name: "ffi-absent" } as TestContainer;
-
-  const result = execIn(other, ["true"]);
+function testNotRunning(container: TestContainer): void {
+  const result = execIn({ ...container, name: "ffi-absent" }, ["true"]);
 
   assert.equal(result.status, "failed 1");
 }

@@ -1,6 +1,8 @@
 /** What the kernel tests of ffi/ share: a built helper, a busybox container, programs run in it. */
 import { type Fd, type HostPath, hostPath, type Pid, pid } from "#base/brand.ts";
 import { ERRNO, isErrno } from "#base/errors.ts";
+import { encodeRequest } from "#daemon/guest/exec_request.ts";
+import { ExecServer } from "#daemon/guest/exec_server.ts";
 import { processEnd } from "#ffi/libc/exit_watch.ts";
 import { AT_FDCWD, OwnedFd, pipe, socketPair } from "#ffi/libc/fd.ts";
 import { changeOwnerAt } from "#ffi/libc/in_root.ts";
@@ -124,6 +126,8 @@ export interface TestContainer extends AsyncDisposable {
   readonly name: string;
   readonly lxcPath: HostPath;
   readonly helper: HostPath;
+  /** Runs programs in there. */
+  readonly server: ExecServer;
   readonly init: Pid;
   readonly monitor: Pid;
 }
@@ -155,7 +159,12 @@ export async function startBusybox(lxcPath: HostPath): Promise<TestContainer> {
     }
     await end.ended;
   };
-  return { name, lxcPath, helper, init, monitor, [Symbol.asyncDispose]: close };
+  const server = new ExecServer(helper);
+  const closeAll = async () => {
+    server[Symbol.dispose]();
+    await close();
+  };
+  return { name, lxcPath, helper, server, init, monitor, [Symbol.asyncDispose]: closeAll };
 }
 
 function parentOf(child: Pid): number {
@@ -168,17 +177,8 @@ export interface ExecOptions {
   readonly gid?: number;
   readonly cwd?: string;
   readonly env?: readonly string[];
-}
-
-/** Arguments of the helper's `exec`; the status descriptor is 3. */
-export function execArgv(
-  { helper, lxcPath, name }: TestContainer,
-  argv: readonly string[],
-  options: ExecOptions & { readonly streams: "pipe" | "tty" },
-): string[] {
-  const { uid = 0, gid = 0, cwd = "/", env = ["PATH=/bin:/sbin"], streams } = options;
-  const head = [helper, "exec", lxcPath, name, "3", `${uid}`, `${gid}`, cwd, streams];
-  return [...head, `${env.length}`, ...env, ...argv];
+  readonly terminal?: boolean;
+  readonly streams?: readonly [Fd | null, Fd | null, Fd | null];
 }
 
 export interface ExecResult {
@@ -188,39 +188,55 @@ export interface ExecResult {
   readonly status: string;
 }
 
-/** Start the helper's `exec` and tell it to run the program. `status` is ours to close. */
-export function startExec(
-  argv: readonly string[],
-  streams: readonly (Fd | null)[] = [null, null, null],
-): { readonly helper: Pid; readonly status: OwnedFd } {
+/** Ask the helper's server for a program, which does not run yet. The result, its status, is ours to close. */
+export function askExec(
+  { lxcPath, name, server }: TestContainer,
+  command: readonly string[],
+  { uid = 0, gid = 0, cwd = "/", env = ["PATH=/bin:/sbin"], terminal = false, streams }:
+    ExecOptions = {},
+): OwnedFd {
   const [status, its] = socketPair();
   using theirs = its;
-  const helper = spawn(argv, { fds: [...streams, theirs.fd] });
-  if (libc().write(status.fd, new Uint8Array([10]), 1n) !== 1n) throw new Error("no helper");
-  return { helper, status };
+  server.start(theirs.fd, streams ?? [null, null, null]);
+  const environment = Object.fromEntries(env.map((one) => one.split("=", 2)));
+  const wish = { command, environment, user: uid, group: gid, cwd, isNative: false };
+  writeAll(status, encodeRequest({ lxcPath, lxcName: name, wish, terminal }));
+  return status;
+}
+
+/** The same, and tell it to run. */
+export function startExec(
+  container: TestContainer,
+  command: readonly string[],
+  options: ExecOptions = {},
+): OwnedFd {
+  const status = askExec(container, command, options);
+  writeAll(status, Uint8Array.of(10));
+  return status;
+}
+
+export function writeAll(to: OwnedFd, bytes: Uint8Array<ArrayBuffer>): void {
+  const written = libc().write(to.fd, bytes, BigInt(bytes.length));
+  if (written !== BigInt(bytes.length)) throw new Error("no helper");
 }
 
 /** Run a program in the container to its end. */
 export function execIn(
   container: TestContainer,
-  argv: readonly string[],
+  command: readonly string[],
   options: ExecOptions = {},
 ): ExecResult {
   using stack = new DisposableStack();
   const [out, err] = [pipe(), pipe()];
   for (const { reader } of [out, err]) stack.use(reader);
-  const writers: OwnedFd[] = [out, err].map(({ writer }) => stack.use(writer));
-  const { helper: child, status } = startExec(
-    execArgv(container, argv, { ...options, streams: "pipe" }),
-    [null, ...writers.map(({ fd }) => fd)],
+  const [output, error] = [stack.use(out.writer), stack.use(err.writer)];
+  const status = stack.use(
+    startExec(container, command, { ...options, streams: [null, output.fd, error.fd] }),
   );
-  stack.use(status);
-  for (const writer of writers) writer[Symbol.dispose]();
+  for (const writer of [output, error]) writer[Symbol.dispose]();
   const stdout = readAll(out.reader.fd);
   const stderr = readAll(err.reader.fd);
-  const lines = readAll(status.fd).trim().split("\n");
-  reap(child);
-  return { stdout, stderr, status: lines.at(-1) ?? "" };
+  return { stdout, stderr, status: readAll(status.fd).trim() };
 }
 
 /** Run the helper to its end: exit code and what it said. */
