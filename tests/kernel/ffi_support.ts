@@ -248,3 +248,12 @@ export async function runHelper(
   const { code, stderr } = await command.output();
   return { code, stderr: new TextDecoder().decode(stderr) };
 }
+
+/** A file's text, or this. */
+export function readOr(path: string, otherwise: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return otherwise; // Ignored: the process has ended meanwhile.
+  }
+}
