@@ -1,4 +1,5 @@
 /** YAML that people edit: in their editor, or from stdin. */
+import type { Client } from "#api/client.ts";
 import { parseYaml } from "#api/yaml.ts";
 import { coerce } from "./coerce.ts";
 import type { Context } from "./context.ts";
@@ -33,6 +34,32 @@ export async function editYaml(context: Context, options: EditOptions): Promise<
       text = withError(text, reason);
     }
   }
+}
+
+export interface EditObjectOptions<Thing> {
+  readonly client: Client;
+  readonly url: string;
+  readonly help: string;
+  readonly show: (thing: Thing) => string;
+  /** What is sent of the edited value; by default all of it. */
+  readonly body?: (value: unknown) => unknown;
+}
+
+/** GET an object, let it be edited, PUT it back, refusing if it changed meanwhile. */
+export async function editObject<Thing = Record<string, unknown>>(
+  context: Context,
+  { client, url, help, show, body = (value) => value }: EditObjectOptions<Thing>,
+): Promise<void> {
+  let etag: string | undefined;
+  await editYaml(context, {
+    help,
+    text: async () => {
+      const reply = await client.send<Thing>("GET", url);
+      etag = reply.etag;
+      return show(reply.metadata);
+    },
+    apply: (value) => client.operate("PUT", url, { json: body(value), etag }),
+  });
 }
 
 /** An empty document is an object without fields, as for LXD's client. Pure. */

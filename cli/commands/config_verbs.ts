@@ -2,7 +2,7 @@
 import type { Client } from "#api/client.ts";
 import { type Command, command, type FlagSpecs, TARGET_FLAG } from "#cli/command.ts";
 import type { Context } from "#cli/context.ts";
-import { editYaml } from "#cli/edit.ts";
+import { editObject } from "#cli/edit.ts";
 import { parseKeyValues, setKeys, update } from "#cli/keys.ts";
 import { shape } from "#cli/output/shape.ts";
 import { toYaml } from "#cli/output/yaml.ts";
@@ -103,15 +103,11 @@ export async function editThing(
   { client, url }: Place,
   noun: Pick<ConfigNoun, "one" | "shape" | "help" | "editable">,
 ): Promise<void> {
-  let etag: string | undefined;
-  await editYaml(context, {
+  await editObject(context, {
+    client,
+    url,
     help: helpText(noun.one, noun.help),
-    text: async () => {
-      const reply = await client.send<Record<string, unknown>>("GET", url);
-      etag = reply.etag;
-      return toYaml(noun.editable?.(reply.metadata) ?? reply.metadata, shape(noun.shape));
-    },
-    apply: (value) => client.operate("PUT", url, { json: value, etag }),
+    show: (thing) => toYaml(noun.editable?.(thing) ?? thing, shape(noun.shape)),
   });
 }
 

@@ -2,7 +2,7 @@
 import type { Client } from "#api/client.ts";
 import { type Command, command, FORMAT_FLAG, group } from "#cli/command.ts";
 import { type Context, path, type Resource } from "#cli/context.ts";
-import { editYaml } from "#cli/edit.ts";
+import { editObject } from "#cli/edit.ts";
 import { parseKeyValues, setKeys, update } from "#cli/keys.ts";
 import { shape } from "#cli/output/shape.ts";
 import { naturalOrder } from "#cli/output/sort.ts";
@@ -145,10 +145,12 @@ const OF_PROFILES: readonly Command[] = [
     args: [1, 1],
     async run(context, [label = ""]) {
       const { client, url } = profileOf(context, label);
-      await editYaml(context, {
+      await editObject(context, {
+        client,
+        url,
         help: PROFILE_HELP,
-        text: async () => toYaml(await client.get(url), shape("profile")),
-        apply: (value) => update(client, url, () => changeable(value)),
+        show: (profile) => toYaml(profile, shape("profile")),
+        body: changeable,
       });
     },
   }),

@@ -149,6 +149,42 @@ else sed -i 's/^description: .*/description: [/' "$1"; fi
   assert.match(await lxc("config", "show", NAME), /^description: two$/m);
 });
 
+Deno.test("client: who edits does not undo what another one changed meanwhile", async () => {
+  const editor = `${world.daemon.folder}/slow`;
+  const socket = `${world.daemon.directory}/unix.socket`;
+  await Deno.writeTextFile(
+    editor,
+    `#!/bin/sh\ncurl -s --unix-socket "${socket}" -X PATCH -d "$BODY" "http://lxd$URL" >&2\n`,
+    { mode: 0o755 },
+  );
+  const byOther = { config: { "user.by": "other" } };
+  const things: readonly [command: string, url: string, body: unknown][] = [
+    ["config edit", "/1.0", byOther],
+    [`config edit ${NAME}`, `/1.0/instances/${NAME}`, byOther],
+    [`config metadata edit ${NAME}`, `/1.0/instances/${NAME}/metadata`, {
+      properties: { by: "other" },
+    }],
+    ["profile edit default", "/1.0/profiles/default", byOther],
+    ["project edit default", "/1.0/projects/default", byOther],
+    ["storage edit default", "/1.0/storage-pools/default", byOther],
+    ["image edit busybox", await imageUrl(), { properties: { by: "other" } }],
+  ];
+
+  for (const [command, url, body] of things) {
+    const call = `script -qec "$LXC ${command}" /dev/null </dev/null`;
+    const env = `EDITOR=${editor} URL=${url} BODY='${JSON.stringify(body)}'`;
+    const { stdout } = await shell(`${env} ${call}`);
+    assert.match(stdout, /ETag doesn't match/, command);
+    assert.match(JSON.stringify(await world.api.get(url)), /"(user.)?by":"other"/, command);
+  }
+  const undo = { config: { "user.by": "" } };
+  for (const url of ["/1.0", "/1.0/profiles/default"]) await world.api.do("PATCH", url, undo);
+});
+
+async function imageUrl(): Promise<string> {
+  return (await world.api.get("/1.0/images"))[0];
+}
+
 Deno.test("client: monitor tells what happens, in order", async () => {
   const { stdout } = await shell(
     `timeout 3 "$LXC" monitor --type=lifecycle --format=json > events & sleep 1;

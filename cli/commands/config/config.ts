@@ -85,7 +85,7 @@ export const CONFIG_COMMANDS: readonly Command[] = [
         return context.out.text(await instanceYaml(client, name, expanded));
       }
       if (expanded) throw new UsageError("--expanded cannot be used with a server");
-      context.out.text(await serverYaml(client.onTarget(target)));
+      context.out.text(serverText(await client.onTarget(target).get("/1.0")));
     },
   }),
   command({
@@ -149,8 +149,7 @@ function sayModernWays(context: Context, values: Readonly<Record<string, string>
   }
 }
 
-export async function serverYaml(client: Client): Promise<string> {
-  const { config } = await client.get<Configured>("/1.0");
+export function serverText({ config }: Configured): string {
   return toYaml({ config: config ?? {} }, shape("serverPut"));
 }
 

@@ -3,10 +3,10 @@ import type { Client } from "#api/client.ts";
 import { type Command, command, TARGET_FLAG } from "#cli/command.ts";
 import { type Context } from "#cli/context.ts";
 import { parseInstance } from "#cli/instance_name.ts";
-import { editYaml } from "#cli/edit.ts";
+import { editObject, editYaml } from "#cli/edit.ts";
 import { shape } from "#cli/output/shape.ts";
 import { toYaml } from "#cli/output/yaml.ts";
-import { type Instance, refuseTarget, serverYaml } from "./config.ts";
+import { type Instance, refuseTarget, serverText } from "./config.ts";
 import { INSTANCE_HELP, SERVER_HELP, SNAPSHOT_HELP } from "./help.ts";
 
 export const CONFIG_EDIT_COMMANDS: readonly Command[] = [
@@ -30,11 +30,7 @@ export const CONFIG_EDIT_COMMANDS: readonly Command[] = [
 ];
 
 async function editServer(context: Context, client: Client): Promise<void> {
-  await editYaml(context, {
-    help: SERVER_HELP,
-    text: () => serverYaml(client),
-    apply: (value) => client.send("PUT", "/1.0", { json: value }),
-  });
+  await editObject(context, { client, url: "/1.0", help: SERVER_HELP, show: serverText });
 }
 
 /** All of an instance but what its profiles add; `config show` leaves out the rest too. */

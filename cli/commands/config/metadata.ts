@@ -1,7 +1,7 @@
 /** config metadata and config template: what an instance has from its image. */
 import { type Command, command, FORMAT_FLAG, group } from "#cli/command.ts";
 import { path } from "#cli/context.ts";
-import { editText, editYaml } from "#cli/edit.ts";
+import { editObject, editText } from "#cli/edit.ts";
 import { shape } from "#cli/output/shape.ts";
 import { render } from "#cli/output/table.ts";
 import { toYaml } from "#cli/output/yaml.ts";
@@ -24,10 +24,11 @@ export const METADATA_COMMANDS: readonly Command[] = [
     async run(context, [label = ""]) {
       const { client, name } = context.resource(label);
       const url = metadataUrl(name);
-      await editYaml(context, {
+      await editObject(context, {
+        client,
+        url,
         help: METADATA_HELP,
-        text: async () => toYaml(await client.get(url), shape("metadata")),
-        apply: (value) => client.send("PUT", url, { json: value ?? {} }),
+        show: (metadata) => toYaml(metadata, shape("metadata")),
       });
     },
   }),

@@ -2,8 +2,7 @@
 import type { OperationObject } from "#api/envelope.ts";
 import { type Command, command, FORMAT_FLAG, group, UsageError } from "#cli/command.ts";
 import { type Context, path } from "#cli/context.ts";
-import { editYaml } from "#cli/edit.ts";
-import { update } from "#cli/keys.ts";
+import { editObject } from "#cli/edit.ts";
 import { isUnset, longTime, shortTime } from "#cli/output/time.ts";
 import { sortRows } from "#cli/output/sort.ts";
 import { shape } from "#cli/output/shape.ts";
@@ -58,11 +57,7 @@ restricted to one or more projects.`,
     args: [1, 1],
     async run(context, [label = ""]) {
       const { client, url } = certificateOf(context, label);
-      await editYaml(context, {
-        help: HELP,
-        text: async () => toYaml(await client.get(url)),
-        apply: (value) => update(client, url, () => value),
-      });
+      await editObject(context, { client, url, help: HELP, show: (trust) => toYaml(trust) });
     },
   }),
   command({
