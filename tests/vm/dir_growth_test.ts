@@ -1,10 +1,11 @@
 /**
- * Volumes of the driver `dir` with a size by a file, used while they get a larger one: growing a mounted
- * ext4 needs CAP_SYS_RESOURCE, which the kernel tests of a host may lack.
+ * Volumes of the driver `dir` with a size by a file get another one: used (growing a mounted ext4 needs
+ * CAP_SYS_RESOURCE, which the kernel tests of a host may lack), and with a death at any step.
  */
 import type { StorageDriver } from "#daemon/storage/driver.ts";
 import type { HostPath } from "#base/brand.ts";
 import { openDir } from "#tests/kernel/storage_places.ts";
+import { crashSuite } from "#tests/suites/storage_crash.ts";
 import { container, custom, fill, MIB, read, write } from "#tests/suites/storage_tools.ts";
 import { must } from "#tests/world/run.ts";
 import { isMet } from "./needs.ts";
@@ -29,9 +30,15 @@ async function growsAt(path: HostPath, grow: () => Promise<void>): Promise<void>
 const totalOf = async (driver: StorageDriver, volume: Parameters<StorageDriver["usage"]>[0]) =>
   (await driver.usage(volume)).totalBytes;
 
-if (isMet("CAP_SYS_RESOURCE")) {
-  Deno.test.beforeAll(async () => void await must(["modprobe", "loop"]));
+Deno.test.beforeAll(async () => void await must(["modprobe", "loop"]));
 
+crashSuite("dir (sizes by files)", () => openDir("copy"), {
+  isSized: true,
+  stride: 8,
+  only: /^given a (larger|smaller) size/,
+});
+
+if (isMet("CAP_SYS_RESOURCE")) {
   // The kernel of the VM can't make the overlays.
   Deno.test(`dir (copy): a container that runs gets a larger size, and not a smaller one`, async () => {
     await using place = await openDir("copy");
