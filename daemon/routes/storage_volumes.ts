@@ -14,7 +14,7 @@ import {
   putVolume,
   type VolumesPost,
 } from "#api/routes/storage.ts";
-import { checkVolumeConfig } from "#api/config/pool_keys.ts";
+import { checkVolumeConfig, newVolumeConfig } from "#api/config/pool_keys.ts";
 import { Fault } from "#base/errors.ts";
 import { splitSnapshot } from "#base/snapshot_name.ts";
 import type { Backups } from "#daemon/backups/service.ts";
@@ -36,6 +36,7 @@ import type { Services } from "#daemon/services.ts";
 import type { StorageService } from "#daemon/storage/create.ts";
 import { moveVolume, renameVolume, restoreVolume } from "#daemon/storage/custom/change.ts";
 import {
+  changesDisk,
   changeVolume,
   checkVolumeName,
   copyCustom,
@@ -235,8 +236,8 @@ export function storageVolumeRoutes(
       return sync();
     }
     const config = { ...(isPatch ? volume.config : {}), ...call.body.config };
-    const { driver } = await services.db.read((tx) => getPool(tx, volume.pool));
-    checkVolumeConfig(driver, volume.type, config);
+    const pool = await services.db.read((tx) => getPool(tx, volume.pool));
+    checkVolumeConfig(pool.driver, volume.type, config);
     const description = call.body.description ?? (isPatch ? volume.description : "");
     if (volume.type === "custom") {
       await services.db.read((tx) =>
@@ -247,7 +248,12 @@ export function storageVolumeRoutes(
       );
       await changeVolume(storage.custom, volume, { config, description });
       announce(services, call as never, "updated", volume);
-    } else await changeRow(services, volume, { config, description });
+      return sync();
+    }
+    if (volume.type === "container" && changesDisk(volume.config, config)) {
+      await storage.instances.reconfigure(volume, newVolumeConfig(pool, config));
+    }
+    await changeRow(services, volume, { config, description });
     return sync();
   };
 
@@ -326,7 +332,7 @@ export function storageVolumeRoutes(
   ];
 }
 
-/** A volume of an instance: only what is written about it changes here. */
+/** What is written about a volume of an instance. */
 async function changeRow(
   { db }: Services,
   volume: VolumeRow,

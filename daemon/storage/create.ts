@@ -136,6 +136,12 @@ function instanceStorage(
     description: "",
     config: {},
   });
+  const ownConfig = (volume: InstanceVolume) =>
+    deps.db.read(async (tx) => {
+      const { pool, project, name } = volume;
+      const [own] = await listVolumes(tx, { pool, project, name, type: "container" });
+      return newVolumeConfig(await getPool(tx, pool), own?.config ?? {});
+    });
   return {
     async create(volume, source, options = {}) {
       const [driver, tree] = await on(volume);
@@ -170,7 +176,12 @@ function instanceStorage(
     },
     async resize(volume, sizeBytes) {
       const [driver, tree] = await on(volume);
-      await driver.resize(tree, sizeBytes);
+      await driver.resize({ ...tree, config: await ownConfig(volume) }, sizeBytes);
+    },
+    async reconfigure(volume, config) {
+      const [driver, tree] = await on(volume);
+      const { totalBytes } = await driver.usage(tree);
+      await driver.resize({ ...tree, config }, totalBytes);
     },
     async present(volume, options) {
       const [driver, tree] = await on(volume);
@@ -239,12 +250,7 @@ function instanceStorage(
       if (driver.can.restoreOlder) return [];
       const all = await driver.listSnapshots(tree);
       const later = all.slice(all.indexOf(snapshot) + 1);
-      const config = await deps.db.read(async (tx) => {
-        const { pool, project, name } = volume;
-        const [own] = await listVolumes(tx, { pool, project, name, type: "container" });
-        return newVolumeConfig(await getPool(tx, volume.pool), own?.config ?? {});
-      });
-      requireLosable(snapshot, later, config);
+      requireLosable(snapshot, later, await ownConfig(volume));
       return later;
     },
     async locate(volume) {

@@ -88,6 +88,8 @@ export interface InstanceStorage {
   rename(volume: InstanceVolume, newName: string): Promise<void>;
   /** Change the quota now (0: none). @throws {Fault} bad_request if it can't be enforced */
   resize(volume: InstanceVolume, sizeBytes: number): Promise<void>;
+  /** Apply new keys of the volume (zfs.use_refquota, ...) to the size that it has. */
+  reconfigure(volume: InstanceVolume, config: Readonly<Record<string, string>>): Promise<void>;
 
   /** Can mounts of this pool map ids? If not, `shift` the tree before `present`. */
   mapsIds(volume: InstanceVolume): Promise<boolean>;

@@ -1,9 +1,10 @@
 /** Rename and move custom volumes; take, restore, rename and delete their snapshots. */
+import { newVolumeConfig } from "#api/config/pool_keys.ts";
 import { Fault } from "#base/errors.ts";
 import { Undo } from "#base/undo.ts";
 import { requireLosable } from "#daemon/storage/later_snapshots.ts";
 import { type Config, writeConfig } from "#daemon/db/config.ts";
-import { renameVolumeRow, type VolumeRow } from "#daemon/db/storage_pools.ts";
+import { getPool, renameVolumeRow, type VolumeRow } from "#daemon/db/storage_pools.ts";
 import {
   deleteVolumeSnapshotRow,
   insertVolumeSnapshot,
@@ -132,7 +133,8 @@ export async function restoreVolume(
   const later = driver.can.restoreOlder
     ? []
     : (await snapshotsOf(ctx, row)).filter((one) => one.id > saved.id);
-  requireLosable(snapshot, later.map((one) => one.name), row.config);
+  const pool = await ctx.db.read((tx) => getPool(tx, row.pool));
+  requireLosable(snapshot, later.map((one) => one.name), newVolumeConfig(pool, row.config));
   for (const one of later.toReversed()) {
     await driver.removeSnapshot(made, one.name);
     await ctx.db.write((tx) => deleteVolumeSnapshotRow(tx, one.id));

@@ -333,8 +333,12 @@ export function backupFolder(
   return paths.at("backups/custom", pool, `${project}_${name}`);
 }
 
-/** The size, and what it means. */
-const SIZE_KEYS = ["size", "zfs.reserve_space", "zfs.use_refquota"];
+/** The size, and what a driver applies with it. */
+const SIZE_KEYS = ["size", "zfs.blocksize", "zfs.reserve_space", "zfs.use_refquota"];
+
+/** Does a change of the configuration change the volume on disk? Pure. */
+export const changesDisk = (before: Config, after: Config) =>
+  SIZE_KEYS.some((key) => (before[key] ?? "") !== (after[key] ?? ""));
 
 /** Configuration and description; a size acts at once. */
 export async function changeVolume(
@@ -345,7 +349,7 @@ export async function changeVolume(
   using _held = await lockVolume(ctx, volume);
   const before = await ctx.db.read((tx) => readConfig(tx, "storage_volumes", volume.id));
   await using undo = new Undo((step, error) => ctx.onError(`undo of volume: ${step}`, error));
-  if (SIZE_KEYS.some((key) => (before[key] ?? "") !== (change.config[key] ?? ""))) {
+  if (changesDisk(before, change.config)) {
     const isUsed = await ctx.isServers(volume) || (await ctx.runningUsers(volume)).length > 0;
     const resize = async (config: Config) => {
       const { driver, volume: made } = await placeOf(ctx, { ...volume, config });

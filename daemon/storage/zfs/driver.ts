@@ -33,6 +33,7 @@ import {
   limits,
   type Options,
   optionsOf,
+  recordSize,
 } from "./properties.ts";
 import { Restores } from "./restore.ts";
 import { ZfsReceiver, ZfsSender } from "./streams.ts";
@@ -228,7 +229,7 @@ export class ZfsDriver extends MountedDriver implements StorageDriver {
     const name = this.#name(volume);
     const options = this.#options(volume);
     if (volume.content === "filesystem") {
-      return void await zfs("set", ...limits(sizeBytes, options), name);
+      return void await zfs("set", ...limits(sizeBytes, options), ...recordSize(options), name);
     }
     const bytes = diskBytes(sizeBytes, options);
     const before = (await this.#find(name)).sizeBytes;

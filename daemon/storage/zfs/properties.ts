@@ -48,13 +48,18 @@ export function limitsOf(dataset: Dataset): string[] {
   ];
 }
 
+/** Without zfs.blocksize it stays as it is. */
+export function recordSize(options: Options): string[] {
+  const blocks = options["zfs.blocksize"] ?? "";
+  return blocks === "" ? [] : [`recordsize=${parseBytes(blocks)}`];
+}
+
 /** Of a new file system. */
 export function filesystemProperties(sizeBytes: number, options: Options): string[] {
-  const blocks = options["zfs.blocksize"] ?? "";
   return [
     "mountpoint=legacy",
     "canmount=noauto",
-    ...(blocks === "" ? [] : [`recordsize=${parseBytes(blocks)}`]),
+    ...recordSize(options),
     ...(sizeBytes === 0 ? [] : limits(sizeBytes, options)),
   ];
 }
