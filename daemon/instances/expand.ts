@@ -1,5 +1,5 @@
 /** Expansion: profiles in order, then local values. Pure. @see LXD doc/profiles.md */
-import type { Config, Devices } from "./record.ts";
+import type { Config, Devices, ProfileLayer } from "./record.ts";
 
 interface Layer {
   readonly config: Config;
@@ -53,4 +53,17 @@ export function withRootOn(own: Devices, expanded: Devices, pool: string): Devic
   if (root === undefined) return { ...own, root: { type: "disk", path: "/", pool } };
   if (root.config["pool"] === pool) return own;
   return { ...own, [root.name]: { ...root.config, pool } };
+}
+
+/**
+ * The same for a snapshot that comes with its instance: a restore would bring the root disk of another
+ * pool. @param layers Profiles of the instance.
+ */
+export function snapshotRootOn(
+  { devices, profiles }: { readonly devices: Devices; readonly profiles: readonly string[] },
+  layers: readonly (Layer & Pick<ProfileLayer, "name">)[],
+  pool: string,
+): Devices {
+  const own = layers.filter(({ name }) => profiles.includes(name));
+  return withRootOn(devices, expandDevices(own, devices), pool);
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { expandConfig, expandDevices, findRootDisk } from "./expand.ts";
+import { expandConfig, expandDevices, findRootDisk, snapshotRootOn } from "./expand.ts";
 
 const layer = (config = {}, devices = {}) => ({ config, devices });
 
@@ -36,4 +36,20 @@ Deno.test("findRootDisk() takes the local one of two", () => {
   const devices = expandDevices([layer({}, { shared: disk("p1") })], { own: disk("p2") });
 
   assert.equal(findRootDisk(devices)?.config["pool"], "p2");
+});
+
+Deno.test("snapshotRootOn() keeps the root disk of a snapshot in the pool of its instance", () => {
+  const disk = (pool: string, more = {}) => ({ type: "disk", path: "/", pool, ...more });
+  const layers = [
+    { name: "default", ...layer({}, { root: disk("p1", { size: "1GiB" }) }) },
+    { name: "other", ...layer({}, { root: disk("p2") }) },
+  ];
+  const on = (pool: string, profiles: string[], devices = {}) =>
+    snapshotRootOn({ devices, profiles }, layers, pool);
+
+  assert.deepEqual(on("p1", ["default"]), {});
+  assert.deepEqual(on("p2", ["default"]), { root: disk("p2", { size: "1GiB" }) });
+  assert.deepEqual(on("p2", ["default", "other"]), {});
+  assert.deepEqual(on("p2", ["gone"]), { root: disk("p2") });
+  assert.deepEqual(on("p2", ["default"], { own: disk("p3") }), { own: disk("p2") });
 });

@@ -8,7 +8,7 @@ import {
   volumeId,
 } from "#daemon/db/volume_snapshots.ts";
 import { volumeOf } from "./context.ts";
-import { findRootDisk, withRootOn } from "./expand.ts";
+import { snapshotRootOn, withRootOn } from "./expand.ts";
 import type { CreationPlan, FilledSource } from "./make.ts";
 import type { InstanceRecord } from "./record.ts";
 
@@ -31,7 +31,6 @@ export async function copySnapshotRows(
   if (!withSnapshots) return;
   const { pool } = volumeOf(target);
   for (const one of (await listSnapshots(tx, [instance])).get(instance.id) ?? []) {
-    // Or a restore would bring the root disk of the source's pool back.
     const devices = withRootOn(one.devices, one.expandedDevices, pool);
     await insertSnapshot(tx, { id }, { ...one, devices });
     const row = saved.find(({ name }) => name === one.name);
@@ -43,14 +42,13 @@ export async function copySnapshotRows(
 async function savedRows(
   tx: Tx,
   { saved }: FilledSource,
-  { id, ...target }: Pick<InstanceRecord, "id" | "project" | "name" | "expandedDevices">,
+  { id, ...target }: InstanceRecord,
 ): Promise<void> {
   const to = await volumeId(tx, { ...volumeOf(target), type: "container" });
   await writeConfig(tx, "storage_volumes", to, saved.volume?.config ?? {});
   const { pool } = volumeOf(target);
   for (const one of saved.snapshots) {
-    const own = findRootDisk(one.devices) === undefined ? target.expandedDevices : one.devices;
-    const devices = withRootOn(one.devices, own, pool);
+    const devices = snapshotRootOn(one, target.profiles, pool);
     await insertSnapshot(tx, { id }, { ...one, devices });
     const row = saved.volumeSnapshots.find(({ name }) => name === one.name);
     const { description, config } = row ?? { description: "", config: {} };

@@ -157,3 +157,28 @@ Deno.test("backup: a custom volume with snapshots goes out and comes back", asyn
   for (const name of ["data", "back"]) await api.do("DELETE", `${at}/${name}`);
   assert.equal(await leftovers(), "");
 });
+
+Deno.test("backup: a restore keeps an instance in the pool into which it was imported", async () => {
+  const { api, daemon } = world;
+  const file = `${daemon.folder}/other.tar`;
+  const name = `${NAME}other`;
+  await api.do("POST", "/1.0/storage-pools", { name: "other", driver: "dir" });
+  await api.do("POST", `${AT}/backups`, { name: "other", compression_algorithm: "none" });
+  await fetchBackup(`${AT}/backups/other`, file);
+  await send("/1.0/instances", await Deno.readFile(file), {
+    "x-lxd-name": name,
+    "x-lxd-pool": "other",
+  });
+
+  await api.do("PUT", `/1.0/instances/${name}`, { restore: "snap0" });
+
+  const { devices } = await api.get(`/1.0/instances/${name}`);
+  assert.equal(devices.root.pool, "other");
+  assert.equal(
+    (await api.ask("GET", `/1.0/instances/${name}/files?path=/etc/when`)).text,
+    "first\n",
+  );
+  await api.do("DELETE", `/1.0/instances/${name}`);
+  await api.do("DELETE", "/1.0/storage-pools/other");
+  await api.do("DELETE", `${AT}/backups/other`);
+});

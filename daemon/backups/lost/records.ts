@@ -5,7 +5,7 @@ import { insertInstance, markMade, profileLayers } from "#daemon/db/instances.ts
 import { insertSnapshot, type NewSnapshot } from "#daemon/db/instances_snapshots.ts";
 import { getPool, insertPool, insertVolume } from "#daemon/db/storage_pools.ts";
 import { insertVolumeSnapshot } from "#daemon/db/volume_snapshots.ts";
-import { expandDevices, withRootOn } from "#daemon/instances/expand.ts";
+import { expandDevices, snapshotRootOn, withRootOn } from "#daemon/instances/expand.ts";
 import { findArchitecture, hostArchitecture } from "#daemon/instances/record.ts";
 import type { Findings, LostInstance, LostVolume } from "./scan.ts";
 
@@ -52,7 +52,7 @@ async function writeInstance(tx: Tx, lost: LostInstance): Promise<number> {
     config: volumeConfig,
   });
   for (const one of snapshotsOf(lost)) {
-    await insertSnapshot(tx, { id }, one);
+    await insertSnapshot(tx, { id }, { ...one, devices: snapshotRootOn(one, profiles, pool) });
     const row = saved.volumeSnapshots.find((other) => other.name === one.name);
     const { description, config } = row ?? { description: "", config: volumeConfig };
     const { expiresAt } = one;
