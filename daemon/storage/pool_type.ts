@@ -60,6 +60,8 @@ export interface PoolType {
    * @returns "restart" if the driver goes by the keys: then it is made anew by `start`, with no `open`.
    */
   update(place: PoolPlace, before: PoolConfig): Promise<void | "restart">;
+  /** Before anything is lost: what would hinder `destroy`. @throws {Fault} bad_request */
+  requireDestroyable?(place: PoolPlace): Promise<void>;
   /** After `stop`, when no volume is left: remove what `create` made. */
   destroy(place: PoolPlace): Promise<void>;
 }

@@ -128,9 +128,12 @@ export class Pools {
   /** Remove an unused pool with its data. */
   async remove(pool: NewPool, forget: () => Promise<void>): Promise<void> {
     using _turn = await this.#locks.acquire(pool.name);
+    const type = poolType(pool.driver);
+    const place = this.#place(pool);
+    await type.requireDestroyable?.(place);
     await this.stop(pool);
     await forget();
-    await poolType(pool.driver).destroy(this.#place(pool));
+    await type.destroy(place);
   }
 
   /** Drivers of all pools in the database. A pool that can't be opened is reported, not fatal. */

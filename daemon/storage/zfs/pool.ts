@@ -29,6 +29,7 @@ export const zfsPool: PoolType = {
   recognize,
   stop,
   update,
+  requireDestroyable,
   destroy,
 };
 
@@ -229,9 +230,7 @@ async function update(place: PoolPlace, before: PoolConfig): Promise<"restart"> 
   return "restart";
 }
 
-/** As LXD also a zpool or dataset that was there before, if nothing else is in it. */
-async function destroy(place: PoolPlace): Promise<void> {
-  const { config, root, loopFile } = place;
+async function requireDestroyable(place: PoolPlace): Promise<void> {
   const pool = datasetOf(place);
   await importZpool(place);
   const ours = new Set([pool, ...parentDatasets(pool)]);
@@ -240,8 +239,17 @@ async function destroy(place: PoolPlace): Promise<void> {
     !ours.has(name) && !isBuried(pool, name) && !name.startsWith(`${pool}/images/`)
   );
   if (foreign !== undefined) {
-    throw new Fault("bad_request", `ZFS pool has leftover datasets: ${foreign.name}`);
+    throw new Fault("bad_request", `ZFS pool has leftover datasets: ${foreign.name}`, {
+      hint: "They are none of this storage pool, and would go with it.",
+    });
   }
+}
+
+/** As LXD also a zpool or dataset that was there before. */
+async function destroy(place: PoolPlace): Promise<void> {
+  const { config, root, loopFile } = place;
+  const pool = datasetOf(place);
+  await importZpool(place);
   if (pool.includes("/")) await zfs("destroy", "-r", pool);
   else await zpool("destroy", "-f", pool);
   if (config["source"] === loopFile) await Deno.remove(loopFile);
