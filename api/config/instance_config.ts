@@ -8,7 +8,7 @@ import {
   type InstanceKey,
   TYPE_CHECK,
 } from "./instance_keys.ts";
-import { VOLATILE_DEVICE_SUFFIXES, VOLATILE_KEYS } from "./volatile_keys.ts";
+import { hardwareAddress, VOLATILE_DEVICE_SUFFIXES, VOLATILE_KEYS } from "./volatile_keys.ts";
 
 export type Config = Readonly<Record<string, string>>;
 
@@ -69,11 +69,11 @@ function checkVolatile(key: string, value: string): void {
   if (row === undefined) {
     const isDeviceKey = VOLATILE_DEVICE_SUFFIXES.some((suffix) => key.endsWith(`.${suffix}`));
     if (!isDeviceKey) throw unknownKey(key);
-    return;
   }
+  const check = row?.check ?? (key.endsWith(".hwaddr") ? hardwareAddress : undefined);
   if (value === "") return;
   try {
-    row.check(value);
+    check?.(value);
   } catch (error) {
     throw new Fault("bad_request", `Invalid value for config key "${key}": ${messageOf(error)}`);
   }

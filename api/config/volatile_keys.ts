@@ -52,6 +52,13 @@ export const VOLATILE_KEYS: Readonly<Record<string, VolatileKey>> = {
   "volatile.vsock_id": { check: anyValue, summary: "vsock id of a virtual machine" },
 };
 
+/** Of Ethernet, or the longer ones of InfiniBand: with another one no nic starts. */
+export const hardwareAddress: Check = (value) => {
+  if (!/^([0-9a-f]{2}:){5,19}[0-9a-f]{2}$/i.test(value)) {
+    throw new Error(`invalid value "${value}": want a MAC address`);
+  }
+};
+
 /** volatile.<device>.<one of these> */
 export const VOLATILE_DEVICE_SUFFIXES: readonly string[] = [
   "apply_quota",

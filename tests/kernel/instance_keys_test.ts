@@ -159,6 +159,7 @@ Deno.test("bad keys are refused with a close match before anything is made", asy
   await refused({ "raw.lxc": "a" }, /Invalid raw\.lxc line/);
   await refused({ "raw.idmap": "both 1000" }, /raw\.idmap/);
   await refused({ "boot.autostart": "maybe" }, /boot\.autostart.*true or false/);
+  await refused({ "volatile.eth0.hwaddr": "none" }, /volatile\.eth0\.hwaddr.*MAC address/);
   await refused({ "limits.kernel.nofiles": "3" }, /Did you mean "limits\.kernel\.nofile"/);
   await refused({ "limits.kernel.nofile": "20:10" }, /nofile.*soft limit/);
   await refused({ "limits.cpu.priority": "high" }, /limits\.cpu\.priority.*from 0 to 10/);

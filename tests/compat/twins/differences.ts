@@ -32,6 +32,12 @@ export const DIFFERENCES: readonly Difference[] = [
     why: "keys of virtual machines: only their empty values are taken here, which set nothing",
   },
   {
+    sweep: /^instance$/,
+    key: /^volatile\.x\.hwaddr$/,
+    who: "we refuse",
+    why: "LXD takes any text, and the nic does not start with it",
+  },
+  {
     sweep: /^(profile|instance)$/,
     key: /^security\.syscalls\.intercept\.bpf/,
     who: "we refuse",
