@@ -36,6 +36,8 @@ devices { filter=["a|^/dev/loop|", "r|.*|"] }
 backup { backup=0 archive=0 }
 activation { udev_sync=0 udev_rules=0 monitoring=0 }
 END
+# ZFS keeps what it knows of zpools there; where it can't, changes of its configuration wait for minutes.
+mkdir -p /etc/zfs
 $B hostname vm
 $B ip link set lo up
 for device in $OUT $ERR $STATUS; do $B stty raw -echo </dev/$device; done

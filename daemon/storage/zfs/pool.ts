@@ -226,8 +226,6 @@ async function update(place: PoolPlace, before: PoolConfig): Promise<"restart"> 
   const { config, loopFile } = place;
   if ((config["size"] ?? "") === (before["size"] ?? "")) return "restart";
   await growLoopFile(loopFile, config);
-  // Without that a file is found to be larger (-e) and nothing comes of it: seen on 2.1.
-  await zpool("set", "autoexpand=on", zpoolOf(place));
   await zpool("online", "-e", zpoolOf(place), loopFile);
   return "restart";
 }
