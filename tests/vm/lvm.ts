@@ -5,6 +5,7 @@ import { openPoolPlace } from "#tests/kernel/storage_places.ts";
 import { storageSuite } from "#tests/suites/storage.ts";
 import { type CrashOptions, crashSuite } from "#tests/suites/storage_crash.ts";
 import { must } from "#tests/world/run.ts";
+import { loopDevice } from "./loop.ts";
 import { isMet } from "./needs.ts";
 
 export interface LvmKind {
@@ -15,9 +16,7 @@ export interface LvmKind {
 
 /** An empty volume group on a file in a folder. */
 export async function makeGroup(folder: string, name: string): Promise<void> {
-  await must(["modprobe", "loop"]);
-  await must(["truncate", "--size=2G", `${folder}/${name}.img`]);
-  const device = (await must(["losetup", "--find", "--show", `${folder}/${name}.img`])).trim();
+  const device = await loopDevice(folder, name);
   await must(["pvcreate", "--yes", device]);
   await must(["vgcreate", name, device]);
 }
