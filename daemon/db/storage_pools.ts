@@ -63,6 +63,24 @@ export function volumeMissing(
   });
 }
 
+/** The fault for a pool that still has users. Pure. @param users their URLs or names. */
+export function poolInUse(users: readonly string[]): Fault {
+  return new Fault("bad_request", "The storage pool is currently in use", {
+    hint: `Used by ${users.slice(0, 5).join(", ")}`,
+  });
+}
+
+/** Volumes of images go with it. @throws {Fault} bad_request if somebody has made another one meanwhile. */
+export async function deletePoolRow(tx: Tx, pool: Pool): Promise<void> {
+  const held = await tx.all(
+    "SELECT name FROM storage_volumes WHERE storage_pool_id = ? AND type != ?",
+    pool.id,
+    VOLUME_TYPES.image,
+  );
+  if (held.length > 0) throw poolInUse(held.map((row) => text(row, "name")));
+  await tx.run("DELETE FROM storage_pools WHERE id = ?", pool.id);
+}
+
 export interface VolumeRow {
   readonly id: number;
   readonly pool: string;
@@ -107,7 +125,7 @@ export async function insertVolume(
     & Pick<VolumeRow, "pool" | "project" | "name" | "type" | "description" | "config">
     & Partial<Pick<VolumeRow, "contentType">>,
 ): Promise<number> {
-  const { lastId } = await tx.run(
+  const { changes, lastId } = await tx.run(
     "INSERT INTO storage_volumes " +
       "(name, storage_pool_id, node_id, type, description, content_type, project_id) " +
       "SELECT ?, p.id, 1, ?, ?, ?, j.id FROM storage_pools p, projects j " +
@@ -119,6 +137,11 @@ export async function insertVolume(
     volume.pool,
     volume.project,
   );
+  if (changes === 0) {
+    throw new Fault("not_found", `Storage pool or project not found: "${volume.pool}"`, {
+      hint: "It was deleted meanwhile.",
+    });
+  }
   await writeConfig(tx, "storage_volumes", lastId, volume.config);
   return lastId;
 }

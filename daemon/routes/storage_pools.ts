@@ -14,11 +14,13 @@ import { Fault } from "#base/errors.ts";
 import { writeConfig } from "#daemon/db/config.ts";
 import { listProfiles } from "#daemon/db/profiles.ts";
 import {
+  deletePoolRow,
   getPool,
   insertPool,
   listPools,
   listVolumes,
   type Pool,
+  poolInUse,
   type VolumeRow,
 } from "#daemon/db/storage_pools.ts";
 import { listVolumeSnapshots } from "#daemon/db/volume_snapshots.ts";
@@ -166,14 +168,11 @@ export function storagePoolRoutes(storage: StorageService): BoundRoute[] {
       const users = (await usedBy(services, pool.name)).filter((url) =>
         !url.startsWith("/1.0/images/")
       );
-      if (users.length > 0) {
-        throw new Fault("bad_request", "The storage pool is currently in use", {
-          hint: `Used by ${users.slice(0, 5).join(", ")}`,
-        });
-      }
-      await storage.pools.remove(pool, async () => {
-        await services.db.write((tx) => tx.run("DELETE FROM storage_pools WHERE id = ?", pool.id));
-      });
+      if (users.length > 0) throw poolInUse(users);
+      await storage.pools.remove(
+        pool,
+        () => services.db.write((tx) => deletePoolRow(tx, pool)),
+      );
       const url = `/1.0/storage-pools/${pool.name}`;
       services.events.lifecycle({
         action: "storage-pool-deleted",

@@ -203,3 +203,30 @@ Deno.test("client: a snapshot of an instance is not taken for one whose name goe
   ]);
   await api.do("DELETE", `/1.0/instances/${NAME}`);
 });
+
+Deno.test("volume: one that is made while its pool is deleted is refused, or keeps the pool", async () => {
+  const { api, daemon } = world;
+  for (let round = 0; round < 24; round++) {
+    const pool = `brief${round}`;
+    await api.do("POST", "/1.0/storage-pools", { name: pool, driver: "dir" });
+    const volumes = `/1.0/storage-pools/${pool}/volumes/custom`;
+    const later = async (ms: number, work: () => Promise<unknown>) => {
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      return await work();
+    };
+
+    const [made, deleted] = await Promise.allSettled([
+      later(round % 3, () => api.do("POST", volumes, { name: "v" })),
+      later(round % 5, () => api.do("DELETE", `/1.0/storage-pools/${pool}`)),
+    ]);
+
+    if (made.status === "fulfilled") {
+      assert.equal(deleted.status, "rejected");
+      await Deno.stat(`${daemon.directory}/storage-pools/${pool}/custom/default_v`);
+      await api.do("DELETE", `${volumes}/v`);
+      await api.do("DELETE", `/1.0/storage-pools/${pool}`);
+    } else {
+      assert.equal(deleted.status, "fulfilled", String(made.reason));
+    }
+  }
+});
