@@ -14,6 +14,7 @@ import type { Paths } from "#daemon/paths.ts";
 
 const FOLDERS: readonly (readonly [path: string, mode: number])[] = [
   ["", 0o711],
+  ["checkpoints", 0o700],
   ["containers", 0o711],
   ["database/global", 0o700],
   ["devices", 0o711],

@@ -15,7 +15,7 @@ import { integer, type Row, type SqlValue, text, type Tx } from "./db.ts";
 import { effectiveProject, getProject } from "./projects.ts";
 
 const SELECT = `SELECT i.id, p.name AS project, i.name, i.description, i.architecture, i.ephemeral,
-  i.creation_date, i.last_use_date, i.half_made
+  i.stateful, i.creation_date, i.last_use_date, i.half_made
   FROM instances i JOIN projects p ON p.id = i.project_id`;
 
 /** Every instance (of one project), sorted by project and name. */
@@ -113,6 +113,7 @@ function toRecord(
     description: text(row, "description"),
     architecture: integer(row, "architecture"),
     isEphemeral: integer(row, "ephemeral") !== 0,
+    isStateful: integer(row, "stateful") !== 0,
     createdAt: text(row, "creation_date"),
     lastUsedAt: text(row, "last_use_date"),
     isHalfMade: integer(row, "half_made") !== 0,
@@ -242,6 +243,7 @@ export interface InstanceChange {
   readonly description?: string;
   readonly architecture?: number;
   readonly isEphemeral?: boolean;
+  readonly isStateful?: boolean;
   readonly config?: Config;
   readonly devices?: Devices;
   readonly profiles?: readonly { readonly id: number }[];
@@ -252,6 +254,7 @@ export async function updateInstance(tx: Tx, id: number, change: InstanceChange)
   if (change.description !== undefined) columns.push(["description", change.description]);
   if (change.architecture !== undefined) columns.push(["architecture", change.architecture]);
   if (change.isEphemeral !== undefined) columns.push(["ephemeral", change.isEphemeral ? 1 : 0]);
+  if (change.isStateful !== undefined) columns.push(["stateful", change.isStateful ? 1 : 0]);
   if (columns.length > 0) {
     const set = columns.map(([name]) => `${name} = ?`).join(", ");
     await tx.run(`UPDATE instances SET ${set} WHERE id = ?`, ...columns.map(([, v]) => v), id);

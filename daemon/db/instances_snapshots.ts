@@ -148,6 +148,11 @@ export async function insertSnapshot(
   return lastId;
 }
 
+/** The running state was saved with it. */
+export async function markStateful(tx: Tx, id: number): Promise<void> {
+  await tx.run("UPDATE instances_snapshots SET stateful = 1 WHERE id = ?", id);
+}
+
 export async function deleteSnapshotRow(tx: Tx, id: number): Promise<void> {
   await tx.run("DELETE FROM instances_snapshots WHERE id = ?", id);
 }

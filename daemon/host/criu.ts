@@ -1,7 +1,7 @@
 /** Why a running state can't be saved here: what CRIU says, or that it is not there. */
 
-/** @returns One line, for error messages. */
-export async function criuRefusal(): Promise<string> {
+/** @returns One line, for error messages; undefined if CRIU finds all that it needs. */
+export async function criuRefusal(): Promise<string | undefined> {
   let output: Deno.CommandOutput;
   try {
     output = await new Deno.Command("criu", {
@@ -18,5 +18,5 @@ export async function criuRefusal(): Promise<string> {
   }
   const text = new TextDecoder().decode(output.stderr).trim().split("\n").at(-1) ?? "";
   if (!output.success) return `criu check says: ${text.slice(-300)}`;
-  return "this server does not save the state of processes";
+  return undefined;
 }

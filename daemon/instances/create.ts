@@ -16,6 +16,7 @@ import type { Events } from "#daemon/operations/events.ts";
 import type { Paths } from "#daemon/paths.ts";
 import type { Storage } from "#daemon/storage/service.ts";
 import { Interception } from "#daemon/security/interception.ts";
+import { assertDumpable } from "./checkpoint.ts";
 import { type InstanceContext, volumeOf } from "./context.ts";
 import { assertDeletable, deleteInstance } from "./delete.ts";
 import { readFacts } from "./facts.ts";
@@ -44,9 +45,9 @@ import {
 import { planSnapshotName, takeSnapshot } from "./take_snapshot.ts";
 import { planRebuild, rebuildInstance } from "./rebuild.ts";
 import { restartInstance } from "./restart.ts";
-import { startInstance } from "./start.ts";
+import { startInstance, startStateful } from "./start.ts";
 import { instanceState, UsageCache } from "./state.ts";
-import { handleEnd, stopInstance } from "./stop.ts";
+import { handleEnd, stopInstance, stopStateful } from "./stop.ts";
 import { changeInstance } from "./update.ts";
 
 export interface InstanceDeps {
@@ -159,6 +160,9 @@ function actions(ctx: InstanceContext): InstanceActions {
     planCreation: (project, body, filled) => planCreation(ctx, project, body, filled),
     create: (plan, asked) => createInstance(ctx, plan, asked),
     start: (instance, asked) => startInstance(ctx, instance, asked),
+    startStateful: (instance, asked) => startStateful(ctx, instance, asked),
+    stopStateful: (instance, asked) => stopStateful(ctx, instance, asked),
+    assertDumpable: (instance, what) => assertDumpable(ctx, instance, what),
     stop: (instance, options) => stopInstance(ctx, instance, options),
     restart: (instance, options) => restartInstance(ctx, instance, options),
     freeze: (instance, asked) => freezeInstance(ctx, instance, asked.caller),

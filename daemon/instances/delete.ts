@@ -4,6 +4,7 @@ import { isTrue } from "#base/units.ts";
 import { deleteInstanceRow, findInstanceById, markHalfMade } from "#daemon/db/instances.ts";
 import { requireType } from "#daemon/devices/registry.ts";
 import type { Caller } from "#daemon/http/caller.ts";
+import { removeCheckpoints } from "./checkpoint.ts";
 import { announce, type InstanceContext, lockInstance, lxcName, volumeOf } from "./context.ts";
 import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
 import { assertAllowed } from "./machine.ts";
@@ -54,6 +55,7 @@ export async function removeInstance(
   const snapshots = await snapshotNames(ctx, record);
   await ctx.storage.instances.delete(volumeOf(record));
   await removeTraces(ctx, record);
+  await removeCheckpoints(ctx, record.id);
   await ctx.db.write((tx) => deleteInstanceRow(tx, record.id));
   for (const one of snapshots) snapshotEvent(ctx, "deleted", record, one, options);
   announce(ctx, "deleted", record, options);

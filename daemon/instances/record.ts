@@ -20,6 +20,8 @@ export interface InstanceRecord {
   /** LXD's number: 1 i686, 2 x86_64, 4 aarch64 ... */
   readonly architecture: number;
   readonly isEphemeral: boolean;
+  /** Its running state was saved at its stop: it starts from there. */
+  readonly isStateful: boolean;
   readonly createdAt: string;
   /** "" if it never ran. */
   readonly lastUsedAt: string;

@@ -21,6 +21,7 @@ import { requireType, startOrder } from "#daemon/devices/registry.ts";
 import { parseIdmapJson } from "#daemon/idmap/format.ts";
 import { Container } from "#ffi/liblxc/container.ts";
 import { saveBackupYaml } from "./backup_yaml.ts";
+import { forgetState, sweepCheckpoints } from "./checkpoint.ts";
 import { type InstanceContext, lockInstance, lxcName, lxcPath, volumeOf } from "./context.ts";
 import { removeInstance, removeTraces } from "./delete.ts";
 import { filterCalls, intercept } from "./confinement.ts";
@@ -74,8 +75,11 @@ export async function recoverInstances(ctx: InstanceContext): Promise<void> {
     whole.filter((record) => findRootDisk(record.expandedDevices) !== undefined)
       .map((record) => ({ volume: volumeOf(record), running: running.has(record.id) })),
   );
+  await attempt(ctx, "sweep running states", () => sweepCheckpoints(ctx, all));
   for (const record of whole) {
     if (running.has(record.id)) {
+      // Its start was not finished: what it went on from is the past.
+      await attempt(ctx, `forget the state of "${record.name}"`, () => forgetState(ctx, record.id));
       await attempt(
         ctx,
         `adopt the root of "${record.name}"`,

@@ -16,7 +16,7 @@ export function renderInstance(record: InstanceRecord, state: RunState): Instanc
     devices: copyDevices(record.devices),
     ephemeral: record.isEphemeral,
     profiles: record.profiles.map((layer) => layer.name),
-    stateful: false,
+    stateful: record.isStateful,
     description: record.description,
     created_at: trimmedTime(record.createdAt),
     expanded_config: { ...record.expandedConfig },

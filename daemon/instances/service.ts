@@ -113,6 +113,12 @@ export interface InstanceActions {
   create(plan: CreationPlan, asked: Asked): Promise<InstanceRecord>;
   start(instance: InstanceRecord, asked: Asked): Promise<void>;
   stop(instance: InstanceRecord, options: StopOptions): Promise<void>;
+  /** Go on where `stopStateful` stopped. @throws {Fault} bad_request, with CRIU's reason */
+  startStateful(instance: InstanceRecord, asked: Asked): Promise<void>;
+  /** Stop it with its running state saved. @throws {Fault} bad_request, with CRIU's reason */
+  stopStateful(instance: InstanceRecord, asked: Asked): Promise<void>;
+  /** @param what "create a stateful snapshot". @throws {Fault} bad_request with the reason */
+  assertDumpable(instance: InstanceRecord, what: string): Promise<void>;
   restart(instance: InstanceRecord, options: StopOptions): Promise<void>;
   freeze(instance: InstanceRecord, asked: Asked): Promise<void>;
   unfreeze(instance: InstanceRecord, asked: Asked): Promise<void>;
@@ -134,7 +140,11 @@ export interface InstanceActions {
   getSnapshot(instance: InstanceRecord, name: string): Promise<SnapshotRecord>;
   planSnapshotName(instance: InstanceRecord, name: string): Promise<string>;
   takeSnapshot(instance: InstanceRecord, wish: SnapshotWish, asked: Asked): Promise<SnapshotTaken>;
-  restore(instance: InstanceRecord, snapshot: string, asked: Asked): Promise<void>;
+  restore(
+    instance: InstanceRecord,
+    snapshot: string,
+    asked: Asked & { readonly isStateful?: boolean },
+  ): Promise<void>;
   renameSnapshot(
     instance: InstanceRecord,
     change: { readonly from: string; readonly to: string },

@@ -23,6 +23,7 @@ import {
   type VolumeSnapshotRow,
 } from "#daemon/db/volume_snapshots.ts";
 import { saveBackupYaml } from "./backup_yaml.ts";
+import { checkpointOf, forgetState, removeCheckpoint } from "./checkpoint.ts";
 import { announce, type InstanceContext, lockInstance, volumeOf } from "./context.ts";
 import { ON_DISK } from "./id_maps.ts";
 import { isRunning } from "./machine.ts";
@@ -50,7 +51,10 @@ export async function restoreSnapshot(
   ctx: InstanceContext,
   instance: InstanceRecord,
   name: string,
-  options: SnapshotOptions,
+  options: SnapshotOptions & {
+    /** It runs on as it did when the snapshot was taken. */
+    readonly isStateful?: boolean;
+  },
 ): Promise<void> {
   await ctx.db.read((tx) => getSnapshot(tx, instance, name));
   await ctx.storage.instances.lostByRestore(volumeOf(instance), name);
@@ -68,6 +72,7 @@ export async function restoreSnapshot(
     const lost = await ctx.storage.instances.lostByRestore(volumeOf(record), name);
     for (const one of lost.toReversed()) await deleteLocked(ctx, record, one, options);
     await ctx.storage.instances.restore(volumeOf(record), name);
+    await forgetState(ctx, record.id);
     await ctx.db.write(async (tx) => {
       const profiles = await profileLayers(tx, record.project, snapshot.profiles);
       await updateInstance(tx, record.id, {
@@ -85,7 +90,10 @@ export async function restoreSnapshot(
       ...options,
       context: { snapshot: `${record.name}/${name}` },
     });
-    if (wasRunning) await startLocked(ctx, record.id, options);
+    if (options.isStateful === true) {
+      const checkpoint = checkpointOf(ctx, record.id, snapshot.id);
+      await startLocked(ctx, record.id, { ...options, checkpoint });
+    } else if (wasRunning) await startLocked(ctx, record.id, options);
   }
   await saveBackupYaml(ctx, instance.id);
 }
@@ -170,6 +178,7 @@ async function deleteLocked(
     if (row !== undefined) await deleteVolumeSnapshotRow(tx, row.id);
     await deleteSnapshotRow(tx, snapshot.id);
   });
+  await removeCheckpoint(checkpointOf(ctx, instance.id, snapshot.id));
   snapshotEvent(ctx, "deleted", instance, name, options);
 }
 

@@ -17,6 +17,7 @@ import { Container } from "#ffi/liblxc/container.ts";
 import { renameIfThere } from "#daemon/storage/files.ts";
 import { deniesCompat } from "#daemon/security/seccomp.ts";
 import { saveBackupYaml } from "./backup_yaml.ts";
+import { checkpointOf, forgetState, runCriu } from "./checkpoint.ts";
 import {
   announce,
   type InstanceContext,
@@ -46,6 +47,8 @@ export interface StartOptions {
   readonly signal?: AbortSignal;
   /** "restarted" instead of "started" in the event. */
   readonly isRestart?: boolean;
+  /** It goes on from its running state that was saved there. */
+  readonly checkpoint?: HostPath;
 }
 
 /** @throws {Fault} bad_request if it runs already, or with the reason of liblxc's log. */
@@ -56,6 +59,20 @@ export async function startInstance(
 ): Promise<void> {
   using _held = await lockInstance(ctx, instance, options.signal);
   await startLocked(ctx, instance.id, options);
+}
+
+/** From the running state that was saved at its stop. @throws {Fault} bad_request, with CRIU's reason */
+export async function startStateful(
+  ctx: InstanceContext,
+  instance: { readonly id: number },
+  options: StartOptions,
+): Promise<void> {
+  using _held = await lockInstance(ctx, instance, options.signal);
+  const record = await ctx.db.read((tx) => findInstanceById(tx, instance.id));
+  if (record?.isStateful !== true) {
+    throw new Fault("bad_request", "Instance has no existing state to restore");
+  }
+  await startLocked(ctx, record.id, { ...options, checkpoint: checkpointOf(ctx, record.id) });
 }
 
 /** The same with the instance's lock held. */
@@ -88,7 +105,10 @@ export async function startLocked(
   );
   const idmap = await chooseMap(ctx, record, volatile);
   const diskMap = await shiftForStart(ctx, record, { idmap, signal: options.signal });
-  await applyTemplates(ctx, record, { triggers: triggersOf(record), diskMap });
+  // CRIU wants its files as they were.
+  if (options.checkpoint === undefined) {
+    await applyTemplates(ctx, record, { triggers: triggersOf(record), diskMap });
+  }
   await loadModules(record);
   const volume = volumeOf(record);
   undo.add("show the root as stopped", () => ctx.storage.instances.presentStopped(volume));
@@ -110,11 +130,12 @@ export async function startLocked(
     await patchInstanceConfig(tx, id, volatile.changes);
     await setLastUsed(tx, id, new Date().toISOString());
   });
-  const running = await launch(ctx, record, config, options.signal);
+  const running = await launch(ctx, record, config, options);
   undo.add("stop the container", () => killContainer(ctx, record));
   for (const start of starts) await start.afterStart?.(running.pid);
   undo.keep();
   ctx.runtime.started(id, running);
+  if (record.isStateful) await forgetState(ctx, id);
   await applyNetworkPriority(ctx, id, record.expandedConfig);
   announce(ctx, options.isRestart === true ? "restarted" : "started", record, options);
   void afterwards(ctx, id);
@@ -264,11 +285,15 @@ async function launch(
   ctx: InstanceContext,
   record: InstanceRecord,
   config: HostPath,
-  signal: AbortSignal | undefined,
+  { checkpoint, signal }: StartOptions,
 ): Promise<Running> {
   const name = lxcName(record);
   expectMove();
   try {
+    if (checkpoint !== undefined) {
+      await runCriu(ctx, "restore", record, checkpoint);
+      return await findRunning(ctx, record);
+    }
     const native = deniesCompat(record.expandedConfig) ? ["native"] : [];
     await runHelper(ctx.helper, ["start", lxcPath(ctx), name, config, ...native], {
       discardOutput: true,

@@ -5,11 +5,12 @@
 import type { Pid } from "#base/brand.ts";
 import { Fault, messageOf } from "#base/errors.ts";
 import { thaw } from "#daemon/cgroup/freezer.ts";
-import { findInstanceById, patchInstanceConfig } from "#daemon/db/instances.ts";
+import { findInstanceById, patchInstanceConfig, updateInstance } from "#daemon/db/instances.ts";
 import { requireType, startOrder } from "#daemon/devices/registry.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import { parseIdmapJson } from "#daemon/idmap/format.ts";
 import { openPidfd, signalPidfd } from "#ffi/libc/process.ts";
+import { assertDumpable, checkpointOf, dump } from "./checkpoint.ts";
 import { announce, type InstanceContext, lockInstance, lxcName, volumeOf } from "./context.ts";
 import { unconfine } from "./confinement.ts";
 import { rebalance } from "./cpus.ts";
@@ -48,6 +49,47 @@ export async function stopInstance(
   await endOrTimeout(instance, ended, options);
   if (options.isSilent === true) return;
   announce(ctx, options.isForced ? "stopped" : "shutdown", instance, options);
+}
+
+/**
+ * Its processes end, and go on from there at its next start.
+ *
+ * @throws {Fault} bad_request with CRIU's reason; it runs on.
+ */
+export async function stopStateful(
+  ctx: InstanceContext,
+  instance: InstanceRecord,
+  options: { readonly caller?: Caller; readonly signal?: AbortSignal },
+): Promise<void> {
+  const { ended } = await dumpAndStop(ctx, instance, options);
+  await ended;
+  announce(ctx, "stopped", instance, options);
+}
+
+async function dumpAndStop(
+  ctx: InstanceContext,
+  instance: InstanceRecord,
+  options: { readonly signal?: AbortSignal },
+): Promise<{ readonly ended: Promise<void> }> {
+  using _held = await lockInstance(ctx, instance, options.signal);
+  const what = "stop with its running state";
+  const state = ctx.runtime.state(instance.id);
+  await assertDumpable(ctx, instance, what);
+  if (instance.isEphemeral) {
+    throw new Fault("bad_request", `Unable to ${what}. An ephemeral instance is gone at its stop`);
+  }
+  const ended = ctx.runtime.whenStopped(instance.id);
+  if (!("monitor" in state)) return { ended };
+  const { pid, monitor } = state;
+  ctx.runtime.set(instance.id, { status: "stopping", pid, monitor });
+  try {
+    await dump(ctx, instance, checkpointOf(ctx, instance.id), "stop");
+  } catch (error) {
+    ctx.runtime.set(instance.id, { status: "running", pid, monitor });
+    throw error;
+  }
+  await ctx.db.write((tx) => updateInstance(tx, instance.id, { isStateful: true }));
+  return { ended };
 }
 
 async function signalStop(

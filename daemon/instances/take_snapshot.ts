@@ -1,4 +1,5 @@
 /** Take a snapshot of an instance: its tree, configuration and devices, and a row for its volume. */
+import { thaw } from "#daemon/cgroup/freezer.ts";
 import { parseSchedule, type Schedule } from "#base/cron.ts";
 import { Fault } from "#base/errors.ts";
 import { Undo } from "#base/undo.ts";
@@ -9,6 +10,7 @@ import {
   deleteSnapshotRow,
   insertSnapshot,
   listSnapshots,
+  markStateful,
 } from "#daemon/db/instances_snapshots.ts";
 import {
   deleteVolumeSnapshotRow,
@@ -17,6 +19,7 @@ import {
 } from "#daemon/db/volume_snapshots.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import { saveBackupYaml } from "./backup_yaml.ts";
+import { assertDumpable, checkpointOf, dump, removeCheckpoint } from "./checkpoint.ts";
 import { type InstanceContext, lockInstance, volumeOf } from "./context.ts";
 import { whileFrozen } from "./freeze.ts";
 import { assertAllowed, isRunning } from "./machine.ts";
@@ -35,6 +38,8 @@ export interface SnapshotWish {
   readonly name: string;
   /** undefined: by snapshots.expiry; "": never. */
   readonly expiresAt: string | undefined;
+  /** With its running state. */
+  readonly isStateful?: boolean;
 }
 
 /** The name a snapshot would get. @throws {Fault} conflict, bad_request */
@@ -96,6 +101,7 @@ export async function takeLocked(
 ): Promise<SnapshotTaken> {
   const state = ctx.runtime.state(record.id);
   assertAllowed(state, "snapshot");
+  if (wish.isStateful === true) await assertDumpable(ctx, record, "create a stateful snapshot");
   const createdAt = new Date();
   const byKey = expiryAfter(createdAt, record.expandedConfig["snapshots.expiry"] ?? "");
   await using undo = new Undo((step, error) => ctx.onError(`undo of snapshot: ${step}`, error));
@@ -117,6 +123,7 @@ export async function takeLocked(
       await deleteSnapshotRow(tx, ids.id);
       await deleteVolumeSnapshotRow(tx, ids.volume);
     }));
+  using _still = wish.isStateful === true ? await dumpInto(ctx, record, ids.id, undo) : undefined;
   let frozenMs: number | undefined;
   const note = (ms: number) => void (frozenMs = (frozenMs ?? 0) + ms);
   await ctx.storage.instances.snapshot(volumeOf(record), wish.name, {
@@ -128,6 +135,24 @@ export async function takeLocked(
   undo.keep();
   snapshotEvent(ctx, "created", record, wish.name, options);
   return { frozenMs };
+}
+
+/** Its running state goes to a snapshot; it stands still until the result is disposed of. */
+async function dumpInto(
+  ctx: InstanceContext,
+  record: InstanceRecord,
+  snapshot: number,
+  undo: Undo,
+): Promise<Disposable> {
+  const directory = checkpointOf(ctx, record.id, snapshot);
+  const cgroups = ctx.runtime.cgroups(record.id);
+  using still = new DisposableStack();
+  still.use(ctx.runtime.hold(record.id));
+  still.defer(() => thaw(cgroups));
+  undo.add("remove its running state", () => removeCheckpoint(directory));
+  await dump(ctx, record, directory, "freeze");
+  await ctx.db.write((tx) => markStateful(tx, snapshot));
+  return still.move();
 }
 
 /** The root volume has a snapshot of the same name, with the configuration of the volume. */

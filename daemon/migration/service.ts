@@ -90,7 +90,9 @@ export function createMigrations(
       if (live !== true || !runs) return;
       throw new Fault(
         "bad_request",
-        `Unable to perform container live migration. ${await criuRefusal()}`,
+        `Unable to perform container live migration. ${
+          await criuRefusal() ?? "this server moves no running state"
+        }`,
         { hint: "Stop the instance, or copy it with --stateless." },
       );
     },

@@ -11,7 +11,6 @@ import {
   putSnapshot,
 } from "#api/routes/instances.ts";
 import { Fault } from "#base/errors.ts";
-import { criuRefusal } from "#daemon/host/criu.ts";
 import { background, type BoundRoute, type Call, handle, sync } from "#daemon/http/handle.ts";
 import { list, projectSuffix } from "#daemon/http/list.ts";
 import { volumeOf } from "#daemon/instances/context.ts";
@@ -59,13 +58,8 @@ export const instanceSnapshotRoutes = (
     const { actions } = services.instances;
     const record = await actions.get(query.project, params.name);
     await services.db.read((tx) => checkCopiesAllowed(tx, query.project, "snapshots"));
-    if (body.stateful === true) {
-      throw new Fault(
-        "bad_request",
-        `Unable to create a stateful snapshot. ${await criuRefusal()}`,
-        { hint: "Take it without --stateful: files, configuration and devices are saved." },
-      );
-    }
+    const isStateful = body.stateful === true;
+    if (isStateful) await actions.assertDumpable(record, "create a stateful snapshot");
     const name = await actions.planSnapshotName(record, body.name ?? "");
     const expiresAt = parseExpiry(body.expires_at);
     return background(services.operations.start({
@@ -74,7 +68,7 @@ export const instanceSnapshotRoutes = (
       resources: { instances: [record.name] },
       caller,
       run: async ({ signal }) => {
-        const wish = { name, expiresAt };
+        const wish = { name, expiresAt, isStateful };
         const { frozenMs } = await actions.takeSnapshot(record, wish, { caller, signal });
         return frozenMs === undefined ? undefined : { frozen_ms: Math.ceil(frozenMs) };
       },

@@ -36,8 +36,11 @@ async function perform(
   };
   switch (wish.action) {
     case "start":
-      return await actions.start(record, asked);
+      return wish.stateful === true
+        ? await actions.startStateful(record, asked)
+        : await actions.start(record, asked);
     case "stop":
+      if (wish.stateful === true) return await actions.stopStateful(record, asked);
       return await actions.stop(record, options);
     case "restart":
       return await actions.restart(record, options);
@@ -46,13 +49,6 @@ async function perform(
     case "unfreeze":
       return await actions.unfreeze(record, asked);
   }
-}
-
-function refuseStateful(wish: InstanceStatePut): void {
-  if (wish.stateful !== true) return;
-  throw new Fault("not_implemented", "stateful start and stop are not supported yet", {
-    hint: "Leave --stateful out.",
-  });
 }
 
 export default [
@@ -64,7 +60,6 @@ export default [
   handle(putInstanceState, async (services, { params, query, body, caller }) => {
     const { actions } = services.instances;
     const record = await actions.get(query.project, params.name);
-    refuseStateful(body);
     assertAllowed(actions.state(record.id), body.action);
     return background(services.operations.start({
       description: DESCRIPTIONS[body.action],
@@ -77,7 +72,6 @@ export default [
   handle(putInstances, async (services, { query, body, caller }) => {
     const { state } = body;
     if (state === undefined) throw new Fault("bad_request", "No state given");
-    refuseStateful(state);
     const { actions } = services.instances;
     const all = await actions.list(query.project);
     const fitting = all.filter((record) => fits(actions.state(record.id), state.action));

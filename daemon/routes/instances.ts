@@ -214,7 +214,8 @@ async function put(services: Services, call: Call<typeof putInstance>) {
       project: query.project,
       resources: { instances: [record.name] },
       caller,
-      run: ({ signal }) => actions.restore(record, name, { caller, signal }),
+      run: ({ signal }) =>
+        actions.restore(record, name, { caller, signal, isStateful: body.stateful === true }),
     }));
   }
   return background(services.operations.start({

@@ -18,9 +18,10 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } verbs[] = {
-	{ "confine", verb_confine }, { "exec", verb_exec },	{ "hook", verb_hook },
+	{ "confine", verb_confine }, { "dump", verb_dump },	{ "exec", verb_exec },
+	{ "hook", verb_hook },
 	{ "mount", verb_mount },     { "net", verb_net },	{ "project", verb_project },
-	{ "proxy", verb_proxy },
+	{ "proxy", verb_proxy },     { "restore", verb_restore },
 	{ "seccomp", verb_seccomp }, { "sftp", verb_sftp },	{ "shift", verb_shift },
 	{ "start", verb_start },     { "uevents", verb_uevents }, { "umount", verb_umount },
 	{ "userns", verb_userns },   { "xtables", verb_xtables },

@@ -3,12 +3,14 @@
 #define LXD_HELPER_H
 
 int verb_confine(int argc, char **argv);
+int verb_dump(int argc, char **argv);
 int verb_exec(int argc, char **argv);
 int verb_hook(int argc, char **argv);
 int verb_mount(int argc, char **argv);
 int verb_net(int argc, char **argv);
 int verb_project(int argc, char **argv);
 int verb_proxy(int argc, char **argv);
+int verb_restore(int argc, char **argv);
 int verb_sftp(int argc, char **argv);
 int verb_seccomp(int argc, char **argv);
 int verb_shift(int argc, char **argv);

@@ -33,13 +33,14 @@ const QEMU: Machine = {
   limitSeconds: 3600,
   async run(run) {
     const kernel = `${root}/.cache/vm/zfs`;
-    await mustRun(["tools/bootstrap", "qemu-system-x86", "make", "libelf1"]);
+    await mustRun(["tools/bootstrap", "qemu-system-x86", "make", "libelf1", "criu"]);
     await mustRun(["tests/vm/zfs_kernel.sh", kernel]);
     return await runInQemu(run, kernel);
   },
 };
 
-const machineOf = (name: string) => name.includes("zfs") ? QEMU : UML;
+/** ZFS and CRIU are nothing for User-Mode-Linux. */
+const machineOf = (name: string) => /zfs|stateful/.test(name) ? QEMU : UML;
 
 /** They want Debian in a container: its image is built outside, once. */
 const needsDebian = (name: string) => ["docker", "fuse"].some((word) => name.includes(word));
@@ -57,7 +58,7 @@ export async function runVmTests(words: readonly string[]): Promise<number> {
     return 2;
   }
   if (words.length === 0) {
-    console.log("not run: ZFS, in QEMU (tools/test vm zfs, by hand)");
+    console.log("not run: ZFS and CRIU, in QEMU (tools/test vm zfs stateful, by hand)");
     console.log("not run: Docker and FUSE in Debian (tools/test vm docker fuse, by hand)");
   }
   if (wanted.some((name) => name.startsWith("compat_"))) await suitesForVm();

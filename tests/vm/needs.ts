@@ -40,6 +40,21 @@ export const NEEDS = {
       debianFolder() === "" ? "there is no image of Debian (VM_DEBIAN names none)" : undefined,
     where: "tools/test vm fuse",
   },
+  criu: {
+    missing: () => {
+      try {
+        const { success } = new Deno.Command("criu", {
+          args: ["check"],
+          stdout: "null",
+          stderr: "null",
+        }).outputSync();
+        return success ? undefined : "criu check is not content with the kernel";
+      } catch {
+        return "CRIU isn't installed";
+      }
+    },
+    where: "tools/test vm stateful",
+  },
   docker: {
     missing: () =>
       debianFolder() === "" || !hasCgroup2()
