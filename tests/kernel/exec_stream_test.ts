@@ -157,10 +157,12 @@ Deno.test("exec stream: what can't be run is told with a status, as POST tells i
 Deno.test("exec stream: a signal passes an input that the program does not read", async () => {
   const endless: Source = { read: (into) => Promise.resolve(into.length) };
   const { socket } = await speak({
-    command: ["sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.1; done"],
+    command: ["sh", "-c", "trap 'exit 5' TERM; echo; while :; do sleep 0.1; done"],
   });
   using _socket = socket;
   const started = await socket.json() as { id: string; control: string };
+  // It is prepared for the signal.
+  while ((await socket.message())?.kind !== "binary");
   const flood = (async () => {
     const buffer = new Uint8Array(256 * 1024);
     for (;;) {

@@ -1,6 +1,6 @@
 /** A root file system of its own for a stopped container, in the place of whatever it was made of. */
 import { type HostPath, hostPath } from "#base/brand.ts";
-import { removeTree } from "#daemon/storage/files.ts";
+import { exists, removeTree } from "#daemon/storage/files.ts";
 import type { Layers, LayersDeps } from "./layers.ts";
 import { isLifted, limitAgain, withoutLimit } from "./lifted_limit.ts";
 import { partOf } from "./parts.ts";
@@ -61,8 +61,11 @@ export class RootTrees {
   async repair(directory: HostPath): Promise<void> {
     const { quotas, trash } = this.#deps;
     const isLimited = quotas !== undefined && await isLifted(directory);
-    if (isLimited) await this.#layers.load(directory); // Finishes the step.
-    await removeTree(freshOf(directory));
+    const fresh = freshOf(directory);
+    const isHalf = await exists(fresh);
+    // First finish the step: the old tree may be gone, and this one the only one.
+    if (isLimited || isHalf) await this.#layers.load(directory);
+    if (isHalf) await removeTree(fresh);
     if (!isLimited) return;
     await trash.idle();
     await limitAgain(quotas, directory);
