@@ -1,13 +1,12 @@
 /** The helper that runs programs in instances, each in a fork of its own. @see ffi/native/helper_exec_server.c */
 import type { Fd, HostPath, Pid } from "#base/brand.ts";
 import { ERRNO, isErrno } from "#base/errors.ts";
-import { processEnd } from "#ffi/libc/exit_watch.ts";
-import { type OwnedFd, socketPair } from "#ffi/libc/fd.ts";
+import { fdStream, type OwnedFd, pipe, socketPair } from "#ffi/libc/fd.ts";
 import { reap, spawn } from "#ffi/libc/process.ts";
 import { sendFds } from "#ffi/libc/send_fds.ts";
 
 /** So long after the last program it may end: it costs half a megabyte, and some milliseconds to have again. */
-const IDLE_MS = 10_000;
+const IDLE_MS = 5_000;
 
 export class ExecServer implements Disposable {
   #socket: OwnedFd | undefined;
@@ -50,13 +49,17 @@ export class ExecServer implements Disposable {
 
   #begin(): OwnedFd {
     const [ours, theirs] = socketPair("seqpacket");
+    const life = pipe();
     using its = theirs;
+    using itsLife = life.writer;
     // Linked at once: each fork would do it again.
     const env = { LC_ALL: "C", LD_BIND_NOW: "1", PATH: "/usr/sbin:/usr/bin:/sbin:/bin" };
     try {
-      void reapLater(spawn([this.helper, "exec"], { fds: [its.fd, null, null], env }));
+      const fds = [its.fd, itsLife.fd, null];
+      reapAtEnd(spawn([this.helper, "exec"], { fds, env }), life.reader);
     } catch (error) {
       ours[Symbol.dispose]();
+      life.reader[Symbol.dispose]();
       throw error;
     }
     return ours;
@@ -70,7 +73,12 @@ export class ExecServer implements Disposable {
   }
 }
 
-async function reapLater(server: Pid): Promise<void> {
-  await processEnd(server).ended;
-  reap(server);
+/** @param life ends when the server and all that it has started have. */
+function reapAtEnd(server: Pid, life: OwnedFd): void {
+  const stream = fdStream(life, "read");
+  stream.on("error", () => {}); // Ignored: it is over either way.
+  stream.once("end", () => void stream.destroy());
+  stream.once("close", () => void reap(server));
+  stream.unref();
+  stream.resume();
 }

@@ -3,7 +3,7 @@
  *
  * A server: runs programs in containers, each in a child of its own, which has liblxc loaded and linked
  * already: that takes longer than all the rest of a child. Standard input is a SOCK_SEQPACKET socket; its
- * end is the server's, what runs goes on.
+ * end is the server's, what runs goes on. Standard output is closed when all of it has ended, with the server.
  *
  * A packet is a byte and descriptors: the program's status socket (helper_exec.c), and those of its
  * standard streams that the byte says: bit n is stream n. The others are /dev/null.
@@ -54,7 +54,7 @@ static void close_all(const struct packet *packet)
 		close(packet->fds[i]);
 }
 
-/* In the child. All descriptors of the packet are above the standard streams, which are open. */
+/* In the child. All descriptors of the packet are above the standard streams, which are /dev/null. */
 static int serve(const struct packet *packet)
 {
 	int next = 1;
@@ -81,8 +81,10 @@ int verb_exec(int argc, char **argv)
 		return USAGE;
 	}
 	int server = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STREAMS);
+	int life = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STREAMS);
 	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (server < 0 || nothing < 0 || dup2(nothing, STDIN_FILENO) < 0)
+	if (server < 0 || life < 0 || nothing < 0 || dup2(nothing, STDIN_FILENO) < 0 ||
+	    dup2(nothing, STDOUT_FILENO) < 0)
 		return 1;
 	close(nothing);
 	/* It was for this process alone: liblxc is linked, the programs have an environment of their own. */
@@ -93,6 +95,7 @@ int verb_exec(int argc, char **argv)
 	while ((more = receive(server, &packet)) > 0) {
 		if (packet.count > 0 && fork() == 0) {
 			close(server);
+			close(life);
 			_exit(serve(&packet));
 		}
 		close_all(&packet);

@@ -30,8 +30,11 @@ export async function readTraces(pid: number, prefix: string): Promise<Traces> {
   };
 }
 
-/** The one that tells the state of all networks lives as long as the daemon, from the first question on. */
-const STAYS = /\/helper-[0-9a-f]+ net$/;
+/**
+ * The one that tells the state of all networks lives as long as the daemon, from the first question on; the one
+ * that runs programs stays for some seconds after the last.
+ */
+const STAYS = /\/helper-[0-9a-f]+ (net|exec)$/;
 
 async function readProcesses(daemon: number): Promise<string[]> {
   const net = await Deno.readLink(`/proc/${daemon}/ns/net`);

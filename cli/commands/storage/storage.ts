@@ -174,7 +174,8 @@ export function usersByKind(urls: readonly string[]): Record<string, string[]> {
     const parts = (url.split("?")[0] ?? "").split("/").slice(2).map(decodeURIComponent);
     const isVolume = parts[0] === "storage-pools";
     const kind = isVolume ? "volumes" : parts[0] ?? "";
-    const name = isVolume ? parts.at(-1) ?? "" : parts[1] ?? "";
+    // <pool>/volumes/<type>/<name>; snapshots stand there under the name of what they are of.
+    const name = (isVolume ? parts[4] : parts[1]) ?? "";
     const project = new URLSearchParams(query).get("project");
     const label = project === null ? name : `${name} (project "${project}")`;
     users[kind] = [...users[kind] ?? [], label];
