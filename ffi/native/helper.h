@@ -2,6 +2,8 @@
 #ifndef LXD_HELPER_H
 #define LXD_HELPER_H
 
+struct lxc_container;
+
 int verb_confine(int argc, char **argv);
 int verb_dump(int argc, char **argv);
 int verb_exec(int argc, char **argv);
@@ -19,6 +21,9 @@ int verb_uevents(int argc, char **argv);
 int verb_umount(int argc, char **argv);
 int verb_userns(int argc, char **argv);
 int verb_xtables(int argc, char **argv);
+
+/* What is started or restored next: <lxcpath> <name> <config file>. NULL if that can't be, which it has said. */
+struct lxc_container *open_container(char **argv);
 
 /* A whole non-negative number of at most 31 bits; -1 for anything else. */
 int parse_number(const char *text);

@@ -25,17 +25,9 @@ static int migrate(char **argv, unsigned int command, bool stop, char *script)
 	};
 	if (setenv("CRIU_CONFIG_FILE", argv[4], 1) != 0)
 		return 1;
-	struct lxc_container *container = lxc_container_new(argv[1], argv[0]);
-	if (container == NULL) {
-		fprintf(stderr, "cannot open container\n");
+	struct lxc_container *container = open_container(argv);
+	if (container == NULL)
 		return 1;
-	}
-	container->clear_config(container);
-	if (!container->load_config(container, argv[2])) {
-		fprintf(stderr, "cannot load configuration %s\n", argv[2]);
-		return 1;
-	}
-	container->want_daemonize(container, true);
 	return container->migrate(container, command, &options, sizeof options) == 0 ? 0 : 1;
 }
 

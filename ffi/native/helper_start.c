@@ -13,6 +13,22 @@
 
 #include "helper.h"
 
+struct lxc_container *open_container(char **argv)
+{
+	struct lxc_container *container = lxc_container_new(argv[1], argv[0]);
+	if (container == NULL) {
+		fprintf(stderr, "cannot open container\n");
+		return NULL;
+	}
+	container->clear_config(container);
+	if (!container->load_config(container, argv[2])) {
+		fprintf(stderr, "cannot load configuration %s\n", argv[2]);
+		return NULL;
+	}
+	container->want_daemonize(container, true);
+	return container;
+}
+
 int verb_start(int argc, char **argv)
 {
 	int native = argc == 4 && strcmp(argv[3], "native") == 0;
@@ -27,17 +43,9 @@ int verb_start(int argc, char **argv)
 	 * the shell that runs hooks has its built-in default.
 	 */
 	unsetenv("PATH");
-	struct lxc_container *container = lxc_container_new(argv[1], argv[0]);
-	if (container == NULL) {
-		fprintf(stderr, "cannot open container\n");
+	struct lxc_container *container = open_container(argv);
+	if (container == NULL)
 		return 1;
-	}
-	container->clear_config(container);
-	if (!container->load_config(container, argv[2])) {
-		fprintf(stderr, "cannot load configuration %s\n", argv[2]);
-		return 1;
-	}
-	container->want_daemonize(container, true);
 	container->want_close_all_fds(container, true);
 	if (!container->start(container, 0, NULL)) {
 		fprintf(stderr, "container did not start\n");
