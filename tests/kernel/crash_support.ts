@@ -32,11 +32,11 @@ export class CrashedInstance {
     await first.create();
     await first.setState("start");
     await first.setState("stop");
-    const stopped = await world.remains(name);
+    const stopped = await world.settled(name);
     await first.remove();
     // What was thrown away goes in the background.
-    await world.assertRemains(name, { ...await world.remains(name), ...EMPTY_TRASH }, "set-up");
-    return new CrashedInstance(world, name, await world.remains(name), stopped);
+    await world.assertRemains(name, { ...await world.settled(name), ...EMPTY_TRASH }, "set-up");
+    return new CrashedInstance(world, name, await world.settled(name), stopped);
   }
 
   create(): Promise<void> {

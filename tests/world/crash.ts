@@ -1,5 +1,6 @@
 /** A daemon whose n-th effect is its end, or fails, and what it and its successors leave behind. */
 import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
 import { bundleDaemon, stopBundler } from "#tools/link/bundle.ts";
 import { Api } from "./api.ts";
 import { must, run } from "./run.ts";
@@ -9,6 +10,8 @@ const root = new URL("../../", import.meta.url).pathname.replace(/\/$/, "");
 const READY_MS = 30_000;
 const SETTLE_MS = 5_000;
 const POLL_MS = 10;
+/** What is the same twice, this far apart, is taken for what stays. */
+const STAYS_MS = 100;
 
 /** All that may be left of an instance. */
 export type Remains = Readonly<Record<string, readonly string[]>>;
@@ -202,6 +205,19 @@ export class CrashWorld implements AsyncDisposable {
     return results[0].rows.map((row: unknown[]) => String(row[0])).toSorted();
   }
 
+  /** What stays, to compare with later: not a process that is just ending. */
+  async settled(prefix: string): Promise<Remains> {
+    const end = performance.now() + SETTLE_MS;
+    let last = await this.remains(prefix);
+    for (;;) {
+      await pause(STAYS_MS);
+      const found = await this.remains(prefix);
+      if (isDeepStrictEqual(found, last)) return found;
+      assert.ok(performance.now() < end, `it did not come to rest\n${await this.log()}`);
+      last = found;
+    }
+  }
+
   /** The same remains, at once or soon: what is thrown away goes in the background. */
   async assertRemains(prefix: string, expected: Remains, when: string): Promise<void> {
     const end = performance.now() + SETTLE_MS;
@@ -226,6 +242,6 @@ export class CrashWorld implements AsyncDisposable {
   }
 }
 
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, POLL_MS));
+function pause(milliseconds = POLL_MS): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -41,11 +41,11 @@ async function readProcesses(daemon: number): Promise<string[]> {
   const commands: string[] = [];
   for await (const { name } of Deno.readDir("/proc")) {
     if (!/^\d+$/.test(name) || Number(name) === daemon) continue;
-    // A process may end while it is looked at.
+    // A process may end while it is looked at: one that has ended, and waits for its parent, has no words.
     const other = await Deno.readLink(`/proc/${name}/ns/net`).catch(() => "");
     const command = await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() => "");
     const words = command.replaceAll("\0", " ").trim();
-    if (other === net && !STAYS.test(words)) commands.push(words);
+    if (other === net && words !== "" && !STAYS.test(words)) commands.push(words);
   }
   return commands;
 }
