@@ -259,7 +259,7 @@ export class ConnectionLost extends Error {
 
 /** Nobody answers at the unix socket; the cause is the system's error. */
 export class SocketUnreachable extends Error {
-  constructor(path: string, cause: Error) {
+  constructor(readonly path: string, cause: Error) {
     super(`${path}: ${cause.message}`, { cause });
     this.name = "SocketUnreachable";
   }

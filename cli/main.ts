@@ -1,18 +1,10 @@
 /** One call of the client: words -> command -> exit status. */
-import { ClientError } from "#api/client.ts";
-import { SocketUnreachable } from "#api/transport.ts";
 import type { Program } from "#base/program.ts";
 import { isClientName, wordsOf } from "#base/program.ts";
 import { LXD_COMPAT_VERSION } from "#base/version.ts";
 import { DEFAULT_ALIASES, expandAlias } from "./aliases.ts";
-import {
-  type Command,
-  ForWhole,
-  GLOBAL_FLAGS,
-  SERVER_FLAGS,
-  UsageError,
-  WrongCount,
-} from "./command.ts";
+import { type Command, ForWhole, GLOBAL_FLAGS, SERVER_FLAGS, WrongCount } from "./command.ts";
+import { messageOf } from "./failure.ts";
 import { parseFlags } from "./flags.ts";
 import { Context } from "./context.ts";
 import { commandHelp, commandUsage, programHelp } from "./help.ts";
@@ -153,49 +145,4 @@ function withAliases(
   const isServerWord = scope.commands.some(({ only, name }) => only === "lxd" && name === first);
   if (first === undefined || first === "alias" || name === "lxd" && isServerWord) return args;
   return expandAlias(args, new Map([...DEFAULT_ALIASES, ...loadOnce().aliases]));
-}
-
-function messageOf(error: unknown): string {
-  if (error instanceof ClientError || error instanceof UsageError) return error.message;
-  // What reads a connection whose other end has gone finds it closed under its hands.
-  if (error instanceof Deno.errors.BadResource) return "the connection to the daemon was lost";
-  if (error instanceof SocketUnreachable) return `cannot reach the daemon: ${unreachable(error)}`;
-  return error instanceof Error ? networkError(error) ?? fileError(error.message) : String(error);
-}
-
-function unreachable({ message, cause }: SocketUnreachable): string {
-  if (cause instanceof Deno.errors.NotFound) {
-    return "its socket does not exist; is it running? (LXD_DIR says where it lives)";
-  }
-  if (cause instanceof Deno.errors.ConnectionRefused) {
-    return "nobody listens on its socket; is it running?";
-  }
-  if (cause instanceof Deno.errors.PermissionDenied) {
-    return "you may not use its socket; are you in its group (lxd)?";
-  }
-  return message;
-}
-
-const REASONS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "connection refused",
-  ECONNRESET: "the connection was reset",
-  EHOSTUNREACH: "no route to host",
-  ENETUNREACH: "the network is unreachable",
-  ENOTFOUND: "no such host",
-  ETIMEDOUT: "it does not answer",
-};
-
-/** "connect ECONNREFUSED 10.0.0.1:8443", of a server with HTTPS. */
-function networkError({ message }: Error): string | undefined {
-  const [, code = "", place] = /^(?:connect|getaddrinfo) (E\w+) (\S+)/.exec(message) ?? [];
-  const reason = REASONS[code];
-  return reason && `Unable to connect to: ${place} (${reason})`;
-}
-
-/** "No such file or directory (os error 2): open 'x'" -> "open x: no such file or directory". */
-function fileError(message: string): string {
-  const [, reason, call, path] = /^(.+) \(os error \d+\): (\w+) '(.*)'$/s.exec(message) ?? [];
-  return reason === undefined
-    ? message
-    : `${call === "readfile" ? "open" : call} ${path}: ${reason.toLowerCase()}`;
 }
