@@ -12,6 +12,7 @@ import { pumpThrough, typeInto } from "./streams.ts";
 const NAME = `goclient${Deno.pid}`;
 const GIB = 1024 ** 3;
 const DHCP_MS = 15_000;
+const GREEN = ["--project", "green"];
 
 let daemon: TestDaemon;
 const lxc = (...args: string[]) => daemon.lxc(args);
@@ -181,6 +182,40 @@ async function life(): Promise<void> {
   await lxc("delete", "--force", `${NAME}b`, `${NAME}c`);
 }
 
+/** The server does it, which keeps what the instance is; without the extensions lxc copies and deletes. */
+async function moves(): Promise<void> {
+  const [first, second] = [`${NAME}m`, `${NAME}n`];
+  await lxc("storage", "create", "other", "dir");
+  await lxc("project", "create", "green", "-c", "features.images=false");
+  const root = ["default", "root"];
+  await lxc("profile", "device", "add", ...root, "disk", "path=/", "pool=other", ...GREEN);
+  await lxc("init", "bb", first);
+  const uuid = await lxc("config", "get", first, "volatile.uuid");
+
+  await lxc("move", first, second, "--storage", "other");
+  await lxc("move", second, second, "--target-project", "green");
+  await lxc("copy", second, first, "--allow-inconsistent", ...GREEN);
+
+  assert.equal(await lxc("config", "get", second, "volatile.apply_template", ...GREEN), "create\n");
+  assert.equal(await lxc("config", "get", second, "volatile.uuid", ...GREEN), uuid);
+  assert.match(await lxc("config", "show", second, ...GREEN), /pool: other/);
+  await lxc("delete", first, second, ...GREEN);
+
+  await lxc("storage", "volume", "create", "other", "vol", "user.mark=1");
+  for (const name of ["copied", "moved"]) {
+    const way = name === "copied" ? "copy" : "move";
+    const target = [`other/${name}`, "--target-project", "green"];
+    await lxc("storage", "volume", way, "other/vol", ...target);
+    const volume = ["other", name];
+    assert.equal(await lxc("storage", "volume", "get", ...volume, "user.mark", ...GREEN), "1\n");
+    await lxc("storage", "volume", "delete", ...volume, ...GREEN);
+  }
+  assert.equal(await lxc("storage", "volume", "list", "other", "--format", "csv"), "");
+  await lxc("profile", "device", "remove", ...root, ...GREEN);
+  await lxc("project", "delete", "green");
+  await lxc("storage", "delete", "other");
+}
+
 async function tearDown(): Promise<void> {
   await lxc("image", "delete", "bb");
   await lxc("profile", "device", "remove", "default", "eth0");
@@ -208,6 +243,7 @@ Deno.test("Debian's lxc drives our daemon, and nothing is left", async (test) =>
     ["file: push, pull, delete, trees", () => files(scratch)],
     ["config and profiles", configuration],
     ["pause, restart, snapshot, restore, rename, copy, delete", life],
+    ["move and copy between pools and projects", moves],
     ["delete image, network, pool", tearDown],
   ];
   for (const [name, step] of steps) await test.step(name, step);
