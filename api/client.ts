@@ -293,7 +293,7 @@ function parseEnvelope(status: number, text: string): Envelope {
 }
 
 /** `/1.0/instances/{name}` and `{name: "a b"}` -> `/1.0/instances/a%20b`. */
-export function fillPath(path: string, params: Readonly<Record<string, string>> = {}): string {
+function fillPath(path: string, params: Readonly<Record<string, string>> = {}): string {
   return path.replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = params[name];
     if (value === undefined) throw new Error(`path ${path} needs "${name}"`);

@@ -33,7 +33,7 @@ export type RequestBody = string | Uint8Array | {
 };
 
 /** The reply breaks HTTP. */
-export class BadReply extends Error {
+class BadReply extends Error {
   constructor(what: string) {
     super(`the server's reply is not HTTP: ${what}`);
     this.name = "BadReply";

@@ -8,7 +8,6 @@ import {
   Boolean as booleanOf,
   Integer as integerOf,
   Literal as literalOf,
-  Number as numberOf,
   Object as objectOf,
   Optional as optionalOf,
   Record as recordOf,
@@ -30,7 +29,6 @@ export type Infer<S extends TSchema> = Static<S>;
 
 export const string = (options: { description?: string } = {}) => stringOf(options);
 export const boolean = (options: { description?: string } = {}) => booleanOf(options);
-export const number = () => numberOf();
 export const unknown = () => unknownOf();
 export const integer = (options: { min?: number; max?: number } = {}) =>
   integerOf({ minimum: options.min, maximum: options.max });

@@ -250,7 +250,7 @@ function isConnectionError(error: unknown): boolean {
 }
 
 /** The server was there, and is gone without an answer. */
-export class ConnectionLost extends Error {
+class ConnectionLost extends Error {
   constructor(options?: ErrorOptions) {
     super("the server closed the connection without an answer", options);
     this.name = "ConnectionLost";

@@ -33,7 +33,7 @@ export interface TlsOptions {
 const LXD_PORT = 8443;
 
 /** Where `https://host:port` leads to. */
-export function parseAddress(
+function parseAddress(
   url: string,
   defaultPort: number = LXD_PORT,
 ): { host: string; port: number } {

@@ -8,10 +8,6 @@ type Brand<T, Name extends string> = T & { readonly [brand]: Name };
 export type HostPath = Brand<string, "HostPath">;
 /** Path inside a container: hostile, only ever resolved with RESOLVE_IN_ROOT below a held directory. */
 export type GuestPath = Brand<string, "GuestPath">;
-/** User or group id in the host's (initial) user namespace. */
-export type HostId = Brand<number, "HostId">;
-/** User or group id inside a container's user namespace. */
-export type NsId = Brand<number, "NsId">;
 /** Process id, always > 0: -1 and 0 would signal groups of processes. */
 export type Pid = Brand<number, "Pid">;
 /** Open file descriptor, >= 0. */
@@ -31,16 +27,6 @@ export function guestPath(path: string): GuestPath {
   return path as GuestPath;
 }
 
-export function hostId(id: number): HostId {
-  assert(isId(id), `host id ${id} is a 32-bit id`);
-  return id as HostId;
-}
-
-export function nsId(id: number): NsId {
-  assert(isId(id), `namespace id ${id} is a 32-bit id`);
-  return id as NsId;
-}
-
 export function pid(value: number): Pid {
   assert(Number.isInteger(value) && value > 0, `pid ${value} is positive`);
   return value as Pid;
@@ -49,8 +35,4 @@ export function pid(value: number): Pid {
 export function fd(value: number): Fd {
   assert(Number.isInteger(value) && value >= 0, `fd ${value} is not negative`);
   return value as Fd;
-}
-
-function isId(id: number): boolean {
-  return Number.isInteger(id) && id >= 0 && id < 4294967295;
 }

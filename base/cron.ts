@@ -4,7 +4,7 @@
  */
 
 /** What an alias stands for. `@startup` and `@never` have no times of their own. */
-export const CRON_ALIASES: Readonly<Record<string, string>> = {
+const CRON_ALIASES: Readonly<Record<string, string>> = {
   "@hourly": "0 * * * *",
   "@daily": "0 0 * * *",
   "@midnight": "0 0 * * *",

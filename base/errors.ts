@@ -123,7 +123,7 @@ export const ERRNO = {
 } as const;
 
 /** "ENOENT" for 2; "errno 999" for one without a name here. */
-export function errnoName(errno: number): string {
+function errnoName(errno: number): string {
   for (const [name, value] of Object.entries(ERRNO)) if (value === errno) return name;
   return `errno ${errno}`;
 }

@@ -50,7 +50,7 @@ export class Logger {
 }
 
 /** One line: `time="..." level=info msg="..." key=value` or JSON. */
-export function formatRecord(record: LogRecord, format: "text" | "json"): string {
+function formatRecord(record: LogRecord, format: "text" | "json"): string {
   const { time, level, message, fields } = record;
   const plain = Object.entries(fields).map(([key, value]) => [key, plainValue(value)] as const);
   if (format === "json") {

@@ -17,7 +17,7 @@ export function suggest(word: string, candidates: Iterable<string>): string | un
 }
 
 /** Optimal string alignment distance: insert, delete, replace, swap of neighbours. */
-export function editDistance(a: string, b: string): number {
+function editDistance(a: string, b: string): number {
   let beforePrevious: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i++) {

@@ -29,19 +29,6 @@ export function parsePairs(pairs: readonly string[]): Record<string, string> {
   return Object.fromEntries(pairs.map(splitPair));
 }
 
-/** `-d device,key=value` or `-d device,key=value,key=value`, repeated. */
-export function parseDevices(
-  texts: readonly string[],
-): Record<string, Record<string, string>> {
-  const devices: Record<string, Record<string, string>> = {};
-  for (const text of texts) {
-    const [name = "", ...pairs] = text.split(",");
-    if (name === "" || pairs.length === 0) throw new UsageError(`Invalid device override: ${text}`);
-    devices[name] = { ...devices[name], ...parsePairs(pairs) };
-  }
-  return devices;
-}
-
 export interface Configured {
   config?: Record<string, string> | null;
   [field: string]: unknown;

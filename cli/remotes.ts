@@ -38,7 +38,7 @@ const DEFAULTS: readonly (readonly [string, Remote])[] = [
 ];
 
 /** LXD_CONF, or lxc/ in the user's configuration directory. */
-export function configDirectory(env: Env): string {
+function configDirectory(env: Env): string {
   return env("LXD_CONF") || `${env("XDG_CONFIG_HOME") || `${env("HOME") ?? "/root"}/.config`}/lxc`;
 }
 
@@ -99,7 +99,7 @@ function readConfig(path: string, readYaml: ReadYaml): ConfigFile | undefined {
 }
 
 /** The text of config.yml. */
-export function formatConfig(config: ClientConfig): string {
+function formatConfig(config: ClientConfig): string {
   const remotes = [...config.remotes].filter(([, remote]) => !remote.global)
     .filter(([name, remote]) => !remote.static || name === "local" || remote.project)
     .sort(([a], [b]) => a < b ? -1 : 1);

@@ -185,6 +185,25 @@ Deno.test("tidy: every file of the product is reached from mod.ts", () => {
   settle(orphans, exceptions.ORPHANS);
 });
 
+Deno.test("tidy: what a file of the product exports, another one imports", () => {
+  const taken = new Set(
+    sources.flatMap(({ path, imports }) =>
+      imports.flatMap(({ specifier, names }) => {
+        const to = resolveImport(path, specifier);
+        return to === path ? [] : names.map((name) => `${to}: ${name}`);
+      })
+    ),
+  );
+  // The bodies of api/routes/ are the contract: exported each, with its type.
+  const unused = product
+    .filter(({ path }) => !path.startsWith("api/routes/") && !taken.has(`${path}: *`))
+    .flatMap(({ path, exports }) => exports.map((name) => `${path}: ${name}`))
+    .filter((key) => !taken.has(key))
+    .map((key) => [key, `${key} is exported for nobody`] as const);
+
+  settle(unused, exceptions.EXPORTS);
+});
+
 Deno.test("tidy: every claimed API extension names a test that exists", () => {
   const named = Map.groupBy(EXTENSIONS, ([, test]) => test);
   const missing = [...named].filter(([test]) => !files.includes(test))

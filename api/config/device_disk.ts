@@ -10,7 +10,7 @@ export interface DeviceKey {
   readonly effect?: "later";
 }
 
-export const PROPAGATIONS = [
+const PROPAGATIONS = [
   "private",
   "shared",
   "slave",

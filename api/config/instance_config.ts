@@ -139,7 +139,7 @@ const RAW_LXC_REFUSED: Readonly<Record<string, string>> = {
  *
  * @throws {Fault} bad_request naming the line.
  */
-export function checkRawLxc(text: string): void {
+function checkRawLxc(text: string): void {
   for (const rawLine of text.split("\n")) {
     const line = rawLine.trim();
     if (line === "" || line.startsWith("#")) continue;

@@ -25,9 +25,9 @@ export interface AclRow {
   readonly config: Readonly<Record<string, string>>;
 }
 
-export const ACL_ACTIONS = ["allow", "reject", "drop"] as const;
-export const ACL_STATES = ["enabled", "disabled", "logged"] as const;
-export const ACL_PROTOCOLS = ["icmp4", "icmp6", "tcp", "udp"] as const;
+const ACL_ACTIONS = ["allow", "reject", "drop"] as const;
+const ACL_STATES = ["enabled", "disabled", "logged"] as const;
+const ACL_PROTOCOLS = ["icmp4", "icmp6", "tcp", "udp"] as const;
 
 /** Fields of a rule in LXD's order; those but action and state are left out when empty. */
 export const ACL_RULE_FIELDS = [

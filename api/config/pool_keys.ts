@@ -18,7 +18,7 @@ export interface PoolKey {
 
 type Keys = Readonly<Record<string, PoolKey>>;
 
-export const POOL_KEYS: Keys = {
+const POOL_KEYS: Keys = {
   "rsync.bwlimit": {
     type: "size",
     summary: "Rate limit of transfers to other servers, as rsync(1) takes it",
@@ -42,7 +42,7 @@ const LOOP_SIZE: PoolKey = {
   summary: "Size of the loop file; it can be raised later",
 };
 
-export const POOL_DIR_KEYS: Keys = {
+const POOL_DIR_KEYS: Keys = {
   "dir.clone": {
     type: "string",
     values: ["auto", "overlay", "reflink", "copy"],
@@ -51,7 +51,7 @@ export const POOL_DIR_KEYS: Keys = {
   },
 };
 
-export const POOL_BTRFS_KEYS: Keys = {
+const POOL_BTRFS_KEYS: Keys = {
   "btrfs.mount_options": {
     type: "string",
     default: "user_subvol_rm_allowed",
@@ -60,7 +60,7 @@ export const POOL_BTRFS_KEYS: Keys = {
   "size": LOOP_SIZE,
 };
 
-export const POOL_LVM_KEYS: Keys = {
+const POOL_LVM_KEYS: Keys = {
   "lvm.thinpool_metadata_size": {
     type: "size",
     default: "0: automatic",
@@ -87,7 +87,7 @@ export const POOL_LVM_KEYS: Keys = {
   "size": LOOP_SIZE,
 };
 
-export const POOL_ZFS_KEYS: Keys = {
+const POOL_ZFS_KEYS: Keys = {
   "size": LOOP_SIZE,
   "zfs.clone_copy": {
     type: "string",
@@ -104,7 +104,7 @@ export const POOL_ZFS_KEYS: Keys = {
   },
 };
 
-export const VOLUME_KEYS: Keys = {
+const VOLUME_KEYS: Keys = {
   "security.shifted": { type: "bool", summary: "Share between instances of different id maps" },
   "security.unmapped": { type: "bool", summary: "Never map ids" },
   "size": { type: "size", summary: "Size limit" },
@@ -123,7 +123,7 @@ export const VOLUME_KEYS: Keys = {
   },
 };
 
-export const VOLUME_LVM_KEYS: Keys = {
+const VOLUME_LVM_KEYS: Keys = {
   "block.filesystem": {
     type: "string",
     values: ["ext4", "xfs"],
@@ -135,7 +135,7 @@ export const VOLUME_LVM_KEYS: Keys = {
   "lvm.stripes.size": { type: "size", summary: "Size of a stripe, at least 4096 bytes" },
 };
 
-export const VOLUME_ZFS_KEYS: Keys = {
+const VOLUME_ZFS_KEYS: Keys = {
   "zfs.blocksize": {
     type: "size",
     check: blockSize,

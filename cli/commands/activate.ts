@@ -25,7 +25,7 @@ export const ACTIVATE_COMMANDS: readonly Command[] = [
 ];
 
 /** Why the daemon should run; undefined if nothing waits for it (or it never ran). */
-export function activationReason(directory: string): string | undefined {
+function activationReason(directory: string): string | undefined {
   const inLocal = withDatabase(
     `${directory}/database/local.db`,
     (db) =>

@@ -70,7 +70,7 @@ export async function deleteInstance(
 }
 
 /** Ask; only "yes" in some form goes on. */
-export function confirm(context: Context, question: string): boolean {
+function confirm(context: Context, question: string): boolean {
   context.out.ask(`${question} (yes/no): `);
   return /^y(es)?$/i.test(readLine() ?? "");
 }

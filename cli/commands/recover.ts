@@ -81,7 +81,7 @@ const backing = ({ driver, config }: Pool) =>
 const describe = (pool: Pool) => `"${pool.name}" ${backing(pool)}`;
 
 /** Pure. */
-export function volumeText({ name, type, snapshotCount, project, pool }: Volume): string {
+function volumeText({ name, type, snapshotCount, project, pool }: Volume): string {
   const kind = type === "custom" ? "Volume" : `${type.slice(0, 1).toUpperCase()}${type.slice(1)}`;
   return `${kind} "${name}" on pool "${pool}" in project "${project}" ` +
     `(includes ${snapshotCount} snapshots)`;

@@ -39,7 +39,7 @@ const COLUMNS: Readonly<Record<string, Column>> = {
 const DEFAULT_COLUMNS = "utSscpLl";
 
 /** @throws {UsageError} for letters that mean no column. */
-export function warningColumns(letters: string, isClustered: boolean): Column[] {
+function warningColumns(letters: string, isClustered: boolean): Column[] {
   const wanted = letters === DEFAULT_COLUMNS && !isClustered ? letters.replace("L", "") : letters;
   return wanted.split(",").flatMap((word) =>
     [...word].map((letter) => {

@@ -61,7 +61,7 @@ export function grid(header: readonly string[], rows: readonly (readonly string[
 }
 
 /** No borders, two spaces between columns. */
-export function compact(header: readonly string[], rows: readonly (readonly string[])[]): string {
+function compact(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = columnWidths(header, rows);
   const line = (cells: readonly string[]) => ` ${cells.map((cell) => ` ${cell} `).join("")} \n`;
   let out = line(header.map((cell, index) => centred(cell, widths[index] ?? 0)));
@@ -100,7 +100,7 @@ function centred(text: string, width: number): string {
 }
 
 /** Columns that a terminal uses: two for East Asian wide letters, none for combining marks. */
-export function displayWidth(text: string): number {
+function displayWidth(text: string): number {
   if (/^[\x20-\x7e]*$/.test(text)) return text.length;
   let width = 0;
   for (const letter of text) {

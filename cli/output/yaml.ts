@@ -98,7 +98,7 @@ const WORDS = new Set(
 );
 
 /** Would a YAML 1.1 reader see a boolean, a number or a date in the plain text? */
-export function isAmbiguous(value: string): boolean {
+function isAmbiguous(value: string): boolean {
   if (WORDS.has(value)) return true;
   if (!/^[-+.\d]/.test(value)) return false;
   if (/^[-+]?\d[\d_]*(:[0-5]?\d)+(\.[\d_]*)?$/.test(value)) return true;

@@ -78,7 +78,7 @@ export async function planImport(
 }
 
 /** @throws {Fault} not_found */
-export function choosePool(
+function choosePool(
   pools: readonly string[],
   wish: { given: string; saved: string; profileRoot: string | undefined },
 ): string {

@@ -55,7 +55,7 @@ const PLANNERS = {
 export const LIMIT_GROUPS = Object.keys(PLANNERS) as LimitGroup[];
 
 /** Bytes of limits.memory; undefined: no limit. */
-export function memoryLimitBytes(config: Config, memoryBytes: number): number | undefined {
+function memoryLimitBytes(config: Config, memoryBytes: number): number | undefined {
   const text = config["limits.memory"] ?? "";
   if (text === "") return undefined;
   if (!text.endsWith("%")) return parseBytes(text);

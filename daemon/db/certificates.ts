@@ -3,7 +3,7 @@ import { Fault } from "#base/errors.ts";
 import { integer, type Row, text, type Tx } from "./db.ts";
 
 /** By number in the table. */
-export const CERTIFICATE_TYPES = ["", "client", "server", "metrics"];
+const CERTIFICATE_TYPES = ["", "client", "server", "metrics"];
 
 export interface CertificateRow {
   readonly id: number;

@@ -246,7 +246,7 @@ export async function insertImage(tx: Tx, image: NewImage): Promise<number> {
   return lastId;
 }
 
-export async function writeSource(tx: Tx, id: number, source: ImageSourceRow): Promise<void> {
+async function writeSource(tx: Tx, id: number, source: ImageSourceRow): Promise<void> {
   await tx.run("DELETE FROM images_source WHERE image_id = ?", id);
   await tx.run(
     "INSERT INTO images_source (image_id, server, protocol, certificate, alias) " +

@@ -47,7 +47,7 @@ export async function listSnapshots(
   return result;
 }
 
-export async function findSnapshot(
+async function findSnapshot(
   tx: Tx,
   instance: InstanceRecord,
   name: string,

@@ -35,7 +35,7 @@ function runOne(db: DatabaseSync, sql: string): SqlResult {
 }
 
 /** At semicolons outside of quotes. Pure. */
-export function splitStatements(sql: string): string[] {
+function splitStatements(sql: string): string[] {
   const pieces = sql.match(/(?:'(?:[^']|'')*'|"[^"]*"|--[^\n]*|[^;'"])+/g) ?? [];
   return pieces.map((piece) => piece.trim()).filter((piece) => piece !== "");
 }

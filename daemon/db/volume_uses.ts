@@ -27,7 +27,7 @@ const QUERY = (kind: VolumeUse["kind"], column: string, device: string) =>
      JOIN ${kind}_devices_config s ON s.${device} = d.id AND s.key = 'source' AND s.value = ?2`;
 
 /** Own devices only: an instance that has it by a profile is found through `profiles`. */
-export async function listVolumeUses(tx: Tx, volume: VolumeName): Promise<VolumeUse[]> {
+async function listVolumeUses(tx: Tx, volume: VolumeName): Promise<VolumeUse[]> {
   const holders = await holdersOf(tx, volume.project);
   const uses: VolumeUse[] = [];
   for (

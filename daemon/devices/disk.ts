@@ -229,7 +229,7 @@ async function start(device: Device, undo: Undo): Promise<DeviceStart> {
 }
 
 /** One line of fstab(5) for liblxc. Pure. */
-export function mountEntry(config: DeviceConfig, source: Source): string {
+function mountEntry(config: DeviceConfig, source: Source): string {
   const target = (config["path"] ?? "").replace(/^\/+/, "");
   const options = [
     isTrue(config["recursive"]) ? "rbind" : "bind",

@@ -76,7 +76,7 @@ function findRequired(device: Device, root: string): readonly HostNode[] {
 }
 
 /** @param root "/", or where a test has its sys/ and dev/. */
-export function findGpu(config: DeviceConfig, root: string): HostNode[] {
+function findGpu(config: DeviceConfig, root: string): HostNode[] {
   const nodes: HostNode[] = [];
   const cards = chosenCards(config, root);
   for (const { folder } of cards) {

@@ -26,12 +26,12 @@ export function accessRule({ letter, major, minor }: HostNode): string {
 }
 
 /** LXD's names: "-" is doubled, "/" becomes "-". Pure. */
-export function escapeName(text: string): string {
+function escapeName(text: string): string {
   return text.replaceAll("-", "--").replaceAll("/", "-");
 }
 
 /** The inverse. Pure. */
-export function unescapeName(text: string): string {
+function unescapeName(text: string): string {
   return text.replace(/--|-/g, (match) => match === "--" ? "-" : "/");
 }
 

@@ -26,7 +26,7 @@ export const unixHotplug = nodeDevice({
 });
 
 /** Nodes below devices that fit: disks, serial lines, cameras ... but not the USB device itself. */
-export function findHotplugged(config: DeviceConfig, sysfs: string): HostNode[] {
+function findHotplugged(config: DeviceConfig, sysfs: string): HostNode[] {
   const nodes: HostNode[] = [];
   for (const [folder, letter] of [["char", "c"], ["block", "b"]] as const) {
     for (const numbers of listNames(`${sysfs}/dev/${folder}`)) {

@@ -20,7 +20,7 @@ export const usb = nodeDevice({
 });
 
 /** USB devices (not their interfaces) that fit. */
-export function findUsb(config: DeviceConfig, sysfs: string): HostNode[] {
+function findUsb(config: DeviceConfig, sysfs: string): HostNode[] {
   const root = `${sysfs}/bus/usb/devices`;
   const nodes: HostNode[] = [];
   for (const name of listNames(root)) {

@@ -43,7 +43,7 @@ const isPort = (text: string) => /^\d{1,5}$/.test(text) && Number(text) <= 65535
  * @returns whom the connection comes from; undefined: the header doesn't say.
  * @throws if the header is none that can be understood, or takes longer than `limitMs`.
  */
-export async function readProxyHeader(
+async function readProxyHeader(
   socket: Socket,
   limitMs: number,
 ): Promise<string | undefined> {

@@ -28,7 +28,7 @@ const MAGIC: readonly (readonly [Compression, readonly number[]])[] = [
 ];
 
 /** @returns undefined if the bytes are neither a known compression nor a tar header. */
-export function detectCompression(head: Uint8Array): Compression | undefined {
+function detectCompression(head: Uint8Array): Compression | undefined {
   for (const [name, magic] of MAGIC) {
     if (magic.every((byte, index) => head[index] === byte)) return name;
   }

@@ -87,7 +87,7 @@ async function receiveParts(
 }
 
 /** @returns bytes written. */
-export async function writeHashed(
+async function writeHashed(
   source: AsyncIterable<Uint8Array>,
   path: HostPath,
   hash: Hash,

@@ -44,7 +44,7 @@ async function endsOf(path: HostPath): Promise<Ends> {
 }
 
 /** Lower bounds of what comes out. Pure. */
-export function sizesOf(compression: Compression, { size, head, tail }: Ends): number[] {
+function sizesOf(compression: Compression, { size, head, tail }: Ends): number[] {
   switch (compression) {
     case "gzip":
       return [size, gzipBytes(size, tail.getUint32(0, true))];

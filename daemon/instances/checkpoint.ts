@@ -182,7 +182,7 @@ async function keepLog(from: string, to: string): Promise<string> {
 }
 
 /** Lines: "(00.104477) Error (criu/net.c:3071): message". Pure. */
-export function criuErrors(log: string): string {
+function criuErrors(log: string): string {
   const found: string[] = [];
   for (const line of log.split("\n")) {
     const said = /\bError \([^)]*\): (.*)$/.exec(line)?.[1]?.trim();

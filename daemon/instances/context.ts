@@ -61,7 +61,7 @@ export function volumeOf(
   return { pool, project: instance.project, name: instance.name };
 }
 
-export function instanceUrl(instance: Named): string {
+function instanceUrl(instance: Named): string {
   return `/1.0/instances/${instance.name}${projectSuffix(instance.project)}`;
 }
 

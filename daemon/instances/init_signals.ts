@@ -44,7 +44,7 @@ function waitsForSignals(pid: Pid): boolean {
 }
 
 /** Does SigCgt of /proc/<pid>/status have the signal, or is it blocked for signalfd? Pure. */
-export function handles(status: string, signal: number): boolean {
+function handles(status: string, signal: number): boolean {
   return ["SigCgt", "SigBlk"].some((field) => {
     const mask = new RegExp(`^${field}:\\s*([0-9a-f]+)`, "m").exec(status)?.[1] ?? "0";
     return (BigInt(`0x${mask}`) >> BigInt(signal - 1) & 1n) === 1n;

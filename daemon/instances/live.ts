@@ -52,7 +52,7 @@ const UPDATES: Readonly<Record<InstanceLive, Update>> = {
 };
 
 /** Which updates the changed keys of a configuration ask for. Pure. */
-export function liveUpdates(before: Config, after: Config): InstanceLive[] {
+function liveUpdates(before: Config, after: Config): InstanceLive[] {
   const wanted = new Set<InstanceLive>();
   for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
     if ((before[key] ?? "") === (after[key] ?? "")) continue;

@@ -15,7 +15,7 @@ export async function lastErrors(path: string): Promise<string> {
 }
 
 /** Pure part. Lines: "lxc c1 20260101... ERROR start - ../src/lxc/start.c:fn:123 - message". */
-export function errorsIn(text: string): string {
+function errorsIn(text: string): string {
   const reasons: string[] = [];
   for (const line of text.split("\n")) {
     const match = /\sERROR\s+\S+ - [^:]+:\w+:\d+ - (.*)$/.exec(line);

@@ -93,7 +93,7 @@ async function shorten(ctx: InstanceContext, record: InstanceRecord, name: strin
 }
 
 /** The same with the instance's lock held; backup.yaml is the caller's. */
-export async function takeLocked(
+async function takeLocked(
   ctx: InstanceContext,
   record: InstanceRecord,
   wish: SnapshotWish,

@@ -21,7 +21,7 @@ import { architectureName, type InstanceRecord } from "./record.ts";
 export type Trigger = "create" | "copy" | "rename" | "start";
 
 /** metadata.yaml beside the root; undefined if the instance has none. */
-export async function readMetadata(
+async function readMetadata(
   ctx: InstanceContext,
   instance: InstanceRecord,
 ): Promise<ImageMetadata | undefined> {

@@ -64,7 +64,7 @@ export async function forgetLeases(directory: HostPath): Promise<void> {
   await removeFile(leasesFile(directory));
 }
 
-export function leasesFile(directory: HostPath): string {
+function leasesFile(directory: HostPath): string {
   return `${directory}/dnsmasq.leases`;
 }
 

@@ -27,7 +27,7 @@ export interface LeaseInput {
 }
 
 /** Pure. */
-export function listLeases(input: LeaseInput): Lease[] {
+function listLeases(input: LeaseInput): Lease[] {
   const leases: Lease[] = [];
   for (const key of ["ipv4.address", "ipv6.address"]) {
     const [address] = (input.config[key] ?? "").split("/");

@@ -87,7 +87,7 @@ function checkSum(content: ProjectContent, kind: Summed, what: "limit" | "change
 }
 
 /** What instances and volumes may use together. @throws {Fault} bad_request in strict mode. */
-export function sumOf(content: ProjectContent, kind: Summed, mode: Mode): number {
+function sumOf(content: ProjectContent, kind: Summed, mode: Mode): number {
   let sum = 0;
   for (const instance of content.instances) sum += ofInstance(content, instance, kind, mode);
   if (kind !== "disk") return sum;

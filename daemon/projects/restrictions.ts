@@ -37,7 +37,7 @@ const UNSAFE_INTERCEPTION = [
 ];
 
 /** Value of a restriction: its default if it is not set. */
-export function restrictionOf(project: Config, key: string): string {
+function restrictionOf(project: Config, key: string): string {
   return project[`restricted.${key}`] || PROJECT_KEYS[`restricted.${key}`]?.default || "";
 }
 
@@ -71,7 +71,7 @@ function checkOne(project: Config, subject: string, one: Configured): void {
 }
 
 /** Why a key may not have that value; undefined if it may. */
-export function refusedKey(project: Config, key: string, value: string): string | undefined {
+function refusedKey(project: Config, key: string, value: string): string | undefined {
   const is = (restriction: string, ...words: string[]) =>
     words.includes(restrictionOf(project, restriction));
   if (key === "security.nesting" && isTrue(value) && !is("containers.nesting", "allow")) {

@@ -37,7 +37,7 @@ import type { Services } from "#daemon/services.ts";
 
 const EPOCH = "1970-01-01T00:00:00Z";
 
-export function renderImage(image: ImageRow): ImageObject {
+function renderImage(image: ImageRow): ImageObject {
   return {
     auto_update: image.autoUpdate,
     properties: image.properties,

@@ -33,7 +33,7 @@ import { findCustom, findVolume, renderVolumeSnapshot, volumeUrl } from "./volum
 import { sendVolume } from "./volume_migration.ts";
 
 /** The name that a new snapshot gets. @throws {Fault} conflict, bad_request */
-export async function planVolumeSnapshot(
+async function planVolumeSnapshot(
   { db }: Pick<Services, "db">,
   volume: VolumeRow,
   name: string,

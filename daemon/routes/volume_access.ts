@@ -16,7 +16,7 @@ import { listProfiles } from "#daemon/db/profiles.ts";
 import { projectSuffix } from "#daemon/http/list.ts";
 import type { Services } from "#daemon/services.ts";
 
-export const NEVER = "0001-01-01T00:00:00Z";
+const NEVER = "0001-01-01T00:00:00Z";
 
 export interface VolumeParams {
   readonly params: { readonly pool: string; readonly type: string; readonly volume: string };

@@ -56,7 +56,7 @@ export async function unmountFirmly(path: HostPath): Promise<void> {
 }
 
 /** Processes that have something below a path open: "1234 (bash)". Cost: a walk through /proc. */
-export async function holdersOf(path: HostPath): Promise<string[]> {
+async function holdersOf(path: HostPath): Promise<string[]> {
   const found: string[] = [];
   for await (const { name } of Deno.readDir("/proc")) {
     if (!/^\d+$/.test(name) || !await holds(name, path)) continue;

@@ -7,7 +7,7 @@ import { lvmPool } from "./lvm/pool.ts";
 import type { PoolType } from "./pool_type.ts";
 import { zfsPool } from "./zfs/pool.ts";
 
-export const POOL_TYPES: readonly PoolType[] = [dirPool, btrfsPool, lvmPool, zfsPool];
+const POOL_TYPES: readonly PoolType[] = [dirPool, btrfsPool, lvmPool, zfsPool];
 
 /** Drivers of LXD that need a cluster of storage servers. */
 const REMOTE = ["ceph", "cephfs", "cephobject"];

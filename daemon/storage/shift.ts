@@ -23,7 +23,7 @@ export function isSameMap(a: DiskMap, b: DiskMap): boolean {
 }
 
 /** States on the way to `target`, the last is it. Pure. */
-export function shiftSteps({ now, begun }: ShiftState, target: DiskMap): DiskMap[] {
+function shiftSteps({ now, begun }: ShiftState, target: DiskMap): DiskMap[] {
   const steps: DiskMap[] = begun === undefined ? [] : [begun];
   let at = begun === undefined ? now : begun;
   if (isSameMap(at, target)) return steps;

@@ -48,5 +48,8 @@ export const ORPHANS: Readonly<Record<string, string>> = {
   "daemon/http/bufferutil.ts": "tools/link gives it to ws in place of the package of that name",
 };
 
+/** "file: name" that is exported, and that no other file imports. */
+export const EXPORTS: Readonly<Record<string, string>> = {};
+
 /** Tests that api/extensions.ts names and that are still to be written. */
 export const TESTS_TO_COME: Readonly<Record<string, string>> = {};

@@ -4,6 +4,8 @@ export interface Import {
   readonly specifier: string;
   /** Erased by the compiler: no dependency at run time. */
   readonly typeOnly: boolean;
+  /** As the other file exports them; "*": all of them. */
+  readonly names: readonly string[];
 }
 
 export interface FunctionLength {
@@ -17,6 +19,8 @@ export interface Source {
   readonly path: string;
   readonly lines: number;
   readonly imports: readonly Import[];
+  /** Functions, classes and constants that other files may import; types are not counted. */
+  readonly exports: readonly string[];
   readonly functions: readonly FunctionLength[];
   /** Of `constructs`, by their keys: the lines on which they stand. */
   readonly found: Readonly<Record<string, readonly number[]>>;
@@ -50,11 +54,12 @@ export async function readSource(
 ): Promise<Source> {
   const text = await readFile(path);
   const imports: Import[] = [];
+  const exports: string[] = [];
   const functions: Ranged[] = [];
   const found: Record<string, number[]> = {};
   const lineOf = (offset: number) => text.slice(0, offset).split("\n").length;
   const visitor: Deno.lint.LintVisitor = {
-    ...importVisitor((specifier, typeOnly) => imports.push({ specifier, typeOnly })),
+    ...importVisitor((one) => imports.push(one), (name) => exports.push(name)),
     "FunctionDeclaration, FunctionExpression, ArrowFunctionExpression"(node: Deno.lint.Node) {
       const { length } = text.slice(...node.range).split("\n");
       functions.push({ name: functionName(node), lines: length, range: node.range });
@@ -70,6 +75,7 @@ export async function readSource(
     path,
     lines: text.split("\n").length - 1,
     imports,
+    exports,
     functions: withoutInner(functions),
     found,
   };
@@ -89,24 +95,53 @@ function withoutInner(functions: readonly Ranged[]): FunctionLength[] {
   });
 }
 
-function importVisitor(add: (specifier: string, typeOnly: boolean) => void) {
+function importVisitor(add: (one: Import) => void, addExport: (name: string) => void) {
   return {
     ImportDeclaration(node: Deno.lint.ImportDeclaration) {
       const { specifiers, importKind, source } = node;
       const typeOnly = importKind === "type" || specifiers.length > 0 &&
           specifiers.every((one) => one.type === "ImportSpecifier" && one.importKind === "type");
-      add(source.value, typeOnly);
+      const names = specifiers.map((one) => {
+        if (one.type === "ImportNamespaceSpecifier") return "*";
+        return one.type === "ImportSpecifier" ? nameOf(one.imported) : "default";
+      });
+      add({ specifier: source.value, typeOnly, names });
     },
-    ExportNamedDeclaration({ source, exportKind }: Deno.lint.ExportNamedDeclaration) {
-      if (source) add(source.value, exportKind === "type");
+    ExportNamedDeclaration(node: Deno.lint.ExportNamedDeclaration) {
+      const { source, exportKind, specifiers, declaration } = node;
+      if (source) {
+        const names = specifiers.map(({ local }) => nameOf(local));
+        add({ specifier: source.value, typeOnly: exportKind === "type", names });
+      } else {
+        for (const name of declaredNames(declaration)) addExport(name);
+      }
     },
     ExportAllDeclaration({ source, exportKind }: Deno.lint.ExportAllDeclaration) {
-      add(source.value, exportKind === "type");
+      add({ specifier: source.value, typeOnly: exportKind === "type", names: ["*"] });
     },
     ImportExpression({ source }: Deno.lint.ImportExpression) {
-      if (source.type === "Literal" && typeof source.value === "string") add(source.value, false);
+      if (source.type === "Literal" && typeof source.value === "string") {
+        add({ specifier: source.value, typeOnly: false, names: ["*"] });
+      }
     },
   };
+}
+
+function nameOf(node: Deno.lint.Identifier | Deno.lint.StringLiteral): string {
+  return node.type === "Identifier" ? node.name : node.value;
+}
+
+/** Of a function, a class or constants; none of a type. */
+function declaredNames(node: Deno.lint.ExportNamedDeclaration["declaration"]): string[] {
+  switch (node?.type) {
+    case "FunctionDeclaration":
+    case "ClassDeclaration":
+      return node.id ? [node.id.name] : [];
+    case "VariableDeclaration":
+      return node.declarations.flatMap(({ id }) => id.type === "Identifier" ? [id.name] : []);
+    default:
+      return [];
+  }
 }
 
 /** The name that a reader would look for: of the function, its variable, property or test. */

@@ -128,7 +128,7 @@ function clientOf({ client }: Resource, flags: TransferFlags): Client {
 }
 
 /** Pure. */
-export function plan(found: SourceInstance, wish: Transfer): NewInstance {
+function plan(found: SourceInstance, wish: Transfer): NewInstance {
   const { flags } = wish;
   const keeps = wish.keepsVolatile || wish.refresh;
   const config = Object.fromEntries(

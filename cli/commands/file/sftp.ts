@@ -33,7 +33,7 @@ async function hasExtension(client: Client): Promise<boolean> {
   return api_extensions?.includes(EXTENSION) ?? false;
 }
 
-export class FilesConnection extends SftpSession implements Disposable {
+class FilesConnection extends SftpSession implements Disposable {
   readonly #to: Upgraded["duplex"];
   #sending: Promise<void> = Promise.resolve();
 

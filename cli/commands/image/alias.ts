@@ -15,7 +15,7 @@ function aliasOf(context: Context, label: string): Resource & { url: string } {
 }
 
 /** Does it fit one of the filters: `key=value` of a field, or the start of alias or fingerprint? */
-export function aliasFits(alias: Alias, filters: readonly string[]): boolean {
+function aliasFits(alias: Alias, filters: readonly string[]): boolean {
   if (filters.length === 0) return true;
   const fields = new Map(Object.entries(alias));
   return filters.some((filter) => {

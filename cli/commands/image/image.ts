@@ -182,7 +182,7 @@ hash or alias name (if one is set).`,
 ];
 
 /** What `image info` prints. Pure. */
-export function infoText(image: Image): string {
+function infoText(image: Image): string {
   const time = (text: string) => isUnset(text) ? "never" : shortTime(text);
   const lines = [
     `Fingerprint: ${image.fingerprint}`,

@@ -67,7 +67,7 @@ function imageHeaders(properties: Readonly<Record<string, string>>, isPublic: bo
 }
 
 /** Files come in their order, the remote and the properties stand anywhere after the first. */
-export function splitImport(
+function splitImport(
   [first = "", ...words]: readonly string[],
   isFile: (path: string) => boolean,
 ): { files: string[]; remote: string; properties: Record<string, string> } {

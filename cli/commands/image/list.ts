@@ -33,7 +33,7 @@ function shortestAlias(image: Image): string {
 }
 
 /** The columns that the letters mean, commas between them or not. @throws {UsageError} */
-export function imageColumns(letters: string): Column[] {
+function imageColumns(letters: string): Column[] {
   const words = letters.split(",");
   return words.flatMap((word) => {
     if (word === "") {
@@ -55,7 +55,7 @@ export function imageColumns(letters: string): Column[] {
  * Does the image fit every filter: `key=value` of a property (a pattern, as a whole), or the start
  * of the fingerprint or a part of an alias?
  */
-export function imageFits(image: Image, filters: readonly string[]): boolean {
+function imageFits(image: Image, filters: readonly string[]): boolean {
   return filters.every((filter) => {
     const equals = filter.indexOf("=");
     if (equals >= 0) return propertyFits(image, filter.slice(0, equals), filter.slice(equals + 1));

@@ -41,7 +41,7 @@ export async function imageOf(context: Context, label: string, type = ""): Promi
 }
 
 /** The target of the alias; else the name itself, which may be the start of a fingerprint. */
-export async function fingerprintOf(client: Client, name: string, type = ""): Promise<string> {
+async function fingerprintOf(client: Client, name: string, type = ""): Promise<string> {
   const alias = await findAlias(client, name);
   if (alias === undefined) return name;
   if (type !== "" && alias.type !== type) {

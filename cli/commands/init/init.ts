@@ -67,7 +67,7 @@ type InitFlags = Parameters<typeof autoPreseed>[0] & {
 };
 
 /** @throws for flags that do not go together. */
-export function checkModes(flags: InitFlags): void {
+function checkModes(flags: InitFlags): void {
   const given = (Object.keys(AUTO_FLAGS) as (keyof typeof AUTO_FLAGS)[])
     .filter((name) => flags[name] !== "" && flags[name] !== -1);
   const { auto, dump, minimal, preseed } = flags;

@@ -196,7 +196,7 @@ function confirmFingerprint(context: Context, fingerprint: string): void {
 }
 
 /** A key and certificate of this client, made when they are needed first. */
-export async function ensureClientCertificate(context: Context): Promise<void> {
+async function ensureClientCertificate(context: Context): Promise<void> {
   const { directory } = context.config;
   const isThere = ["client.crt", "client.key"].every((file) => {
     try {

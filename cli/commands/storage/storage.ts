@@ -167,7 +167,7 @@ export const STORAGE_COMMANDS: readonly Command[] = [
 ];
 
 /** Names of the users of a pool below their kinds: {instances: ["c1"], profiles: ["default"]}. */
-export function usersByKind(urls: readonly string[]): Record<string, string[]> {
+function usersByKind(urls: readonly string[]): Record<string, string[]> {
   const users: Record<string, string[]> = {};
   for (const url of urls) {
     const [, query = ""] = url.split("?");

@@ -116,7 +116,7 @@ export async function removePair(nic: Nic): Promise<void> {
 const ROUTES = ["ipv4.routes", "ipv6.routes", "ipv4.routes.external", "ipv6.routes.external"];
 
 /** Subnets that lead to the nic. */
-export function routesOf(config: Nic["config"]): string[] {
+function routesOf(config: Nic["config"]): string[] {
   return ROUTES.flatMap((key) => listOf(config[key]));
 }
 

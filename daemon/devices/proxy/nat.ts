@@ -6,7 +6,7 @@ import type { ProxyWish } from "./wish.ts";
 const TITLES = ["prert", "out", "pstrt"];
 
 /** Pure. */
-export function natChains(owner: string, { listen, connect }: ProxyWish, target: string): Chain[] {
+function natChains(owner: string, { listen, connect }: ProxyWish, target: string): Chain[] {
   const family = parseAddress(listen.host)?.family === 6 ? "ip6" : "ip";
   const host = family === "ip6" ? `[${target}]` : target;
   const rules = portRanges(listen.ports, connect.ports).map(({ from, to }) => {

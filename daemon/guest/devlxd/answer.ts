@@ -46,7 +46,7 @@ export function refusal(status: number, text: string): Answer {
   return { kind: "refusal", status, text };
 }
 
-export function isVisible(key: string): boolean {
+function isVisible(key: string): boolean {
   return key.startsWith("user.") || key.startsWith("cloud-init.");
 }
 

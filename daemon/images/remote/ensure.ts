@@ -166,7 +166,7 @@ async function imageElsewhere(
   return row === undefined ? undefined : { size: Number(row["size"]) };
 }
 
-export function sourceRow(source: RemoteSource): ImageSourceRow {
+function sourceRow(source: RemoteSource): ImageSourceRow {
   const { server, certificate, alias } = source;
   return { server, certificate, alias, protocol: PROTOCOLS.indexOf(source.protocol) };
 }

@@ -9,7 +9,6 @@ import {
   deleteVolumeSnapshotRow,
   insertVolumeSnapshot,
   renameVolumeSnapshotRow,
-  updateVolumeSnapshot,
 } from "#daemon/db/volume_snapshots.ts";
 import { renameVolumeUses, type VolumeName } from "#daemon/db/volume_uses.ts";
 import {
@@ -191,15 +190,4 @@ export async function removeVolumeSnapshot(
   const { driver, volume: made } = await placeOf(ctx, row);
   await driver.removeSnapshot(made, name);
   await ctx.db.write((tx) => deleteVolumeSnapshotRow(tx, saved.id));
-}
-
-export async function changeVolumeSnapshot(
-  ctx: CustomContext,
-  volume: VolumeName,
-  name: string,
-  change: { readonly description?: string; readonly expiresAt?: string },
-): Promise<void> {
-  const row = await getVolume(ctx, volume);
-  const saved = await getSnapshot(ctx, row, name);
-  await ctx.db.write((tx) => updateVolumeSnapshot(tx, saved.id, change));
 }

@@ -25,7 +25,7 @@ export interface Manifest {
 
 const NAME = "layers.json";
 
-export function manifestPath(directory: HostPath): HostPath {
+function manifestPath(directory: HostPath): HostPath {
   return hostPath(`${directory}/${NAME}`);
 }
 
