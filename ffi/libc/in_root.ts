@@ -10,7 +10,6 @@ import { SYS } from "./raw.ts";
 const RESOLVE_NO_MAGICLINKS = 2n;
 const RESOLVE_BENEATH = 8n;
 const RESOLVE_IN_ROOT = 16n;
-const AT_REMOVEDIR = 0x200;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
 
@@ -75,21 +74,6 @@ export function makeDirectoryAt(directory: Fd, name: string, mode: number): void
   check(libc().mkdirat(directory, cstring(name), mode), "mkdir", `"${name}"`);
 }
 
-export function makeSymlinkAt(directory: Fd, name: string, target: string): void {
-  check(libc().symlinkat(cstring(target), directory, cstring(name)), "symlink", `"${name}"`);
-}
-
-export function readLinkAt(directory: Fd, name: string): string {
-  const buffer = new Uint8Array(4096);
-  const length = libc().readlinkat(directory, cstring(name), buffer, BigInt(buffer.length));
-  return new TextDecoder().decode(buffer.subarray(0, check(length, "readlink", `"${name}"`)));
-}
-
-export function removeAt(directory: Fd, name: string, isDirectory: boolean): void {
-  const flags = isDirectory ? AT_REMOVEDIR : 0;
-  check(libc().unlinkat(directory, cstring(name), flags), "remove", `"${name}"`);
-}
-
 /** Owner of an entry, links not followed. */
 export function changeOwnerAt(directory: Fd, name: string, uid: number, gid: number): void {
   check(
@@ -102,8 +86,4 @@ export function changeOwnerAt(directory: Fd, name: string, uid: number, gid: num
 /** Owner of what the descriptor is open on. */
 export function changeOwner(file: Fd, uid: number, gid: number): void {
   check(libc().fchownat(file, cstring(""), uid, gid, AT_EMPTY_PATH), "chown");
-}
-
-export function changeMode(file: Fd, mode: number): void {
-  check(libc().fchmod(file, mode), "chmod");
 }

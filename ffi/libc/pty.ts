@@ -1,4 +1,4 @@
-/** Pseudo terminals: made in a container's own devpts, and the settings of our own terminal. */
+/** Pseudo terminals: made in a container's own devpts, and their size. */
 import type { Fd } from "#base/brand.ts";
 import { O, openAt, openPath, OwnedFd } from "./fd.ts";
 import { check, libc } from "./open.ts";
@@ -34,16 +34,4 @@ function ioctlNumber(fd: Fd, request: bigint, value: number): number {
 /** Rows and columns of a terminal. */
 export function setWindowSize(terminal: Fd, columns: number, rows: number): void {
   check(libc().ioctl(terminal, TIOCSWINSZ, new Uint16Array([rows, columns, 0, 0])), "resize pty");
-}
-
-const TERMIOS_BYTES = 60;
-
-/** Switch a terminal to raw mode, output processing off too. The result restores it. @see termios(3) */
-export function rawTerminal(terminal: Fd): Disposable {
-  const before = new Uint8Array(TERMIOS_BYTES);
-  check(libc().tcgetattr(terminal, before), "tcgetattr");
-  const raw = before.slice();
-  libc().cfmakeraw(raw);
-  check(libc().tcsetattr(terminal, 0, raw), "tcsetattr");
-  return { [Symbol.dispose]: () => void libc().tcsetattr(terminal, 0, before) };
 }

@@ -1,8 +1,6 @@
 /** libc as a table; each entry quotes its C prototype. Only wrappers in this folder call it. */
 
 export const LIBC = {
-  // int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data)
-  mount: { parameters: ["buffer", "buffer", "buffer", "u64", "buffer"], result: "i32" },
   // int umount2(const char *target, int flags)
   umount2: { parameters: ["buffer", "i32"], result: "i32" },
   umount2_aside: {
@@ -39,39 +37,18 @@ export const LIBC = {
   ioctl: { parameters: ["i32", "u64", "buffer"], result: "i32" },
   // the same with a number for the argument
   ioctl_number: { name: "ioctl", parameters: ["i32", "u64", "i64"], result: "i32" },
-  // int tcgetattr(int fd, struct termios *t), int tcsetattr(int fd, int when, const struct termios *t)
-  tcgetattr: { parameters: ["i32", "buffer"], result: "i32" },
-  tcsetattr: { parameters: ["i32", "i32", "buffer"], result: "i32" },
-  // void cfmakeraw(struct termios *t)
-  cfmakeraw: { parameters: ["buffer"], result: "void" },
   // int poll(struct pollfd *fds, nfds_t count, int timeout_ms); waits on a thread of Deno's pool
   poll: { parameters: ["buffer", "u64", "i32"], result: "i32", nonblocking: true },
   // int mkdirat(int dirfd, const char *path, mode_t mode)
   mkdirat: { parameters: ["i32", "buffer", "u32"], result: "i32" },
-  // int unlinkat(int dirfd, const char *path, int flags)
-  unlinkat: { parameters: ["i32", "buffer", "i32"], result: "i32" },
-  // int symlinkat(const char *target, int dirfd, const char *path)
-  symlinkat: { parameters: ["buffer", "i32", "buffer"], result: "i32" },
-  // ssize_t readlinkat(int dirfd, const char *path, char *buf, size_t size)
-  readlinkat: { parameters: ["i32", "buffer", "buffer", "usize"], result: "isize" },
   // int renameat2(int dirfd, const char *path, int newdirfd, const char *newpath, unsigned flags)
   renameat2: { parameters: ["i32", "buffer", "i32", "buffer", "u32"], result: "i32" },
   // int fchownat(int dirfd, const char *path, uid_t uid, gid_t gid, int flags)
   fchownat: { parameters: ["i32", "buffer", "u32", "u32", "i32"], result: "i32" },
-  // int fchmod(int fd, mode_t mode)
-  fchmod: { parameters: ["i32", "u32"], result: "i32" },
   // int fstatfs(int fd, struct statfs *buf)
   fstatfs: { parameters: ["i32", "buffer"], result: "i32" },
   // int statfs(const char *path, struct statfs *buf)
   statfs: { parameters: ["buffer", "buffer"], result: "i32" },
-  // ssize_t lgetxattr(const char *path, const char *name, void *value, size_t size)
-  lgetxattr: { parameters: ["buffer", "buffer", "buffer", "usize"], result: "isize" },
-  // int lsetxattr(const char *path, const char *name, const void *value, size_t size, int flags)
-  lsetxattr: { parameters: ["buffer", "buffer", "buffer", "usize", "i32"], result: "i32" },
-  // ssize_t llistxattr(const char *path, char *list, size_t size)
-  llistxattr: { parameters: ["buffer", "buffer", "usize"], result: "isize" },
-  // int lremovexattr(const char *path, const char *name)
-  lremovexattr: { parameters: ["buffer", "buffer"], result: "i32" },
   // int getsockopt(int fd, int level, int name, void *value, socklen_t *length)
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
   // pid_t waitpid(pid_t pid, int *status, int options)
@@ -86,8 +63,6 @@ export const LIBC = {
   posix_spawn_file_actions_destroy: { parameters: ["buffer"], result: "i32" },
   // int posix_spawn_file_actions_adddup2(actions, int fd, int newfd)
   posix_spawn_file_actions_adddup2: { parameters: ["buffer", "i32", "i32"], result: "i32" },
-  // int posix_spawn_file_actions_addclose(actions, int fd)
-  posix_spawn_file_actions_addclose: { parameters: ["buffer", "i32"], result: "i32" },
   // int posix_spawn_file_actions_addclosefrom_np(actions, int from)
   posix_spawn_file_actions_addclosefrom_np: { parameters: ["buffer", "i32"], result: "i32" },
   // int posix_spawnattr_init(posix_spawnattr_t *attr)

@@ -9,29 +9,22 @@ export const LIBLXC = {
   lxc_get_version: { parameters: [], result: "pointer" },
   // bool lxc_has_api_extension(const char *extension)
   lxc_has_api_extension: { parameters: ["buffer"], result: "bool" },
-  // bool lxc_config_item_is_supported(const char *key)
-  lxc_config_item_is_supported: { parameters: ["buffer"], result: "bool" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /**
  * Members of struct lxc_container in order, with their sizes on LP64; the same from 4.0.6 to 5.0.3,
- * later versions only append. layout_test.ts compares the offsets with the C header.
+ * later versions only append. ffi_layout_test.ts compares the offsets with the C header.
  */
 export const OFFSET = {
-  error_string: 56,
-  error_num: 64,
   state: 88,
-  is_running: 96,
   freeze: 104,
   unfreeze: 112,
   init_pid: 120,
   load_config: 128,
   stop: 152,
-  get_cgroup_item: 312,
   set_cgroup_item: 320,
   console_getfd: 352,
   console_log: 504,
-  init_pidfd: 552,
   devpts_fd: 560,
 } as const;
 
@@ -47,12 +40,6 @@ export const METHODS = {
   init_pid: { parameters: ["pointer"], result: "i32", nonblocking: true },
   // bool (*load_config)(c, const char *alt_file)
   load_config: { parameters: ["pointer", "buffer"], result: "bool" },
-  // int (*get_cgroup_item)(c, const char *subsys, char *retv, int inlen)
-  get_cgroup_item: {
-    parameters: ["pointer", "buffer", "buffer", "i32"],
-    result: "i32",
-    nonblocking: true,
-  },
   // bool (*set_cgroup_item)(c, const char *subsys, const char *value)
   set_cgroup_item: {
     parameters: ["pointer", "buffer", "buffer"],

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { hostPath } from "#base/brand.ts";
 import { O } from "#ffi/libc/fd.ts";
-import { MOUNT_ATTR, PROPAGATION } from "#ffi/libc/mount.ts";
+import { MOUNT_ATTR } from "#ffi/libc/mount.ts";
 import { SYS } from "#ffi/libc/raw.ts";
 import { OFFSET } from "#ffi/liblxc/raw.ts";
 import { compile, temporaryDirectory } from "./ffi_support.ts";
@@ -86,14 +86,12 @@ Deno.test("O has the open flags of <fcntl.h>", async () => {
   assert.deepEqual(Object.values(values), Object.values(O));
 });
 
-Deno.test("MOUNT_ATTR and PROPAGATION have the bits of the mount headers", async () => {
-  const attributes = Object.keys(MOUNT_ATTR).map((name) => `MOUNT_ATTR_${name}`);
-  const propagations = Object.keys(PROPAGATION).map((name) => `MS_${name.toUpperCase()}`);
+Deno.test("MOUNT_ATTR has the bits of the mount header", async () => {
+  const names = Object.keys(MOUNT_ATTR).map((name) => `MOUNT_ATTR_${name}`);
 
-  const values = await valuesOf([...attributes, ...propagations]);
+  const values = await valuesOf(names);
 
-  const expected = [...Object.values(MOUNT_ATTR), ...Object.values(PROPAGATION)].map(Number);
-  assert.deepEqual(Object.values(values), expected);
+  assert.deepEqual(Object.values(values), Object.values(MOUNT_ATTR).map(Number));
 });
 
 Deno.test("sizes that the wrappers allocate are those of C", async () => {
@@ -101,7 +99,6 @@ Deno.test("sizes that the wrappers allocate are those of C", async () => {
     "sizeof(posix_spawn_file_actions_t)",
     "sizeof(posix_spawnattr_t)",
     "sizeof(sigset_t)",
-    "sizeof(struct termios)",
     "sizeof(struct mount_attr)",
     "sizeof(struct open_how)",
     "sizeof(struct ucred)",
@@ -111,7 +108,7 @@ Deno.test("sizes that the wrappers allocate are those of C", async () => {
     "offsetof(struct statfs, f_flags)",
   ]);
 
-  assert.deepEqual(Object.values(values), [80, 336, 128, 60, 32, 24, 12, 8, 8, 120, 80]);
+  assert.deepEqual(Object.values(values), [80, 336, 128, 32, 24, 12, 8, 8, 120, 80]);
 });
 
 Deno.test("flags and requests that the wrappers use are those of C", async () => {
@@ -124,7 +121,6 @@ Deno.test("flags and requests that the wrappers use are those of C", async () =>
     "SO_PEERCRED",
     "AT_EMPTY_PATH",
     "AT_RECURSIVE",
-    "AT_REMOVEDIR",
     "AT_SYMLINK_NOFOLLOW",
     "RESOLVE_IN_ROOT",
     "RESOLVE_NO_MAGICLINKS",
@@ -133,7 +129,7 @@ Deno.test("flags and requests that the wrappers use are those of C", async () =>
     "MOVE_MOUNT_F_EMPTY_PATH",
   ]);
 
-  const at = [0x1000, 0x8000, 0x200, 0x100];
+  const at = [0x1000, 0x8000, 0x100];
   const requests = [0x40045431, 0x5441, 0x5414, 17];
   assert.deepEqual(Object.values(values), [4, 8, ...requests, ...at, 16, 2, 5, 6, 4]);
 });

@@ -3,7 +3,8 @@ import { type HostPath, hostPath } from "#base/brand.ts";
 import { messageOf } from "#base/errors.ts";
 import { PROBE_MAP, probeIdMounts } from "#daemon/storage/id_mounts.ts";
 import type { UserNamespaces } from "#daemon/storage/user_namespaces.ts";
-import { detach, mountOverlay } from "#ffi/libc/mount.ts";
+import { detach } from "#ffi/libc/mount.ts";
+import { mountOverlay } from "#ffi/libc/overlay.ts";
 
 export interface PoolAbilities {
   /** Idmapped mounts of plain directories. */

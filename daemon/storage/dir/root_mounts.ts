@@ -3,7 +3,8 @@ import { type HostPath, hostPath } from "#base/brand.ts";
 import { removeTree } from "#daemon/storage/files.ts";
 import type { RunningRoot, RunOptions } from "#daemon/storage/service.ts";
 import type { UserNamespaces } from "#daemon/storage/user_namespaces.ts";
-import { bindMount, detachAside, MOUNT_ATTR, mountOverlay } from "#ffi/libc/mount.ts";
+import { bindMount, detachAside } from "#ffi/libc/mount.ts";
+import { mountOverlay } from "#ffi/libc/overlay.ts";
 import type { Layers } from "./layers.ts";
 
 /** By the directories of volumes and snapshots. */
@@ -88,13 +89,13 @@ export class RootMounts {
     const manifest = await this.#layers.load(directory);
     await this.#layers.parts.show(directory, manifest.kind);
     if (manifest.kind === "plain") {
-      return bindMount(rootfsOf(directory), target, { set: MOUNT_ATTR.RDONLY });
+      return bindMount(rootfsOf(directory), target, { readOnly: true });
     }
     showReadOnly([`${directory}/overlay/upper`, ...this.#layers.paths(manifest)], target);
   }
 }
 
-export function rootfsOf(directory: HostPath): HostPath {
+function rootfsOf(directory: HostPath): HostPath {
   return hostPath(`${directory}/rootfs`);
 }
 
@@ -102,7 +103,7 @@ export function rootfsOf(directory: HostPath): HostPath {
 function showReadOnly(lowers: readonly string[], target: HostPath): void {
   const [only] = lowers;
   if (lowers.length === 1 && only !== undefined) {
-    bindMount(only, target, { set: MOUNT_ATTR.RDONLY });
+    bindMount(only, target, { readOnly: true });
   } else mountOverlay({ lowers, target });
 }
 
