@@ -30,6 +30,16 @@ export async function removeIfEmpty(path: HostPath): Promise<void> {
   await Deno.remove(path).catch(() => undefined); // Ignored: it is in use or gone.
 }
 
+/** All folders below a path that hold no file; itself stays. Absent is no error. */
+export async function removeEmptyFolders(path: HostPath): Promise<void> {
+  for (const name of await entries(path)) {
+    const folder = hostPath(`${path}/${name}`);
+    if (!(await Deno.lstat(folder)).isDirectory) continue;
+    await removeEmptyFolders(folder);
+    await removeIfEmpty(folder);
+  }
+}
+
 /** Of folders that there may be. */
 export async function renameIfThere(from: string, to: string): Promise<void> {
   await Deno.rename(from, to).catch(ifThere);

@@ -42,6 +42,7 @@ export interface PoolType {
   /**
    * Make the pool. `place.config` has passed the key tables and has no source if none was given.
    *
+   * @param undo gets steps that run when the pool has been started and stopped since, or not.
    * @returns its configuration, complete. @throws {Fault} bad_request
    */
   create(place: PoolPlace, undo: Undo): Promise<PoolConfig>;

@@ -8,7 +8,7 @@ import { getPool, listPools, type Pool } from "#daemon/db/storage_pools.ts";
 import type { Paths } from "#daemon/paths.ts";
 import type { StorageDriver } from "./driver.ts";
 import type { PoolConfig, PoolPlace, PoolServices } from "./pool_type.ts";
-import { removeIfEmpty } from "./files.ts";
+import { removeEmptyFolders, removeIfEmpty } from "./files.ts";
 import { poolType, usablePoolType } from "./pool_types.ts";
 
 export interface PoolDeps extends PoolServices {
@@ -77,8 +77,9 @@ export class Pools {
     undo.add("stop the pool", async () => {
       this.#open.delete(pool.name);
       await (await opened.catch(() => undefined))?.close();
+      await removeEmptyFolders(place.root);
       await type.stop(place);
-      await Deno.remove(place.root).catch(() => undefined); // Ignored: not there, or not empty.
+      await removeIfEmpty(place.root);
     });
     await opened;
     await keep(config);

@@ -1,13 +1,14 @@
 /** Pools and volumes of the driver `zfs` over the API, and what zfs(8) says of them. */
 import { buildImage, type Server } from "#tests/compat/two_servers.ts";
 import { Api } from "#tests/world/api.ts";
+import { testUndone, worldWithoutPools } from "#tests/suites/pool_undo.ts";
 import { OURS, TestDaemon } from "#tests/world/daemon.ts";
 import { must } from "#tests/world/run.ts";
 import assert from "node:assert/strict";
 import { loopDevice } from "./loop.ts";
 import { until } from "./debian_world.ts";
 import { isMet } from "./needs.ts";
-import { datasets, properties } from "./zfs.ts";
+import { datasets, makeZpool, properties } from "./zfs.ts";
 
 const MIB = 2 ** 20;
 /** Zpools of the two pools, which are named as these are without their number. */
@@ -87,6 +88,29 @@ async function testSources(): Promise<void> {
   assert.ok((await datasets(zpool)).includes(`${zpool}/containers`));
   await api().do("DELETE", `${POOLS}/dev`);
   await assert.rejects(datasets(zpool), /no such pool|does not exist/);
+}
+
+async function testUndo(): Promise<void> {
+  await using world = await worldWithoutPools();
+  const [own, given] = [`own${Deno.pid}`, `given${Deno.pid}`] as const;
+  const device = await loopDevice(world.paths.root, "undo");
+  await makeZpool(world.paths.root, given);
+  // Zpools that are imported, those that could be, and what is in them.
+  const known = () =>
+    Promise.all([
+      must(["zpool", "list", "-H", "-o", "name"]),
+      must(["zpool", "import"]),
+      must(["zfs", "list", "-H", "-r", "-t", "all", "-o", "name"]),
+    ]);
+  const configs: readonly Readonly<Record<string, string>>[] = [
+    { size: "256MiB", "zfs.pool_name": own },
+    { source: device, "zfs.pool_name": own },
+    { source: `${given}/part` },
+    { source: given },
+  ];
+  for (const [index, config] of configs.entries()) {
+    await testUndone(world, { name: `undo${index}`, driver: "zfs", config }, known);
+  }
 }
 
 async function testGrowth(): Promise<void> {
@@ -304,6 +328,7 @@ async function testBackups(): Promise<void> {
 
 if (isMet("zfs")) {
   Deno.test("zfs pools: disks, zpools and datasets that may and may not become one", testSources);
+  Deno.test("zfs pools: what became no pool is as it was", testUndo);
   Deno.test("zfs pools: a loop file grows", testGrowth);
   Deno.test("zfs pools: a limit with or without snapshots, reserved, blocks", testLimits);
   Deno.test("zfs pools: later snapshots go only if a key gives them up", testLaterSnapshots);

@@ -74,6 +74,7 @@ async function create(place: PoolPlace, undo: Undo): Promise<PoolConfig> {
   }
   if (await isBlockDevice(source)) {
     await format(source, place);
+    undo.add("wipe the device", () => wipe(source, config));
     return { ...config, source: await probeTag(source, "UUID") || source };
   }
   forbidStateDirectory(source, place);

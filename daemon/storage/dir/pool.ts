@@ -2,7 +2,7 @@
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
 import type { Undo } from "#base/undo.ts";
-import { isEmptyDirectory, removeTree } from "#daemon/storage/files.ts";
+import { isEmptyDirectory, removeIfEmpty, removeTree } from "#daemon/storage/files.ts";
 import { isMounted } from "#daemon/storage/mounted.ts";
 import type { PoolConfig, PoolPlace, PoolServices, PoolType } from "#daemon/storage/pool_type.ts";
 import { POOL_FOLDERS } from "#daemon/storage/volume.ts";
@@ -35,7 +35,7 @@ async function create(place: PoolPlace, undo: Undo): Promise<PoolConfig> {
   const given = place.config["source"] ?? "";
   if (given === "" || given === place.root) {
     await Deno.mkdir(place.root, { recursive: true, mode: 0o711 });
-    undo.add("remove the pool's directory", () => Deno.remove(place.root));
+    undo.add("remove the pool's directory", () => removeIfEmpty(place.root));
     return { ...place.config, source: place.root };
   }
   const source = checkSource(given);

@@ -100,6 +100,8 @@ async function createLoop(
   undo.add("detach the loop file", () => detachLoop(place.loopFile));
   await createGroup(config["lvm.vg_name"], device, undo);
   await createThinPool(config["lvm.vg_name"], config, undo);
+  // It was detached when the pool stopped, and what is on it must go before it does.
+  undo.add("attach the loop file", () => attachLoop(place.loopFile).then(ignore));
   return { ...config, size, source: place.loopFile };
 }
 

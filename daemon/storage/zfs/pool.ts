@@ -125,7 +125,11 @@ async function createZpool(name: string, device: HostPath, undo: Undo): Promise<
       hint: error.stderrTail.trim(),
     });
   }
-  undo.add("destroy the zpool", () => zpool("destroy", "-f", name).then(ignore));
+  undo.add("destroy the zpool", async () => {
+    // It was exported when the pool stopped. On a whole disk it lies in a partition.
+    await importZpool(name, await isBlockDevice(device) ? undefined : device);
+    await zpool("destroy", "-f", name);
+  });
   await zfs("set", "mountpoint=legacy", name);
 }
 
@@ -135,10 +139,19 @@ async function adopt(name: string, config: PoolConfig, undo: Undo): Promise<Pool
     throw new Fault("bad_request", "The source must match zfs.pool_name if specified");
   }
   const named = { ...withoutSize(config), "zfs.pool_name": name };
-  await importZpool({ name, config: named });
+  const whole = zpoolOf({ name, config: named });
+  const wasImported = await isImported(whole);
+  await importZpool(whole);
+  undo.add(
+    "leave the zpool as it was",
+    () => wasImported ? importZpool(whole) : exportZpool(whole),
+  );
   if (await findDataset(name) === undefined) {
     await zfs("create", "-p", ...asOptions(["mountpoint=legacy"]), name);
-    undo.add("destroy the dataset", () => zfs("destroy", "-r", name).then(ignore));
+    undo.add("destroy the dataset", async () => {
+      await importZpool(whole);
+      await zfs("destroy", "-r", name);
+    });
   }
   const all = await listDatasets(name, { types: "all", depth: "all" });
   if (all.length > 1) {
@@ -148,6 +161,12 @@ async function adopt(name: string, config: PoolConfig, undo: Undo): Promise<Pool
         "to see existing entries",
     );
   }
+  undo.add("destroy the datasets of the pool", async () => {
+    await importZpool(whole);
+    for (const one of parentDatasets(name).toReversed()) {
+      if (await findDataset(one) !== undefined) await zfs("destroy", "-r", one);
+    }
+  });
   await zfs("set", ...POOL_PROPERTIES, name);
   return { ...named, source: name, "volatile.initial_source": name };
 }
@@ -156,13 +175,14 @@ async function isImported(name: string): Promise<boolean> {
   return await zpool("list", "-H", "-o", "name", name).then(() => true, () => false);
 }
 
-/** @throws {Fault} unavailable */
-async function importZpool(place: Pick<PoolPlace, "name" | "config"> & { loopFile?: HostPath }) {
-  const name = zpoolOf(place);
+/**
+ * Idempotent.
+ *
+ * @param file That it is in; undefined: look at all disks. @throws {Fault} unavailable
+ */
+async function importZpool(name: string, file?: HostPath): Promise<void> {
   if (await isImported(name)) return;
-  const { loopFile } = place;
-  const isLoop = loopFile !== undefined && place.config["source"] === loopFile;
-  const where = isLoop ? ["-d", loopFile] : [];
+  const where = file === undefined ? [] : ["-d", file];
   try {
     await zpool("import", "-f", "-N", ...where, name);
   } catch (error) {
@@ -173,10 +193,20 @@ async function importZpool(place: Pick<PoolPlace, "name" | "config"> & { loopFil
   }
 }
 
+async function exportZpool(name: string): Promise<void> {
+  if (await isImported(name)) await zpool("export", name);
+}
+
+/** That of a pool that was made. */
+function importFor(place: PoolPlace): Promise<void> {
+  const isLoop = place.config["source"] === place.loopFile;
+  return importZpool(zpoolOf(place), isLoop ? place.loopFile : undefined);
+}
+
 async function start(place: PoolPlace, services: PoolServices): Promise<ZfsDriver> {
   const { config, root } = place;
   await Deno.mkdir(root, { recursive: true, mode: 0o711 });
-  await importZpool(place);
+  await importFor(place);
   const pool = datasetOf(place);
   if (await findDataset(pool) === undefined) {
     throw new Fault("unavailable", `the dataset "${pool}" of the pool is not there`);
@@ -219,7 +249,7 @@ async function recognize(place: PoolPlace): Promise<void> {
 async function stop(place: PoolPlace): Promise<void> {
   const name = datasetOf(place);
   if (name.includes("/") || isFalse(place.config["zfs.export"])) return;
-  if (await isImported(name)) await zpool("export", name);
+  await exportZpool(name);
 }
 
 async function update(place: PoolPlace, before: PoolConfig): Promise<"restart"> {
@@ -232,7 +262,7 @@ async function update(place: PoolPlace, before: PoolConfig): Promise<"restart"> 
 
 async function requireDestroyable(place: PoolPlace): Promise<void> {
   const pool = datasetOf(place);
-  await importZpool(place);
+  await importFor(place);
   const ours = new Set([pool, ...parentDatasets(pool)]);
   const all = await listDatasets(pool, { types: "filesystem,volume", depth: "all" });
   const foreign = all.find(({ name }) =>
@@ -249,11 +279,9 @@ async function requireDestroyable(place: PoolPlace): Promise<void> {
 async function destroy(place: PoolPlace): Promise<void> {
   const { config, root, loopFile } = place;
   const pool = datasetOf(place);
-  await importZpool(place);
+  await importFor(place);
   if (pool.includes("/")) await zfs("destroy", "-r", pool);
   else await zpool("destroy", "-f", pool);
   if (config["source"] === loopFile) await Deno.remove(loopFile);
   await removeTree(root);
 }
-
-function ignore(): void {}
