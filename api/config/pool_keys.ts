@@ -9,8 +9,8 @@ export interface PoolKey {
   readonly summary: string;
   readonly default?: string;
   readonly effect?: "later";
-  /** It is set when the pool or volume is made and stays. */
-  readonly isFixed?: true;
+  /** It is set when the pool or volume is made and stays; "disk": of volumes that are disks. */
+  readonly isFixed?: true | "disk";
   readonly values?: readonly string[];
   /** Besides the check of the type. */
   readonly check?: Check;
@@ -129,6 +129,7 @@ const VOLUME_LVM_KEYS: Keys = {
     values: ["ext4", "xfs"],
     default: "ext4",
     summary: "File system of new volumes",
+    isFixed: true,
   },
   "block.mount_options": { type: "string", default: "discard", summary: "How volumes are mounted" },
   "lvm.stripes": { type: "integer", summary: "Stripes of new volumes" },
@@ -139,7 +140,8 @@ const VOLUME_ZFS_KEYS: Keys = {
   "zfs.blocksize": {
     type: "size",
     check: blockSize,
-    summary: "Record size, a power of two from 512 to 16MiB",
+    summary: "Record size, a power of two from 512 to 16MiB; of a disk its blocks, at most 128KiB",
+    isFixed: "disk",
   },
   "zfs.remove_snapshots": {
     type: "bool",
@@ -221,6 +223,31 @@ export function checkPoolChange(
     if (row.isFixed !== true || (before[key] ?? "") === (after[key] ?? "")) continue;
     throw new Fault("bad_request", `Storage pool "${key}" cannot be changed`, {
       hint: "It is fixed when the pool is made.",
+    });
+  }
+}
+
+/**
+ * Keys of a volume that can't change. As in LXD they may be taken away, which changes nothing on disk.
+ *
+ * @throws {Fault} bad_request
+ */
+export function checkVolumeChange(
+  driver: string,
+  volume: {
+    readonly type: string;
+    readonly contentType: string;
+    readonly config: Readonly<Record<string, string>>;
+  },
+  after: Readonly<Record<string, string>>,
+): void {
+  for (const [key, { isFixed }] of Object.entries(volumeKeys(driver))) {
+    const isSame = [volume.config[key] ?? "", ""].includes(after[key] ?? "");
+    const isOfThis = isFixed === true || isFixed === "disk" && volume.contentType === "block";
+    if (isSame || !isOfThis) continue;
+    const whose = volume.type === "custom" ? "Custom" : "Instance";
+    throw new Fault("bad_request", `${whose} volume "${key}" property cannot be changed`, {
+      hint: "It is fixed when the volume is made: make another one, and copy the content.",
     });
   }
 }

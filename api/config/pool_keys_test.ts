@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { checkPoolConfig, checkVolumeConfig } from "./pool_keys.ts";
+import { checkPoolConfig, checkVolumeChange, checkVolumeConfig } from "./pool_keys.ts";
 
 Deno.test("zfs.blocksize is a power of two in the range of ZFS", () => {
   for (const size of ["512", "64KiB", "16MiB"]) {
@@ -21,6 +21,19 @@ Deno.test("keys of zfs are none of other drivers", () => {
   );
   assert.throws(() => checkPoolConfig("lvm", { "zfs.clone_copy": "true" }), /Invalid option/);
   assert.throws(() => checkPoolConfig("zfs", { "zfs.clone_copy": "maybe" }), /Invalid value/);
+});
+
+Deno.test("what a volume was made of stays, but its key may be taken away", () => {
+  const change = (driver: string, contentType: string, key: string, after: string) => () =>
+    checkVolumeChange(driver, { type: "custom", contentType, config: { [key]: "4KiB" } }, {
+      [key]: after,
+    });
+  const refused = /^Custom volume "\S+" property cannot be changed/;
+  assert.throws(change("zfs", "block", "zfs.blocksize", "8KiB"), { message: refused });
+  assert.throws(change("lvm", "filesystem", "block.filesystem", "xfs"), { message: refused });
+  for (const after of ["", "4KiB"]) change("zfs", "block", "zfs.blocksize", after)();
+  change("zfs", "filesystem", "zfs.blocksize", "8KiB")();
+  change("lvm", "filesystem", "lvm.stripes", "2")();
 });
 
 Deno.test("a wrong value is refused with the name of its key", () => {

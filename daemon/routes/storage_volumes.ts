@@ -14,7 +14,7 @@ import {
   putVolume,
   type VolumesPost,
 } from "#api/routes/storage.ts";
-import { checkVolumeConfig, newVolumeConfig } from "#api/config/pool_keys.ts";
+import { checkVolumeChange, checkVolumeConfig, newVolumeConfig } from "#api/config/pool_keys.ts";
 import { Fault } from "#base/errors.ts";
 import { splitSnapshot } from "#base/snapshot_name.ts";
 import type { Backups } from "#daemon/backups/service.ts";
@@ -238,6 +238,7 @@ export function storageVolumeRoutes(
     const config = { ...(isPatch ? volume.config : {}), ...call.body.config };
     const pool = await services.db.read((tx) => getPool(tx, volume.pool));
     checkVolumeConfig(pool.driver, volume.type, config);
+    checkVolumeChange(pool.driver, volume, config);
     const description = call.body.description ?? (isPatch ? volume.description : "");
     if (volume.type === "custom") {
       await services.db.read((tx) =>

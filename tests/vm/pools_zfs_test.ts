@@ -203,6 +203,11 @@ async function testDisks(): Promise<void> {
     `${DISK_BYTES}`,
     "16384",
   ]);
+  const change = (value: string) =>
+    api().fails("PATCH", `${ONES}/disk`, { config: { "zfs.blocksize": value } });
+  const [refused, why] = await change("32KiB");
+  assert.equal(refused, 400);
+  assert.match(why, /"zfs.blocksize" property cannot be changed/);
   const device = await deviceOf(dataset);
   const put = (text: string) => must(["dd", `of=${device}`, "conv=fsync"], { stdin: text });
   const get = async (path = device) =>

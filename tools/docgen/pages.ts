@@ -16,7 +16,7 @@ export interface KeyRow {
   readonly scope?: string;
   readonly effect?: string;
   readonly isSecret?: boolean;
-  readonly isFixed?: boolean;
+  readonly isFixed?: boolean | "disk";
   readonly isRequired?: boolean;
   readonly values?: readonly string[];
 }
@@ -51,6 +51,7 @@ function remarks(row: KeyRow): string {
     ...row.effect !== "later" && live !== undefined ? [LIVE[live] ?? "live"] : [],
     ...row.isRequired === true ? ["required"] : [],
     ...row.isFixed === true ? ["not changed later"] : [],
+    ...row.isFixed === "disk" ? ["of a disk not changed later"] : [],
     ...row.isSecret === true ? ["shown as `true`"] : [],
     ...row.values === undefined ? [] : [`one of ${row.values.map(code).join(", ")}`],
   ].join("; ");

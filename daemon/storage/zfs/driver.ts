@@ -231,8 +231,8 @@ export class ZfsDriver extends MountedDriver implements StorageDriver {
     if (volume.content === "filesystem") {
       return void await zfs("set", ...limits(sizeBytes, options), ...recordSize(options), name);
     }
-    const bytes = diskBytes(sizeBytes, options);
-    const before = (await this.#find(name)).sizeBytes;
+    const { sizeBytes: before, blockBytes } = await this.#find(name);
+    const bytes = diskBytes(sizeBytes, options, blockBytes);
     if (bytes < before) throw cannotShrink();
     if (bytes > before) await zfs("set", `volsize=${bytes}`, name);
   }

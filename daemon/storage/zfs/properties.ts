@@ -23,6 +23,11 @@ const DISK_BLOCK_MAX = 128 * 1024;
 /** The default of ZFS. */
 const DISK_BLOCK_BYTES = 8192;
 
+function blockBytes(options: Options): number {
+  const wanted = options["zfs.blocksize"] ?? "";
+  return wanted === "" ? DISK_BLOCK_BYTES : Math.min(parseBytes(wanted), DISK_BLOCK_MAX);
+}
+
 const valueOf = (bytes: number) => bytes === 0 ? "none" : `${bytes}`;
 
 /** A limit that includes the snapshots, or (zfs.use_refquota) one without; 0: none. */
@@ -66,22 +71,27 @@ export function filesystemProperties(sizeBytes: number, options: Options): strin
 
 /** Arguments of `zfs create` for a disk: sparse unless its space is reserved. */
 export function diskArguments(sizeBytes: number, options: Options): string[] {
-  const wanted = options["zfs.blocksize"] ?? "";
-  const block = Math.min(wanted === "" ? DISK_BLOCK_BYTES : parseBytes(wanted), DISK_BLOCK_MAX);
+  const isDefault = (options["zfs.blocksize"] ?? "") === "";
   return [
     ...(isTrue(options["zfs.reserve_space"]) ? [] : ["-s"]),
-    ...(wanted === "" ? [] : ["-o", `volblocksize=${block}`]),
+    ...(isDefault ? [] : ["-o", `volblocksize=${blockBytes(options)}`]),
     ...["-V", `${diskBytes(sizeBytes, options)}`],
   ];
 }
 
-/** Whole blocks. @param sizeBytes 0: the default. */
-export function diskBytes(sizeBytes: number, options: Options): number {
+/**
+ * Whole blocks.
+ *
+ * @param sizeBytes 0: the default. @param ownBlockBytes Of a disk that is there: its blocks don't change.
+ */
+export function diskBytes(
+  sizeBytes: number,
+  options: Options,
+  ownBlockBytes = blockBytes(options),
+): number {
   const fallback = options["size"] ?? "";
   const wanted = sizeBytes || (fallback === "" ? 0 : parseBytes(fallback)) || DEFAULT_DISK_BYTES;
-  const given = options["zfs.blocksize"] ?? "";
-  const block = Math.min(given === "" ? DISK_BLOCK_BYTES : parseBytes(given), DISK_BLOCK_MAX);
-  const unit = Math.max(block, DISK_BLOCK_BYTES);
+  const unit = Math.max(ownBlockBytes, DISK_BLOCK_BYTES);
   return Math.ceil(wanted / unit) * unit;
 }
 

@@ -43,3 +43,9 @@ Deno.test("diskArguments() makes sparse disks of whole blocks", () => {
   assert.equal(diskBytes(0, { size: "8MiB" }), 8 * MIB);
   assert.equal(diskBytes(0, {}), 10 * 1024 * MIB);
 });
+
+Deno.test("diskBytes() goes by the blocks that a disk has", () => {
+  assert.equal(diskBytes(1, {}, 65536), 65536);
+  assert.equal(diskBytes(65536 + 1, { "zfs.blocksize": "16KiB" }, 65536), 2 * 65536);
+  assert.equal(diskBytes(1, {}, 512), 8192);
+});

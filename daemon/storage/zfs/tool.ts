@@ -65,6 +65,8 @@ export interface Dataset {
   readonly refreservationBytes: number;
   /** Of a disk. */
   readonly sizeBytes: number;
+  /** Of a disk; it is made of these. */
+  readonly blockBytes: number;
   /** The snapshot that it comes from. */
   readonly origin?: string;
   /** Datasets that come from this snapshot. */
@@ -72,7 +74,7 @@ export interface Dataset {
 }
 
 const COLUMNS = "name,type,used,referenced,quota,refquota,reservation,refreservation,volsize," +
-  "origin,clones";
+  "volblocksize,origin,clones";
 
 /** Lines of `zfs list -Hp -o <COLUMNS>`. Pure. */
 export function parseDatasets(text: string): Dataset[] {
@@ -80,7 +82,7 @@ export function parseDatasets(text: string): Dataset[] {
     const [name = "", type, used, referenced, quota, refquota, reservation, ...rest] = line.split(
       "\t",
     );
-    const [refreservation, size, origin = "-", clones = "-"] = rest;
+    const [refreservation, size, block, origin = "-", clones = "-"] = rest;
     return {
       name,
       type: type === "volume" || type === "snapshot" ? type : "filesystem",
@@ -91,6 +93,7 @@ export function parseDatasets(text: string): Dataset[] {
       reservationBytes: bytes(reservation),
       refreservationBytes: bytes(refreservation),
       sizeBytes: bytes(size),
+      blockBytes: bytes(block),
       ...(origin !== "-" && { origin }),
       clones: clones === "-" || clones === "" ? [] : clones.split(","),
     };

@@ -13,11 +13,25 @@ const LIST = [
     "0",
     "none",
     "-",
+    "-",
     "t/images/c@r",
     "-",
   ],
-  ["t/containers/a@snapshot-s", "snapshot", "512", "2048", "-", "-", "-", "-", "-", "-", "t/x,t/y"],
-  ["t/custom/d", "volume", "12", "12", "-", "-", "0", "0", "8388608", "-", "-"],
+  [
+    "t/containers/a@snapshot-s",
+    "snapshot",
+    "512",
+    "2048",
+    "-",
+    "-",
+    "-",
+    "-",
+    "-",
+    "-",
+    "-",
+    "t/x,t/y",
+  ],
+  ["t/custom/d", "volume", "12", "12", "-", "-", "0", "0", "8388608", "8192", "-", "-"],
 ].map((line) => line.join("\t")).join("\n") + "\n";
 
 Deno.test("parseDatasets() reads file systems, snapshots and disks", () => {
@@ -33,12 +47,13 @@ Deno.test("parseDatasets() reads file systems, snapshots and disks", () => {
     reservationBytes: 0,
     refreservationBytes: 0,
     sizeBytes: 0,
+    blockBytes: 0,
     origin: "t/images/c@r",
     clones: [],
   });
   assert.deepEqual(second?.clones, ["t/x", "t/y"]);
   assert.equal(second?.type, "snapshot");
-  assert.deepEqual([third?.type, third?.sizeBytes, third?.origin], ["volume", 8388608, undefined]);
+  assert.deepEqual([third?.type, third?.sizeBytes, third?.blockBytes], ["volume", 8388608, 8192]);
   assert.deepEqual(parseDatasets(""), []);
 });
 
