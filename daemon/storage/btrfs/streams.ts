@@ -4,11 +4,12 @@
  * it. @see btrfs-send(8)
  */
 import { type HostPath, hostPath } from "#base/brand.ts";
-import { ExecError, Fault } from "#base/errors.ts";
+import { Fault } from "#base/errors.ts";
 import type { StreamPart } from "#daemon/storage/driver.ts";
 import { entries } from "#daemon/storage/files.ts";
+import { receiveBy, sendBy } from "#daemon/storage/stream_programs.ts";
 import { isReadOnlySubvolume, setReadOnlySubvolume } from "#ffi/libc/btrfs.ts";
-import { btrfs, deleteTree, nestedSubvolumes } from "./subvolume.ts";
+import { btrfs, deleteTree, faultOf, nestedSubvolumes } from "./subvolume.ts";
 
 export class BtrfsSender implements AsyncDisposable {
   readonly #staging: HostPath;
@@ -29,18 +30,11 @@ export class BtrfsSender implements AsyncDisposable {
       await btrfs("subvolume", "snapshot", "-r", `${source}/${path}`, frozen);
       const parent = this.#sent.get(path);
       const options = parent === undefined ? [] : ["-p", parent];
-      const child = new Deno.Command("btrfs", {
-        args: ["send", "--quiet", ...options, frozen],
-        env: { LC_ALL: "C" },
-        stdin: "null",
-        stdout: "piped",
-        stderr: "piped",
-        ...(signal === undefined ? {} : { signal }),
-      }).spawn();
-      const words = new Response(child.stderr).text();
+      const argv = ["btrfs", "send", "--quiet", ...options, frozen];
+      const { stream, success } = sendBy(argv, { signal, faultOf });
       const isReadOnly = path !== "" && isReadOnlySubvolume(`${source}/${path}`);
-      yield { path, isReadOnly, stream: child.stdout };
-      await requireSuccess("send", child, words);
+      yield { path, isReadOnly, stream };
+      await success();
       this.#sent.set(path, frozen);
     }
   }
@@ -80,18 +74,8 @@ export class BtrfsReceiver implements AsyncDisposable {
   async #receiveOne(stream: ReadableStream<Uint8Array>, signal?: AbortSignal): Promise<HostPath> {
     const folder = hostPath(`${this.#staging}/${this.#count++}`);
     await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-    const child = new Deno.Command("btrfs", {
-      args: ["receive", "--quiet", "-e", folder],
-      env: { LC_ALL: "C" },
-      stdin: "piped",
-      stdout: "null",
-      stderr: "piped",
-      ...(signal === undefined ? {} : { signal }),
-    }).spawn();
-    const words = new Response(child.stderr).text();
-    // The receiver's own words say more than the broken pipe.
-    await stream.pipeTo(child.stdin).catch(() => undefined);
-    await requireSuccess("receive", child, words);
+    const argv = ["btrfs", "receive", "--quiet", "-e", folder];
+    await receiveBy(argv, stream, { signal, faultOf });
     const [name] = await entries(folder);
     if (name === undefined) throw new Fault("bad_request", "the btrfs stream is empty");
     return hostPath(`${folder}/${name}`);
@@ -100,17 +84,4 @@ export class BtrfsReceiver implements AsyncDisposable {
   async [Symbol.asyncDispose]() {
     await deleteTree(this.#staging);
   }
-}
-
-async function requireSuccess(
-  verb: string,
-  child: Deno.ChildProcess,
-  words: Promise<string>,
-): Promise<void> {
-  const [{ success, code }, text] = await Promise.all([child.status, words]);
-  if (success) return;
-  if (/No space left|quota exceeded/i.test(text)) {
-    throw new Fault("no_space", "no space left on the storage pool");
-  }
-  throw new ExecError(["btrfs", verb], code, text.slice(-2000));
 }

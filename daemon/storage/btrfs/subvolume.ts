@@ -18,11 +18,14 @@ export async function btrfs(...args: readonly string[]): Promise<string> {
   try {
     return await run(["btrfs", ...args]);
   } catch (error) {
-    if (error instanceof ExecError && /No space left|quota exceeded/i.test(error.stderrTail)) {
-      throw new Fault("no_space", "no space left on the storage pool", { cause: error });
-    }
-    throw error;
+    throw error instanceof ExecError ? faultOf(error) ?? error : error;
   }
+}
+
+/** What a failure means; undefined: nothing that is known. Pure. */
+export function faultOf(error: ExecError): Fault | undefined {
+  if (!/No space left|quota exceeded/i.test(error.stderrTail)) return undefined;
+  return new Fault("no_space", "no space left on the storage pool", { cause: error });
 }
 
 export async function isBtrfs(path: string): Promise<boolean> {

@@ -2,8 +2,8 @@
  * Volumes as streams of zfs send and receive. A session sends states of one volume, each as what changed
  * since the one before it; the other end builds them out of sight. @see zfs-send(8)
  */
-import { ExecError } from "#base/errors.ts";
 import type { CreateOptions, StreamPart, StreamReceiver } from "#daemon/storage/driver.ts";
+import { receiveBy, sendBy } from "#daemon/storage/stream_programs.ts";
 import type { Volume } from "#daemon/storage/volume.ts";
 import { hiddenSnapshot } from "./names.ts";
 import { faultOf, zfs } from "./tool.ts";
@@ -30,10 +30,9 @@ export class ZfsSender implements AsyncDisposable {
       this.#made.push(name);
     }
     const base = this.#sent === undefined ? [] : ["-i", this.#sent];
-    const child = start(["send", ...base, name], { stdin: "null", stdout: "piped" }, signal);
-    const words = new Response(child.stderr).text();
-    yield { path: "", isReadOnly: false, stream: child.stdout };
-    await requireSuccess("send", child, words);
+    const { stream, success } = sendBy(["zfs", "send", ...base, name], { signal, faultOf });
+    yield { path: "", isReadOnly: false, stream };
+    await success();
     this.#sent = name;
   }
 
@@ -83,43 +82,11 @@ export class ZfsReceiver implements StreamReceiver {
     const { origin } = this.#reception;
     const from = this.#isFirst && origin !== undefined ? ["-o", `origin=${origin}`] : [];
     this.#isFirst = false;
-    const child = start(
-      ["receive", "-u", "-F", ...from, name],
-      { stdin: "piped", stdout: "null" },
-      signal,
-    );
-    const words = new Response(child.stderr).text();
-    // The receiver's own words say more than the broken pipe.
-    await stream.pipeTo(child.stdin).catch(() => undefined);
-    await requireSuccess("receive", child, words);
+    const argv = ["zfs", "receive", "-u", "-F", ...from, name];
+    await receiveBy(argv, stream, { signal, faultOf });
   }
 
   async [Symbol.asyncDispose]() {
     await this.#reception.discard(this.#dataset);
   }
-}
-
-function start(
-  args: readonly string[],
-  streams: { readonly stdin: "null" | "piped"; readonly stdout: "null" | "piped" },
-  signal: AbortSignal | undefined,
-): Deno.ChildProcess {
-  return new Deno.Command("zfs", {
-    args: [...args],
-    env: { LC_ALL: "C" },
-    ...streams,
-    stderr: "piped",
-    ...(signal === undefined ? {} : { signal }),
-  }).spawn();
-}
-
-async function requireSuccess(
-  verb: string,
-  child: Deno.ChildProcess,
-  words: Promise<string>,
-): Promise<void> {
-  const [{ success, code }, text] = await Promise.all([child.status, words]);
-  if (success) return;
-  const error = new ExecError(["zfs", verb], code, text.slice(-2000));
-  throw faultOf(error) ?? error;
 }
