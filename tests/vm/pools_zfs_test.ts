@@ -331,6 +331,51 @@ async function testBackups(): Promise<void> {
   assert.deepEqual([...await below(ONE, "containers"), ...await below(TWO, "containers")], []);
 }
 
+/** A disk goes into an archive by a file, or as streams; out of it to the other pool. */
+async function testDiskBackups(): Promise<void> {
+  const { daemon } = server;
+  await api().do("POST", ONES, {
+    name: "d",
+    content_type: "block",
+    config: { "size": `${DISK_BYTES}`, "zfs.blocksize": "16KiB" },
+  });
+  const put = async (text: string) =>
+    await must(["dd", `of=${await deviceOf(`${ONE}/custom/default_d`)}`, "conv=fsync"], {
+      stdin: text,
+    });
+  await put("one");
+  await api().do("POST", `${ONES}/d/snapshots`, { name: "s1" });
+  await put("two");
+  const plain = ["backup/volume-snapshots/s1.img", "backup/volume.img"];
+  const streams = ["backup/volume-snapshots/s1.bin", "backup/volume.bin"];
+  for (const [options, wanted] of [[[], plain], [["--optimized-storage"], streams]] as const) {
+    const file = `${daemon.folder}/disk.tar`;
+    await daemon.lxc([
+      ...["storage", "volume", "export", "one", "d", file, "--compression", "none"],
+      ...options,
+    ]);
+    const members = (await must(["tar", "-tf", file])).split("\n");
+    assert.deepEqual(members.filter((name) => /\.(img|bin)$/.test(name)), wanted);
+    assert.ok((await Deno.stat(file)).size < DISK_BYTES / 2, "holes are kept");
+    await daemon.lxc(["storage", "volume", "import", "two", file, "back"]);
+    const back = `${TWO}/custom/default_back`;
+    assert.deepEqual(await properties(back, "type", "volsize", "volblocksize"), [
+      "volume",
+      `${DISK_BYTES}`,
+      "16384",
+    ]);
+    const get = async () =>
+      await must(["dd", `if=${await deviceOf(back)}`, "bs=3", "count=1", "status=none"]);
+    assert.equal(await get(), "two");
+    await api().do("PUT", `${TWOS}/back`, { restore: "s1" });
+    assert.equal(await get(), "one");
+    await api().do("DELETE", `${TWOS}/back`);
+    await Deno.remove(file);
+  }
+  await api().do("DELETE", `${ONES}/d`);
+  assert.deepEqual([...await below(ONE, "custom"), ...await below(TWO, "custom")], []);
+}
+
 if (isMet("zfs")) {
   Deno.test("zfs pools: disks, zpools and datasets that may and may not become one", testSources);
   Deno.test("zfs pools: what became no pool is as it was", testUndo);
@@ -339,5 +384,6 @@ if (isMet("zfs")) {
   Deno.test("zfs pools: later snapshots go only if a key gives them up", testLaterSnapshots);
   Deno.test("zfs pools: disks", testDisks);
   Deno.test("zfs pools: copies by clone and by stream, and what they come from", testCopies);
+  Deno.test("zfs pools: backups of disks", testDiskBackups);
   Deno.test("zfs pools: optimised backups, copies of instances, a restart", testBackups);
 }
