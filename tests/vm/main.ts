@@ -19,24 +19,36 @@ const DEBIAN = `${root}/.cache/vm/debian`;
 interface Machine {
   readonly name: string;
   readonly limitSeconds: number;
+  /** How many of them run side by side. */
+  readonly atOnce: number;
+  /** What all runs need. */
+  prepare(): Promise<void>;
   run(run: VmRun): Promise<VmResult>;
 }
 
 /** Slower than the host by this, at most. */
 const SLOWNESS = 12;
 
-const UML: Machine = { name: "User-Mode-Linux", limitSeconds: 900, run: runInUml };
+const UML: Machine = {
+  name: "User-Mode-Linux",
+  limitSeconds: 900,
+  atOnce: Infinity,
+  prepare: () => Promise.resolve(),
+  run: runInUml,
+};
+
+const ZFS_KERNEL = `${root}/.cache/vm/zfs`;
 
 /** The first run builds the modules, which takes ten minutes or more and is not limited. */
 const QEMU: Machine = {
   name: "QEMU",
   limitSeconds: 3600,
-  async run(run) {
-    const kernel = `${root}/.cache/vm/zfs`;
+  atOnce: navigator.hardwareConcurrency,
+  async prepare() {
     await mustRun(["tools/bootstrap", "qemu-system-x86", "make", "libelf1", "criu"]);
-    await mustRun(["tests/vm/zfs_kernel.sh", kernel]);
-    return await runInQemu(run, kernel);
+    await mustRun(["tests/vm/zfs_kernel.sh", ZFS_KERNEL]);
   },
+  run: (run) => runInQemu(run, ZFS_KERNEL),
 };
 
 /** ZFS and CRIU are nothing for User-Mode-Linux. */
@@ -67,13 +79,11 @@ export async function runVmTests(words: readonly string[]): Promise<number> {
     await mustRun(["tools/build"]);
     await buildDebian(DEBIAN);
   }
-  const inQemu = wanted.filter((name) => machineOf(name) === QEMU);
-  const results = await Promise.all([
-    // User-Mode-Linux has one processor: they run side by side.
-    ...wanted.filter((name) => machineOf(name) === UML)
-      .map((name) => runOn(UML, { files: [name], helper })),
-    ...inQemu.length > 0 ? [runOn(QEMU, { files: inQemu, helper })] : [],
-  ]);
+  const results = (await Promise.all(
+    [UML, QEMU].map((machine) =>
+      runAll(machine, wanted.filter((name) => machineOf(name) === machine), helper)
+    ),
+  )).flat();
   const sum = (key: "passed" | "failed") => results.reduce((all, one) => all + one[key], 0);
   console.log(`${sum("passed")} passed, ${sum("failed")} failed`);
   return sum("failed") > 0 ? 1 : 0;
@@ -91,18 +101,35 @@ const WITHOUT_RESOURCE = [
   ...["setpriv", "--inh-caps=-sys_resource", "--bounding-set=-sys_resource"],
 ];
 
-async function runOn(
-  machine: Machine,
-  { files, helper }: { readonly files: readonly string[]; readonly helper: string },
-) {
+/** They have one processor: each file has one of its own. */
+async function runAll(machine: Machine, files: readonly string[], helper: string) {
+  if (files.length === 0) return [];
+  await machine.prepare();
+  const queue = [...files];
+  const results: Result[] = [];
+  const work = async () => {
+    for (let file; (file = queue.shift()) !== undefined;) {
+      results.push(await runOn(machine, file, helper));
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(machine.atOnce, files.length) }, work));
+  return results;
+}
+
+interface Result {
+  readonly passed: number;
+  readonly failed: number;
+}
+
+async function runOn(machine: Machine, file: string, helper: string): Promise<Result> {
   const filter = Deno.env.get("VM_FILTER") ?? "";
   const { code, stdout, stderr, seconds } = await machine.run({
     // Types were checked outside.
     argv: [
-      ...(files.includes("storage_dir_test.ts") ? WITHOUT_RESOURCE : []),
+      ...(file === "storage_dir_test.ts" ? WITHOUT_RESOURCE : []),
       ...["deno", "test", "-A", "--no-check", "--no-prompt"],
       ...(filter === "" ? [] : [`--filter=${filter}`]),
-      ...files.map((name) => `tests/vm/${name}`),
+      `tests/vm/${file}`,
     ],
     directory: root,
     environment: {
@@ -113,10 +140,10 @@ async function runOn(
       CI_REQUIRE_ALL: "1",
       VM_HELPER: helper,
       LXD_TEST_SLOWNESS: `${SLOWNESS}`,
-      ...files.some(needsDebian) && { VM_DEBIAN: DEBIAN },
+      ...needsDebian(file) && { VM_DEBIAN: DEBIAN },
     },
     limitSeconds: Number(
-      Deno.env.get("VM_LIMIT_SECONDS") ?? machine.limitSeconds * (files.some(needsDebian) ? 2 : 1),
+      Deno.env.get("VM_LIMIT_SECONDS") ?? machine.limitSeconds * (needsDebian(file) ? 2 : 1),
     ),
   });
   const output = `${stdout}${stderr}`;
@@ -125,7 +152,7 @@ async function runOn(
   for (const line of output.split("\n").filter((one) => /\.\.\. .*(ok|FAILED)/.test(one))) {
     console.log(line);
   }
-  console.log(`${machine.name}: ${files.join(" ")}, ${ignored} ignored, ${seconds.toFixed(0)} s`);
+  console.log(`${machine.name}: ${file}, ${ignored} ignored, ${seconds.toFixed(0)} s`);
   return { passed, failed };
 }
 
