@@ -4,7 +4,7 @@
  * holes are kept; ids on disk are the same on every pool.
  */
 import { type HostPath, hostPath } from "#base/brand.ts";
-import { assert } from "#base/errors.ts";
+import { assert, Fault } from "#base/errors.ts";
 import { Undo } from "#base/undo.ts";
 import { treeBytes } from "./copy_tree.ts";
 import type { CopyOptions, CreateOptions, StorageDriver, StreamPart } from "./driver.ts";
@@ -70,10 +70,23 @@ export async function contentBytes(
   return await treeBytes(volume.kind === "custom" ? view.path : hostPath(`${view.path}/rootfs`));
 }
 
+/**
+ * Before anything comes, as all of it goes if it does not come to its end.
+ *
+ * @throws {Fault} conflict
+ */
+async function requireAbsent({ driver, volume }: Located): Promise<void> {
+  if (!(await driver.list(volume.kind)).some(({ name }) => name === volume.name)) return;
+  throw new Fault("conflict", `a volume "${volume.name}" exists already on this storage pool`, {
+    hint: "If it is in no list, lxd recover finds it.",
+  });
+}
+
 async function copyByStreams(target: Located, source: Located, options: CopyOptions) {
   const { snapshot, signal } = options;
   const [from, to] = [source.driver.streams, target.driver.streams];
   assert(from !== undefined && to !== undefined, "both drivers have streams");
+  await requireAbsent(target);
   await using sender = await from.sender();
   await using receiver = await to.receiver();
   await using undo = new Undo();
@@ -102,6 +115,7 @@ export async function receiveVolume(
   },
 ): Promise<void> {
   assert(driver.streams !== undefined, "the driver has streams");
+  await requireAbsent({ driver, volume });
   await using receiver = await driver.streams.receiver();
   await using undo = new Undo();
   undo.add("remove what came", () => driver.remove(volume));

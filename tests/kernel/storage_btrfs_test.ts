@@ -3,12 +3,39 @@ import assert from "node:assert/strict";
 import { copyVolume } from "#daemon/storage/transfer.ts";
 import { storageSuite } from "#tests/suites/storage.ts";
 import { fullDiskSuite } from "#tests/suites/storage_full.ts";
-import { container, fromImage, read, rootfsOf, write } from "#tests/suites/storage_tools.ts";
+import {
+  container,
+  custom,
+  fromImage,
+  read,
+  rootfsOf,
+  write,
+} from "#tests/suites/storage_tools.ts";
 import { must } from "#tests/world/run.ts";
 import { openBtrfs } from "./storage_places.ts";
 
 storageSuite("btrfs", () => openBtrfs());
 fullDiskSuite("btrfs", () => openBtrfs("400M"));
+
+Deno.test("a volume that nobody knows stays where a copy by streams wants its name", async () => {
+  await using from = await openBtrfs();
+  await using to = await openBtrfs();
+  const volume = custom("v");
+  for (const { driver } of [from, to]) {
+    await driver.create(volume);
+    await driver.snapshot(volume, "s1");
+  }
+  await write(await to.driver.mount(volume), "value", "1");
+
+  const copy = copyVolume({ driver: to.driver, volume }, { driver: from.driver, volume }, {
+    snapshots: [],
+  });
+  await assert.rejects(copy, /exists already on this storage pool/);
+
+  assert.equal(await read(await to.driver.mount(volume), "value"), "1");
+  assert.deepEqual(await to.driver.listSnapshots(volume), ["s1"]);
+  for (const { driver } of [from, to]) await driver.remove(volume);
+});
 
 Deno.test("nested subvolumes and their read-only property go with snapshots, restores, copies and streams", async () => {
   await using place = await openBtrfs();
