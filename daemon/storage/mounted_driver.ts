@@ -20,6 +20,18 @@ type Members =
 export abstract class MountedDriver implements Pick<StorageDriver, Members> {
   protected abstract readonly volumes: VolumeMounts;
 
+  abstract remove(volume: Volume): Promise<void>;
+
+  /** What was just made; it goes if it can't be mounted. */
+  protected async mountMade(volume: Volume): Promise<void> {
+    try {
+      await this.mount(volume);
+    } catch (error) {
+      await this.remove(volume);
+      throw error;
+    }
+  }
+
   directory(volume: Volume, snapshot?: string): HostPath {
     return this.volumes.directory(volume, snapshot);
   }

@@ -1,9 +1,14 @@
-/** Pools of the driver `lvm` whose creation fails. */
+/** Pools of the driver `lvm`: whose creation fails, and in a group that others use. */
+import type { StorageDriver } from "#daemon/storage/driver.ts";
+import { customVolume } from "#daemon/storage/volume.ts";
 import { testUndone, worldWithoutPools } from "#tests/suites/pool_undo.ts";
 import { must } from "#tests/world/run.ts";
+import assert from "node:assert/strict";
 import { loopDevice } from "./loop.ts";
-import { makeGroup } from "./lvm.ts";
+import { logicalVolumes, makeGroup } from "./lvm.ts";
 import { isMet } from "./needs.ts";
+
+const SIZE = 64 * 2 ** 20;
 
 /** Devices, groups and volumes that LVM knows, and which loop devices there are. */
 const known = () =>
@@ -31,4 +36,47 @@ async function testCreation(): Promise<void> {
   await must(["vgremove", "--yes", group]);
 }
 
-if (isMet("lvm")) Deno.test("lvm: what became no pool is as it was", testCreation);
+async function testShared(): Promise<void> {
+  await using world = await worldWithoutPools();
+  const { pools } = world.storage;
+  const group = `grp${Deno.pid}`;
+  await makeGroup(world.paths.root, group);
+  await must(["lvcreate", "--yes", "--size", "64m", "--name", "other", group]);
+  await must(["mkfs.ext4", "-q", `/dev/${group}/other`]);
+  await must(["mount", `/dev/${group}/other`, "/mnt"]);
+  const shared = { source: group, "lvm.vg.force_reuse": "true" };
+  let pool = { name: "shared", driver: "lvm", config: shared as Readonly<Record<string, string>> };
+  await pools.create(pool, (config) => Promise.resolve(void (pool = { ...pool, config })));
+
+  await testFailures(await pools.driver("shared"));
+
+  await pools.remove(pool, () => Promise.resolve());
+  assert.deepEqual(await logicalVolumes(group), ["other"]);
+  await Deno.writeTextFile("/mnt/file", "1");
+  await must(["umount", "/mnt"]);
+  await must(["vgremove", "--yes", group]);
+}
+
+/** What fails half-way: the name of a snapshot is part of its logical volume's, which may get too long. */
+async function testFailures(driver: StorageDriver): Promise<void> {
+  const volume = customVolume("default", "v");
+  const snapshot = "s".repeat(40);
+  // Where it would be mounted is a file.
+  await Deno.writeTextFile(driver.directory(volume), "");
+  await assert.rejects(driver.create(volume, { sizeBytes: SIZE }));
+  assert.deepEqual(await driver.list("custom"), []);
+  await driver.create(volume, { sizeBytes: SIZE });
+  await driver.snapshot(volume, snapshot);
+  await assert.rejects(driver.rename(volume, `default_${"n".repeat(80)}`), /too long for LVM/);
+  assert.deepEqual((await driver.list("custom")).map(({ name }) => name), ["default_v"]);
+  assert.deepEqual(await driver.listSnapshots(volume), [snapshot]);
+  await driver.rename(volume, "default_w");
+  const renamed = customVolume("default", "w");
+  assert.deepEqual(await driver.listSnapshots(renamed), [snapshot]);
+  await driver.remove(renamed);
+}
+
+if (isMet("lvm")) {
+  Deno.test("lvm: what became no pool is as it was", testCreation);
+  Deno.test("lvm: a pool comes and goes in a group that others use", testShared);
+}

@@ -9,6 +9,7 @@
 import type { HostPath } from "#base/brand.ts";
 import { Fault, isFaultOf } from "#base/errors.ts";
 import { LockTable } from "#base/lock.ts";
+import { Undo } from "#base/undo.ts";
 import { renewIdentity } from "#daemon/storage/block_filesystem.ts";
 import type {
   CopyOptions,
@@ -123,7 +124,7 @@ export class LvmDriver extends MountedDriver implements StorageDriver {
         if (volume.kind === "container") await Deno.mkdir(`${path}/rootfs`, { mode: 0o755 });
       });
     });
-    await this.mount(volume);
+    await this.mountMade(volume);
   }
 
   async createFromImage(volume: Volume, fingerprint: string, options: CreateOptions = {}) {
@@ -132,7 +133,7 @@ export class LvmDriver extends MountedDriver implements StorageDriver {
       await this.#requireFree(volume),
       (lv) => this.#clone(image, lv, volume, options),
     );
-    await this.mount(volume);
+    await this.mountMade(volume);
   }
 
   async copy(target: Volume, source: Volume, options: CopyOptions = {}) {
@@ -149,7 +150,7 @@ export class LvmDriver extends MountedDriver implements StorageDriver {
       await this.remove(target);
       throw error;
     }
-    await this.mount(target);
+    await this.mountMade(target);
   }
 
   /** An independent copy: at once by a thin snapshot, else by content. */
@@ -254,12 +255,17 @@ export class LvmDriver extends MountedDriver implements StorageDriver {
   async rename(volume: Volume, newName: string) {
     const next = { ...volume, name: newName };
     const name = await this.#requireFree(next);
-    const snapshots = await this.listSnapshots(volume);
-    await this.unmount(volume);
-    await this.#group.rename(logicalName(volume), name);
-    for (const one of snapshots) {
-      await this.#group.rename(logicalName(volume, one), logicalName(next, one));
+    const steps: (readonly [string, string])[] = [[logicalName(volume), name]];
+    for (const one of await this.listSnapshots(volume)) {
+      steps.push([logicalName(volume, one), logicalName(next, one)]);
     }
+    await this.unmount(volume);
+    await using undo = new Undo();
+    for (const [from, to] of steps) {
+      await this.#group.rename(from, to);
+      undo.add(`name of ${from}`, () => this.#group.rename(to, from));
+    }
+    undo.keep();
     await this.volumes.forget(volume);
     await this.mount(next);
   }

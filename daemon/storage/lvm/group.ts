@@ -114,6 +114,12 @@ export class VolumeGroup {
     }));
   }
 
+  /** Are there volumes in its thin pool, whosever? */
+  async hasThinVolumes(): Promise<boolean> {
+    const own = ["--select", `pool_lv=${this.thinPool ?? ""}`, this.name];
+    return (await lvm("lvs", "--noheadings", "--options", "lv_name", ...own)).trim() !== "";
+  }
+
   async space(): Promise<PoolSpace> {
     const counts = { inodesUsed: 0, inodesTotal: 0 };
     const columns = ["--noheadings", "--nosuffix", "--units", "b", "--separator", "|"];

@@ -13,6 +13,8 @@ export const TEMPORARY_PREFIX = "lxdtmp_";
 /** Volumes that are whole and wait for the place of an older one of this name. */
 export const NEW_PREFIX = "lxdnew_";
 
+const IMAGE_PREFIX = "images_";
+
 /** What LVM allows in a name besides those that mean something to it. @see lvm(8) */
 const LEGAL = /^[a-zA-Z0-9+_.-]+$/;
 const LENGTH_MAX = 127;
@@ -35,8 +37,14 @@ export function logicalName(volume: Volume, snapshot?: string): string {
   return whole;
 }
 
+/** Is it the name of a volume, snapshot or image of a pool, or of one that is being made? */
+export function isOwnName(name: string): boolean {
+  return [TEMPORARY_PREFIX, NEW_PREFIX, IMAGE_PREFIX].some((prefix) => name.startsWith(prefix)) ||
+    parseLogicalName(name) !== undefined;
+}
+
 export function imageName(fingerprint: string, filesystem: string): string {
-  return `images_${fingerprint}_${filesystem}`;
+  return `${IMAGE_PREFIX}${fingerprint}_${filesystem}`;
 }
 
 export interface ParsedName {

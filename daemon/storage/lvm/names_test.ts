@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Volume } from "#daemon/storage/volume.ts";
-import { logicalName, parseLogicalName } from "./names.ts";
+import { isOwnName, logicalName, parseLogicalName } from "./names.ts";
 
 const volume = (kind: Volume["kind"], name: string, content: Volume["content"] = "filesystem") =>
   ({ kind, name, content }) as const;
@@ -28,6 +28,15 @@ Deno.test("parseLogicalName() is its inverse, for names that end with a dash too
 Deno.test("logicalName() refuses what LVM has no names for", () => {
   assert.throws(() => logicalName(volume("custom", "a:b")), /LVM has no volumes with the name/);
   assert.throws(() => logicalName(volume("custom", "x".repeat(130))), /too long/);
+});
+
+Deno.test("isOwnName() knows what a pool makes in a group that others use", () => {
+  for (
+    const name of ["containers_a", "custom_p_d.block", "images_cafe_ext4", "lxdtmp_1", "lxdnew_a"]
+  ) {
+    assert.ok(isOwnName(name), name);
+  }
+  for (const name of ["LXDThinPool", "root", "containers"]) assert.ok(!isOwnName(name), name);
 });
 
 Deno.test("parseLogicalName() leaves alone what is no volume", () => {

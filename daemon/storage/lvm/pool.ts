@@ -25,6 +25,7 @@ import type {
 } from "#daemon/storage/pool_type.ts";
 import { LvmDriver } from "./driver.ts";
 import { lvm, VolumeGroup } from "./group.ts";
+import { isOwnName } from "./names.ts";
 
 export const lvmPool: PoolType = { name: "lvm", probe, create, start, stop, update, destroy };
 
@@ -184,8 +185,16 @@ async function start(place: PoolPlace, services: PoolServices): Promise<LvmDrive
 async function stop(place: PoolPlace): Promise<void> {
   const group = groupName(place);
   if (!await groupExists(group)) return;
-  await lvm("vgchange", "--activate", "n", group);
+  if (isTrue(place.config["lvm.vg.force_reuse"])) await deactivateOwn(group);
+  else await lvm("vgchange", "--activate", "n", group);
   if (place.config["source"] === place.loopFile) await detachLoop(place.loopFile);
+}
+
+/** What others have in a group that is shared may be in use, and stays as it is. */
+async function deactivateOwn(group: string): Promise<void> {
+  const all = await new VolumeGroup(group, undefined).list();
+  const own = all.filter(({ name }) => isOwnName(name)).map(({ name }) => `${group}/${name}`);
+  if (own.length > 0) await lvm("lvchange", "--activate", "n", ...own);
 }
 
 async function update(place: PoolPlace, before: PoolConfig): Promise<"restart"> {
@@ -218,9 +227,9 @@ async function destroy(place: PoolPlace): Promise<void> {
   for (const { name: lv } of await group.list()) {
     if (lv.startsWith("images_")) await group.remove(lv);
   }
-  // What others keep in a shared group stays, with the thin pool that holds it.
+  // What others keep in a shared group stays, with a thin pool that holds some of it.
   const isEmpty = (await group.list()).length === 0;
-  if (isEmpty && thinPool !== undefined) await group.remove(thinPool);
+  if (thinPool !== undefined && !await group.hasThinVolumes()) await group.remove(thinPool);
   const wasThere = config["volatile.initial_source"] === name;
   if (!wasThere && (isEmpty || isLoop)) {
     const devices = (await lvm("vgs", "--noheadings", "--options", "pv_name", name)).trim();

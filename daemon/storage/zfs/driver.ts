@@ -140,7 +140,7 @@ export class ZfsDriver extends MountedDriver implements StorageDriver {
         if (volume.kind === "container") await Deno.mkdir(`${path}/rootfs`, { mode: 0o755 });
       });
     });
-    await this.mount(volume);
+    await this.mountMade(volume);
   }
 
   async createFromImage(
@@ -150,7 +150,7 @@ export class ZfsDriver extends MountedDriver implements StorageDriver {
   ) {
     const name = await this.#requireFree(volume);
     await this.#clone(this.#images.origin(fingerprint), name, volume, sizeBytes);
-    await this.mount(volume);
+    await this.mountMade(volume);
   }
 
   async #clone(origin: string, name: string, volume: Volume, sizeBytes: number): Promise<void> {
