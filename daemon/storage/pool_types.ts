@@ -1,5 +1,5 @@
 /** All kinds of pools, in the order in which `lxd init` offers them. */
-import { Fault } from "#base/errors.ts";
+import { Fault, type FaultKind } from "#base/errors.ts";
 import { suggest } from "#base/suggest.ts";
 import { btrfsPool } from "./btrfs/pool.ts";
 import { dirPool } from "./dir/pool.ts";
@@ -29,12 +29,15 @@ export function poolType(driver: string): PoolType {
   });
 }
 
-/** The same if it works on this host. @throws {Fault} bad_request saying what is missing */
-export async function usablePoolType(driver: string): Promise<PoolType> {
+/** The same if it works on this host. @throws {Fault} of the given kind, saying what is missing */
+export async function usablePoolType(
+  driver: string,
+  kind: FaultKind = "bad_request",
+): Promise<PoolType> {
   const type = poolType(driver);
   const support = await type.probe();
   if ("version" in support) return type;
-  throw new Fault("bad_request", `Storage driver "${driver}" is not available: ${support.reason}`, {
+  throw new Fault(kind, `Storage driver "${driver}" is not available: ${support.reason}`, {
     hint: support.hint,
   });
 }

@@ -57,7 +57,12 @@ export class Pools {
   }
 
   async #start(pool: NewPool): Promise<StorageDriver> {
-    const driver = await poolType(pool.driver).start(this.#place(pool), this.#deps);
+    const driver = await poolType(pool.driver).start(this.#place(pool), this.#deps)
+      .catch(async (error) => {
+        // A tool or module that is gone says more than what failed without it.
+        await usablePoolType(pool.driver, "unavailable");
+        throw error;
+      });
     await driver.open();
     return driver;
   }

@@ -151,7 +151,9 @@ async function mount({ root, config, loopFile }: PoolPlace): Promise<void> {
   if (UUID.test(source)) {
     const device = await findByUuid(source) ?? config["volatile.initial_source"];
     if (device === undefined) {
-      throw new Fault("unavailable", `there is no block device with the btrfs ${source}`);
+      throw new Fault("unavailable", `there is no block device with the btrfs ${source}`, {
+        hint: "Is its disk attached? See blkid(8).",
+      });
     }
     await mountFrom(device);
     return;

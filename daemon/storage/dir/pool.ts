@@ -59,7 +59,9 @@ async function start(place: PoolPlace, services: PoolServices): Promise<DirDrive
   const source = config["source"] ?? root;
   if (source !== root && !await isMounted(root)) {
     if (!await isDirectory(source)) {
-      throw new Fault("unavailable", `Source path "${source}" doesn't exist`);
+      throw new Fault("unavailable", `Source path "${source}" doesn't exist`, {
+        hint: "Is its disk mounted?",
+      });
     }
     bindMount(source, root);
   }

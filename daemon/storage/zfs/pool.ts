@@ -186,9 +186,10 @@ async function importZpool(name: string, file?: HostPath): Promise<void> {
   try {
     await zpool("import", "-f", "-N", ...where, name);
   } catch (error) {
+    const words = error instanceof ExecError ? ` It says: ${error.stderrTail.trim()}` : "";
     throw new Fault("unavailable", `the zpool "${name}" is not there`, {
       cause: error,
-      hint: "Is its disk attached? See zpool import.",
+      hint: `Is its disk attached? See zpool import.${words}`,
     });
   }
 }
@@ -209,7 +210,9 @@ async function start(place: PoolPlace, services: PoolServices): Promise<ZfsDrive
   await importFor(place);
   const pool = datasetOf(place);
   if (await findDataset(pool) === undefined) {
-    throw new Fault("unavailable", `the dataset "${pool}" of the pool is not there`);
+    throw new Fault("unavailable", `the dataset "${pool}" of the pool is not there`, {
+      hint: "Was it renamed or destroyed? See zfs list.",
+    });
   }
   const defaults = Object.fromEntries(
     Object.entries(config).filter(([key]) => key.startsWith("volume."))

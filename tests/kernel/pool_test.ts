@@ -1,9 +1,11 @@
-/** Pools of the drivers `dir` and `btrfs` whose creation fails. */
+/** Pools whose creation fails, and one whose driver has lost its tools. */
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { probeTag } from "#daemon/storage/block_device.ts";
 import { entries } from "#daemon/storage/files.ts";
+import { insertPool } from "#daemon/db/storage_pools.ts";
 import { testUndone, worldWithoutPools } from "#tests/suites/pool_undo.ts";
 import { must } from "#tests/world/run.ts";
+import assert from "node:assert/strict";
 import { mountLoop } from "./storage_places.ts";
 
 const SIZE = "300MiB";
@@ -57,5 +59,26 @@ Deno.test("a file, device or subvolume that became no pool of btrfs is as it was
     await testUndone(world, adopted, () => entries(given));
   } finally {
     await unmount();
+  }
+});
+
+Deno.test("a pool whose driver lost its tools says what is missing, not what failed without it", async () => {
+  await using world = await worldWithoutPools();
+  await using empty = await temporary();
+  const config = { source: "tank" };
+  for (const driver of ["lvm", "zfs"]) {
+    await world.db.write((tx) => insertPool(tx, { name: driver, driver, description: "", config }));
+  }
+  const path = Deno.env.get("PATH") ?? "";
+  Deno.env.set("PATH", empty.path);
+  try {
+    for (const driver of ["lvm", "zfs"]) {
+      await assert.rejects(world.storage.pools.driver(driver), {
+        kind: "unavailable",
+        message: `Storage driver "${driver}" is not available: ${driver} is not installed`,
+      });
+    }
+  } finally {
+    Deno.env.set("PATH", path);
   }
 });
