@@ -128,16 +128,27 @@ function withoutEmpty(config: Readonly<Record<string, string | undefined>>): Con
  */
 function withFixedVolatile(before: Config, next: Config): Config {
   const result: Record<string, string> = { ...next };
+  const isForeign = isOfAnother(before, next);
   for (const [key, row] of Object.entries(VOLATILE_KEYS)) {
     if (row.isFixed !== true) continue;
     const [old, wanted] = [before[key], next[key]];
-    if (wanted === undefined) {
+    if (wanted === undefined || isForeign) {
+      delete result[key];
       if (old !== undefined) result[key] = old;
     } else if (wanted !== old && key.startsWith("volatile.idmap.")) {
       throw new Fault("bad_request", "Volatile idmap keys can't be changed by the user");
     }
   }
   return result;
+}
+
+/** LXD's client sends the whole configuration of the source to the target of a `copy --refresh`. */
+function isOfAnother(before: Config, next: Config): boolean {
+  const uuid = "volatile.uuid";
+  if (next[uuid] === undefined || next[uuid] === before[uuid]) return false;
+  return Object.keys({ ...before, ...next }).some((key) =>
+    key !== uuid && key.startsWith("volatile.") && before[key] !== next[key]
+  );
 }
 
 /** @throws {Fault} bad_request */

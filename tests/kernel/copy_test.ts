@@ -101,6 +101,24 @@ Deno.test("copy: a refresh brings files and snapshots up to date, and refuses a 
   await remove(`${NAME}r`);
 });
 
+Deno.test("copy: the source's whole configuration, which LXD's client sends after a refresh, leaves uuid and id maps", async () => {
+  const { api } = world;
+  await copy(`${NAME}w`, { source: NAME });
+  const at = `/1.0/instances/${NAME}w`;
+  const before = await api.get(at);
+  const put = (change: object) => ({ ...before, config: { ...before.config, ...change } });
+  const maps = { "volatile.idmap.base": "65536", "volatile.idmap.current": "[]" };
+
+  const uuid = crypto.randomUUID();
+  await api.do("PUT", at, put({ ...maps, "volatile.uuid": uuid, "user.mark": "2" }));
+
+  assert.deepEqual((await api.get(at)).config, { ...before.config, "user.mark": "2" });
+  const [status, error] = await api.fails("PUT", at, put(maps));
+  assert.equal(status, 400);
+  assert.match(error, /Volatile idmap keys can't be changed/);
+  await remove(`${NAME}w`);
+});
+
 Deno.test("copy: a move to another pool keeps identity and snapshots, under its name or a new one", async () => {
   const { api } = world;
   await copy(`${NAME}m`, { source: NAME });
