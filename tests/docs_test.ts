@@ -13,6 +13,34 @@ Deno.test("docs: every page is what tools/docs would write", async () => {
   assert.deepEqual(stale, [], "run tools/docs");
 });
 
+/** They are found as exported tables of api/config: one that is exported no more would be gone. */
+const PARTS = [
+  "Instances and profiles",
+  ...["bridge", "macvlan", "physical", "sriov", "tunnel"].map((type) => `Networks (${type})`),
+  ...[
+    "pool_btrfs",
+    "pool_dir",
+    "pool",
+    "pool_lvm",
+    "pool_zfs",
+    "volume",
+    "volume_lvm",
+    "volume_zfs",
+  ]
+    .map((table) => `Storage pools and volumes (${table})`),
+  "Projects",
+  "Server",
+  "Volatile keys of instances",
+];
+
+Deno.test("docs: config.md has a part for each kind of key", async () => {
+  const config = (await docs()).get("config.md") ?? "";
+
+  const parts = [...config.matchAll(/^## (.*)$/gm)].map(([, title]) => title);
+
+  assert.deepEqual(parts, PARTS);
+});
+
 /** A plain list in api/config/project_keys.ts: names that say what they limit. */
 const PROJECT_KEYS = /^## Projects$.*?^(?=## )/ms;
 

@@ -206,7 +206,7 @@ export const MACVLAN_KEYS: Readonly<Record<string, NetworkKey>> = {
 };
 
 const { gvrp: _gvrp, ...WITHOUT_GVRP } = MACVLAN_KEYS;
-const SRIOV_KEYS: Readonly<Record<string, NetworkKey>> = WITHOUT_GVRP;
+export const SRIOV_KEYS: Readonly<Record<string, NetworkKey>> = WITHOUT_GVRP;
 
 export const PHYSICAL_KEYS: Readonly<Record<string, NetworkKey>> = {
   ...MACVLAN_KEYS,

@@ -8,7 +8,6 @@ export interface PoolKey {
   readonly type: "string" | "bool" | "size" | "integer";
   readonly summary: string;
   readonly default?: string;
-  readonly effect?: "later";
   /** It is set when the pool or volume is made and stays; "disk": of volumes that are disks. */
   readonly isFixed?: true | "disk";
   readonly values?: readonly string[];
@@ -18,7 +17,7 @@ export interface PoolKey {
 
 type Keys = Readonly<Record<string, PoolKey>>;
 
-const POOL_KEYS: Keys = {
+export const POOL_KEYS: Keys = {
   "rsync.bwlimit": {
     type: "size",
     summary: "Rate limit of transfers to other servers, as rsync(1) takes it",
@@ -42,7 +41,7 @@ const LOOP_SIZE: PoolKey = {
   summary: "Size of the loop file; it can be raised later",
 };
 
-const POOL_DIR_KEYS: Keys = {
+export const POOL_DIR_KEYS: Keys = {
   "dir.clone": {
     type: "string",
     values: ["auto", "overlay", "reflink", "copy"],
@@ -51,7 +50,7 @@ const POOL_DIR_KEYS: Keys = {
   },
 };
 
-const POOL_BTRFS_KEYS: Keys = {
+export const POOL_BTRFS_KEYS: Keys = {
   "btrfs.mount_options": {
     type: "string",
     default: "user_subvol_rm_allowed",
@@ -60,7 +59,7 @@ const POOL_BTRFS_KEYS: Keys = {
   "size": LOOP_SIZE,
 };
 
-const POOL_LVM_KEYS: Keys = {
+export const POOL_LVM_KEYS: Keys = {
   "lvm.thinpool_metadata_size": {
     type: "size",
     default: "0: automatic",
@@ -87,7 +86,7 @@ const POOL_LVM_KEYS: Keys = {
   "size": LOOP_SIZE,
 };
 
-const POOL_ZFS_KEYS: Keys = {
+export const POOL_ZFS_KEYS: Keys = {
   "size": LOOP_SIZE,
   "zfs.clone_copy": {
     type: "string",
@@ -104,26 +103,16 @@ const POOL_ZFS_KEYS: Keys = {
   },
 };
 
-const VOLUME_KEYS: Keys = {
+export const VOLUME_KEYS: Keys = {
   "security.shifted": { type: "bool", summary: "Share between instances of different id maps" },
   "security.unmapped": { type: "bool", summary: "Never map ids" },
   "size": { type: "size", summary: "Size limit" },
-  "snapshots.expiry": {
-    type: "string",
-    check: expiry,
-    summary: "Lifetime of snapshots",
-    effect: "later",
-  },
-  "snapshots.pattern": { type: "string", summary: "Names of snapshots", effect: "later" },
-  "snapshots.schedule": {
-    type: "string",
-    check: schedule,
-    summary: "When snapshots are taken",
-    effect: "later",
-  },
+  "snapshots.expiry": { type: "string", check: expiry, summary: "Lifetime of snapshots" },
+  "snapshots.pattern": { type: "string", summary: "Names of snapshots" },
+  "snapshots.schedule": { type: "string", check: schedule, summary: "When snapshots are taken" },
 };
 
-const VOLUME_LVM_KEYS: Keys = {
+export const VOLUME_LVM_KEYS: Keys = {
   "block.filesystem": {
     type: "string",
     values: ["ext4", "xfs"],
@@ -136,7 +125,7 @@ const VOLUME_LVM_KEYS: Keys = {
   "lvm.stripes.size": { type: "size", summary: "Size of a stripe, at least 4096 bytes" },
 };
 
-const VOLUME_ZFS_KEYS: Keys = {
+export const VOLUME_ZFS_KEYS: Keys = {
   "zfs.blocksize": {
     type: "size",
     check: blockSize,

@@ -70,7 +70,6 @@ export const SERVER_KEYS: Readonly<Record<string, ServerKey>> = {
   "backups.compression_algorithm": text("Compression of backups", {
     default: "gzip",
     check: compression,
-    ...LATER,
   }),
   "candid.api.key": text("Public key of the Candid server", LATER),
   "candid.api.url": text("URL of the Candid server: told to clients"),

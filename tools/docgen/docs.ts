@@ -20,7 +20,7 @@ const CONFIG = new URL("../../api/config/", import.meta.url);
 const TITLES: Readonly<Record<string, string>> = {
   server_keys: "Server",
   project_keys: "Projects",
-  network_keys: "Networks (bridge)",
+  network_keys: "Networks",
   pool_keys: "Storage pools and volumes",
   volatile_keys: "Volatile keys of instances",
 };
