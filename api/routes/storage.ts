@@ -195,7 +195,7 @@ export const postVolume = route({
 export const deleteVolume = route({
   method: "DELETE",
   path: volume,
-  summary: "Delete a custom volume",
+  summary: "Delete a custom volume, or the unpacked copy of an image from this pool",
   access: "trusted",
   reply: "sync",
 });

@@ -65,9 +65,15 @@ const etagOf = (
   { name, type, config, description }: VolumeRow,
 ) => [name, type, description, config];
 
-const filledIn = (volume: VolumeName) => volumeUrl({ ...volume, type: "custom" });
+const filledIn = (volume: VolumeName & { readonly type?: string }) =>
+  volumeUrl({ type: "custom", ...volume });
 
-function announce(services: Services, call: Call<never>, action: string, volume: VolumeName): void {
+function announce(
+  services: Services,
+  call: Call<never>,
+  action: string,
+  volume: VolumeName & { readonly type?: string },
+): void {
   const { caller } = call as unknown as Call<typeof getVolume>;
   services.events.lifecycle({
     action: `storage-volume-${action}`,
@@ -78,7 +84,12 @@ function announce(services: Services, call: Call<never>, action: string, volume:
 }
 
 async function listAll(services: Services, call: Call<typeof getVolumes>, type?: VolumeType) {
-  const project = await volumeProject(services, call.query.project, "custom");
+  const projects = {
+    custom: await volumeProject(services, call.query.project, "custom"),
+    image: await volumeProject(services, call.query.project, "image"),
+    container: call.query.project,
+    "virtual-machine": call.query.project,
+  };
   const all = await services.db.read(async (tx) => {
     await getPool(tx, call.params.pool);
     const filter = type === undefined ? {} : { type };
@@ -86,7 +97,7 @@ async function listAll(services: Services, call: Call<typeof getVolumes>, type?:
   });
   const shown = call.query.allProjects
     ? all
-    : all.filter((one) => one.project === (one.type === "custom" ? project : call.query.project));
+    : all.filter((one) => one.project === projects[one.type]);
   const rendered = await renderWithSnapshots(services, shown);
   return list(call, rendered, (one) => volumeUrl({ ...one, pool: call.params.pool }));
 }
@@ -312,8 +323,12 @@ export function storageVolumeRoutes(
     handle(patchVolume, (services, call) => update(services, call as never, true)),
     handle(postVolume, (services, call) => rename(services, call)),
     handle(deleteVolume, async (services, call) => {
-      const volume = await findCustom(services, call);
-      await removeVolume(storage.custom, volume, (row) => volumeUsers(services, row));
+      const volume = await findVolume(services, call);
+      if (volume.type === "image") await storage.dropImageVolume(volume);
+      else {
+        requireCustom(volume.type);
+        await removeVolume(storage.custom, volume, (row) => volumeUsers(services, row));
+      }
       announce(services, call as never, "deleted", volume);
       return sync();
     }),

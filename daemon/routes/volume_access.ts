@@ -46,6 +46,8 @@ export async function volumeProject(
   project: string,
   type: VolumeType,
 ): Promise<string> {
+  // Unpacked images are of all projects; like LXD's they are recorded in the default one.
+  if (type === "image") return "default";
   if (type !== "custom") return project;
   return await db.read(async (tx) => (await effectiveProject(tx, project, "storage.volumes")).name);
 }

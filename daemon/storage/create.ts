@@ -10,6 +10,7 @@ import {
   insertVolume,
   listVolumes,
   renameVolumeRow,
+  type VolumeRow,
 } from "#daemon/db/storage_pools.ts";
 import type { VolumeName } from "#daemon/db/volume_uses.ts";
 import type { Images } from "#daemon/images/service.ts";
@@ -20,8 +21,9 @@ import { copyTree, treeBytes } from "./copy_tree.ts";
 import type { StorageDriver } from "./driver.ts";
 import { exists, removeTree } from "./files.ts";
 import {
+  createFromImage,
   dropImage,
-  ensureImage,
+  dropImageVolume,
   forgetImageVolumes,
   type OpenPool,
   replaceImage,
@@ -63,6 +65,8 @@ export interface StorageDeps {
 export interface StorageService extends Storage {
   /** For the routes of pools and volumes. */
   readonly pools: Pools;
+  /** The unpacked copy of an image goes from this pool; the image itself stays. */
+  dropImageVolume(volume: Pick<VolumeRow, "pool" | "name">): Promise<void>;
   /** Drivers that work on this host, with the versions of their tools. */
   supported(): Promise<readonly SupportedDriver[]>;
   /** For what works with custom volumes: routes, backups, migration. */
@@ -98,6 +102,9 @@ export function createStorage(deps: StorageDeps): StorageService {
     imageReplaced: async (before, after, signal) =>
       await replaceImage(deps, await pools.all(), { before, after, signal }),
     imageDeleted: async (fingerprint) => await dropImage(deps, await pools.all(), fingerprint),
+    async dropImageVolume({ pool: name, name: fingerprint }) {
+      await dropImageVolume(deps, { name, driver: await pools.driver(name) }, fingerprint);
+    },
     async recover(instances) {
       await pools.all();
       await forgetImageVolumes(deps);
@@ -337,12 +344,10 @@ async function fill({ deps, pools, pool, tree, source, signal, sizeBytes }: {
   switch (source.kind) {
     case "empty":
       return await driver.create(tree, options);
-    case "image":
-      await ensureImage(deps, pool, {
-        fingerprint: source.fingerprint,
-        ...(signal !== undefined && { signal }),
-      });
-      return await driver.createFromImage(tree, source.fingerprint, options);
+    case "image": {
+      const { fingerprint } = source;
+      return await createFromImage(deps, pool, { volume: tree, fingerprint, ...options });
+    }
     case "instance":
       return await copyVolume({ driver, volume: tree }, {
         driver: await pools.driver(source.volume.pool),

@@ -8,8 +8,9 @@ import {
 } from "#daemon/db/storage_pools.ts";
 import type { Database } from "#daemon/db/db.ts";
 import type { Images } from "#daemon/images/service.ts";
-import type { StorageDriver } from "./driver.ts";
+import type { CreateOptions, StorageDriver } from "./driver.ts";
 import { requirePoolSpace } from "./space.ts";
+import type { Volume } from "./volume.ts";
 
 export interface ImageDeps {
   readonly db: Database;
@@ -23,8 +24,31 @@ export interface OpenPool {
   readonly driver: StorageDriver;
 }
 
+/** A volume out of an image, which is unpacked before if it isn't there. @throws as `ensureImage` */
+export async function createFromImage(
+  deps: ImageDeps,
+  pool: OpenPool,
+  { volume, fingerprint, ...options }: CreateOptions & {
+    readonly volume: Volume;
+    readonly fingerprint: string;
+    readonly signal?: AbortSignal;
+  },
+): Promise<void> {
+  const { driver } = pool;
+  const { signal } = options;
+  await ensureImage(deps, pool, { fingerprint, ...(signal !== undefined && { signal }) });
+  try {
+    await driver.createFromImage(volume, fingerprint, options);
+  } catch (error) {
+    // Its volume may have been deleted just now: that forbids no launch.
+    if (await driver.hasImage(fingerprint)) throw error;
+    await ensureImage(deps, pool, { fingerprint, ...(signal !== undefined && { signal }) });
+    await driver.createFromImage(volume, fingerprint, options);
+  }
+}
+
 /** Unpack an image on a pool, unless it is there. @throws {Fault} no_space, bad_request */
-export async function ensureImage(
+async function ensureImage(
   { db, images }: ImageDeps,
   { name: pool, driver }: OpenPool,
   { fingerprint, signal }: { readonly fingerprint: string; readonly signal?: AbortSignal },
@@ -71,10 +95,17 @@ export async function dropImage(
   pools: readonly OpenPool[],
   fingerprint: string,
 ): Promise<void> {
-  for (const { name, driver } of pools) {
-    await driver.dropImage(fingerprint);
-    await db.write((tx) => deleteVolumeRow(tx, imageVolume(name, fingerprint)));
-  }
+  for (const pool of pools) await dropImageVolume({ db }, pool, fingerprint);
+}
+
+/** Forget the unpacked copy on one pool; the next launch there unpacks the image again. */
+export async function dropImageVolume(
+  { db }: Pick<ImageDeps, "db">,
+  { name, driver }: OpenPool,
+  fingerprint: string,
+): Promise<void> {
+  await driver.dropImage(fingerprint);
+  await db.write((tx) => deleteVolumeRow(tx, imageVolume(name, fingerprint)));
 }
 
 /** Daemon start: a crash left the record of a copy whose image is gone. */

@@ -156,6 +156,10 @@ export const VOLUME_COMMANDS: readonly Command[] = [
     name: "storage volume delete",
     usage: EITHER,
     summary: "Delete storage volumes",
+    examples: [{
+      call: "lxc storage volume delete default image/<fingerprint>",
+      what: "Delete the unpacked copy of an image from this pool; the image itself stays.",
+    }],
     aliases: ["rm"],
     flags: TARGET_FLAG,
     args: [2, 2],
