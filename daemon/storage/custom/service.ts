@@ -30,6 +30,7 @@ import { copyVolume, type Located, refreshVolume } from "#daemon/storage/transfe
 import { removeIfEmpty, removeTree } from "#daemon/storage/files.ts";
 import type { Pools } from "#daemon/storage/pools.ts";
 import type { VolumeUser } from "#daemon/storage/service.ts";
+import { changesShifting, checkShifting, withoutMap } from "./shifting.ts";
 import { noteUnfinished } from "./unfinished.ts";
 import { customVolume, type VolumeContent } from "#daemon/storage/volume.ts";
 
@@ -126,6 +127,7 @@ export async function fullConfig(
   const row = await ctx.db.read((tx) => getPool(tx, pool));
   const all = newVolumeConfig(row, config);
   if (contentType === "block" && (all["size"] ?? "") === "") all["size"] = "10GiB";
+  checkShifting(all);
   return all;
 }
 
@@ -265,7 +267,7 @@ export async function getSnapshot(
 export async function requireNotRunning(
   ctx: CustomContext,
   volume: VolumeName,
-  action: "restore" | "rename" | "move" | "refresh",
+  action: "restore" | "rename" | "move" | "refresh" | "shift",
 ): Promise<void> {
   const users = await ctx.runningUsers(volume);
   if (users.length === 0) return;
@@ -340,7 +342,11 @@ const SIZE_KEYS = ["size", "zfs.blocksize", "zfs.reserve_space", "zfs.use_refquo
 export const changesDisk = (before: Config, after: Config) =>
   SIZE_KEYS.some((key) => (before[key] ?? "") !== (after[key] ?? ""));
 
-/** Configuration and description; a size acts at once. */
+/**
+ * Configuration and description; a size acts at once.
+ *
+ * @throws {Fault} bad_request if running instances would see other ids
+ */
 export async function changeVolume(
   ctx: CustomContext,
   volume: VolumeRow,
@@ -348,18 +354,21 @@ export async function changeVolume(
 ): Promise<void> {
   using _held = await lockVolume(ctx, volume);
   const before = await ctx.db.read((tx) => readConfig(tx, "storage_volumes", volume.id));
+  checkShifting(change.config);
+  const config = withoutMap(change.config);
+  if (changesShifting(before, config)) await requireNotRunning(ctx, volume, "shift");
   await using undo = new Undo((step, error) => ctx.onError(`undo of volume: ${step}`, error));
-  if (changesDisk(before, change.config)) {
+  if (changesDisk(before, config)) {
     const isUsed = await ctx.isServers(volume) || (await ctx.runningUsers(volume)).length > 0;
     const resize = async (config: Config) => {
       const { driver, volume: made } = await placeOf(ctx, { ...volume, config });
       await driver.resize(made, sizeOf(config) ?? 0, { isUsed });
     };
-    await resize(change.config);
+    await resize(config);
     undo.add("size of before", () => resize(before));
   }
   await ctx.db.write(async (tx) => {
-    await writeConfig(tx, "storage_volumes", volume.id, change.config);
+    await writeConfig(tx, "storage_volumes", volume.id, config);
     await tx.run(
       "UPDATE storage_volumes SET description = ? WHERE id = ?",
       change.description,

@@ -11,11 +11,8 @@ import { idmapJson, parseIdmapJson } from "#daemon/idmap/format.ts";
 import type { VolumeName } from "#daemon/db/volume_uses.ts";
 import type { Storage, VolumeUser } from "#daemon/storage/service.ts";
 import { isSameMap, type ShiftState, shiftTree } from "#daemon/storage/shift.ts";
+import { LAST, NEXT } from "./shifting.ts";
 import { type CustomContext, lockVolume, placeOf, requireNotServers } from "./service.ts";
-
-const LAST = "volatile.idmap.last";
-/** Differs from the other one while the files are being shifted. */
-const NEXT = "volatile.idmap.next";
 
 export async function useCustomVolume(
   ctx: CustomContext,
