@@ -46,6 +46,7 @@ export const btrfsPool: PoolType = {
   destroy,
 };
 
+const DEFAULT_OPTIONS = "user_subvol_rm_allowed";
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 async function probe(): Promise<Support> {
@@ -145,9 +146,9 @@ async function start(place: PoolPlace, services: PoolServices): Promise<BtrfsDri
 async function mount({ root, config, loopFile }: PoolPlace): Promise<void> {
   const source = config["source"] ?? loopFile;
   if (await isDirectory(source)) return bindMount(source, root);
-  const options = config["btrfs.mount_options"] || "user_subvol_rm_allowed";
+  const options = config["btrfs.mount_options"] || DEFAULT_OPTIONS;
   const mountFrom = (device: string) =>
-    run(["mount", "-t", "btrfs", "-o", options, "--", device, root]);
+    mountBy(options, ["-t", "btrfs", "-o", options, "--", device, root]);
   if (UUID.test(source)) {
     const device = await findByUuid(source) ?? config["volatile.initial_source"];
     if (device === undefined) {
@@ -171,6 +172,19 @@ async function mount({ root, config, loopFile }: PoolPlace): Promise<void> {
   }
 }
 
+/** @throws {Fault} bad_request naming the options, which may be why it failed */
+async function mountBy(options: string, args: readonly string[]): Promise<void> {
+  try {
+    await run(["mount", ...args]);
+  } catch (error) {
+    if (!(error instanceof ExecError)) throw error;
+    throw new Fault("bad_request", `cannot mount the pool with the options "${options}"`, {
+      cause: error,
+      hint: error.stderrTail.trim().split("\n")[0] ?? "",
+    });
+  }
+}
+
 async function stop({ root }: PoolPlace): Promise<void> {
   while (detach(root));
   await Promise.resolve();
@@ -180,7 +194,8 @@ async function update(place: PoolPlace, before: PoolConfig): Promise<void> {
   const { config, root, loopFile } = place;
   const options = config["btrfs.mount_options"] ?? "";
   if (options !== (before["btrfs.mount_options"] ?? "")) {
-    await run(["mount", "-o", `remount,${options || "user_subvol_rm_allowed"}`, "--", root]);
+    const all = options || DEFAULT_OPTIONS;
+    await mountBy(all, ["-o", `remount,${all}`, "--", root]);
   }
   if ((config["size"] ?? "") === (before["size"] ?? "")) return;
   await growLoopFile(loopFile, config);
