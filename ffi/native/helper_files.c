@@ -136,20 +136,63 @@ static int open_found(int found, int flags)
 	return open_again(found, flags & ~(O_CREAT | O_EXCL));
 }
 
+/* What a link names, as a path from the same root: ".." after a link is for the kernel to follow. */
+static int follow_link(int parent, const char *name, const char *path, char next[PATH_BYTES])
+{
+	char target[PATH_BYTES];
+	ssize_t size = readlinkat(parent, name, target, sizeof target - 1);
+	if (size < 0) {
+		errno = EEXIST; /* It came between, and is no link. */
+		return -1;
+	}
+	target[size] = '\0';
+	size_t length = strlen(path);
+	while (length > 0 && path[length - 1] == '/')
+		length--;
+	while (length > 0 && path[length - 1] != '/')
+		length--;
+	if (*target == '/')
+		length = 0;
+	if (length + (size_t)size >= PATH_BYTES) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	memmove(next, path, length);
+	strcpy(next + length, target);
+	return 0;
+}
+
+/*
+ * Make a file. A link that leads to nothing yet is followed, as open(2) does: /etc/resolv.conf often
+ * is one. Nothing that came between is opened, it might be a device.
+ */
+static int create(const char *path, int flags, mode_t mode)
+{
+	enum { LINKS = 40 };
+	char name[PATH_BYTES], next[PATH_BYTES];
+	for (int links = 0; links < LINKS; links++) {
+		int parent = find_parent(path, name);
+		if (parent < 0)
+			return -1;
+		int fd = openat(parent, name, flags | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode & 07777);
+		if (fd >= 0 || errno != EEXIST || (flags & O_EXCL) != 0)
+			return close_with(parent, fd);
+		if (close_with(parent, follow_link(parent, name, path, next)) < 0)
+			return -1;
+		path = next;
+	}
+	errno = ELOOP;
+	return -1;
+}
+
 int files_open(const char *path, int flags, mode_t mode)
 {
-	char name[PATH_BYTES];
 	int found = (flags & O_EXCL) != 0 ? -1 : find(path, 0);
 	if (found >= 0)
 		return close_with(found, open_found(found, flags));
 	if ((flags & O_CREAT) == 0 || ((flags & O_EXCL) == 0 && errno != ENOENT))
 		return -1;
-	int parent = find_parent(path, name);
-	if (parent < 0)
-		return -1;
-	/* What came between, and a link that leads nowhere, is an error: nothing else is opened. */
-	flags |= O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-	return close_with(parent, openat(parent, name, flags, mode & 07777));
+	return create(path, flags, mode);
 }
 
 int files_open_directory(const char *path)
