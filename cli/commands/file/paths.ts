@@ -57,5 +57,5 @@ export function parseMode(text: string): number {
   return parseInt(match[1] ?? "", 8);
 }
 
-/** 420 -> "0644". */
-export const formatMode = (mode: number) => (mode & 0o7777).toString(8).padStart(4, "0");
+/** 420 -> "0644", always with the zero that makes it octal. */
+export const formatMode = (mode: number) => `0${(mode & 0o7777).toString(8).padStart(3, "0")}`;

@@ -64,7 +64,7 @@ Deno.test("parseMode() reads octal numbers with and without a zero", () => {
   }
 });
 
-Deno.test("formatMode() writes four digits", () => {
+Deno.test("formatMode() writes octal numbers that every reader takes for such", () => {
   assert.equal(formatMode(0o644), "0644");
-  assert.equal(formatMode(0o104755), "4755");
+  assert.equal(formatMode(0o104755), "04755");
 });

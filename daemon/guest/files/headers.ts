@@ -44,10 +44,13 @@ export function parseHeaders(headers: Headers): FileWish {
   return { type, append: write === "append", uid: id("uid"), gid: id("gid"), mode };
 }
 
-/** As C writes numbers: 0644 and 0o644 are octal, 420 is decimal. */
+/**
+ * As C writes numbers: 0644 and 0o644 are octal, 420 is decimal. Four octal digits are octal too:
+ * LXD's client writes 4755 so, and nobody writes a sticky bit in decimal.
+ */
 function parseMode(text: string | undefined): number | undefined {
   if (text === undefined || text === "-1") return undefined;
-  const octal = /^0o?([0-7]+)$/.exec(text)?.[1];
+  const octal = /^(?:0o?([0-7]+)|([1-7][0-7]{3}))$/.exec(text)?.slice(1).find(Boolean);
   const value = octal !== undefined
     ? parseInt(octal, 8)
     : /^(0|[1-9]\d*)$/.test(text)

@@ -14,11 +14,13 @@ Deno.test("parseHeaders() without any means a new file, overwritten, of nobody i
 Deno.test("parseHeaders() reads modes as Go and C do", () => {
   const mode = (text: string) => parseHeaders({ "x-lxd-mode": text }).mode;
 
-  assert.deepEqual(["0644", "0o644", "420", "04755", "0", "-1"].map(mode), [
+  assert.deepEqual(["0644", "0o644", "420", "04755", "4755", "1777", "0", "-1"].map(mode), [
     0o644,
     0o644,
     0o644,
     0o4755,
+    0o4755,
+    0o1777,
     0,
     undefined,
   ]);
