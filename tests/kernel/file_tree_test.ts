@@ -105,3 +105,52 @@ Deno.test("file tree: what can't be pulled is named, and no path leads out", asy
   );
   assert.equal(there.status, 200);
 });
+
+Deno.test("file: a link that leads to nothing yet is followed, and not out of the instance", async () => {
+  const name = `lxd-file-link-${Deno.pid}`;
+  const script = `mkdir -p /root/run /root/etc; ln -s ../run/./${name} /root/etc/relative; ` +
+    `ln -s /${name} /root/etc/absolute; ln -s /../../${name}.out /root/etc/up; ` +
+    "ln -s missing/x /root/etc/nodir; ln -s loop /root/etc/loop";
+  await must([OURS.lxc, "exec", NAME, "--", "sh", "-c", script], { env: world.daemon.env });
+  const source = `${folder}/linked`;
+  await Deno.writeTextFile(source, "linked");
+
+  for (const link of ["relative", "absolute", "up"]) {
+    const pushed = await lxc("push", source, `${NAME}/root/etc/${link}`);
+    assert.equal(pushed.status, 0, pushed.stderr);
+  }
+  for (const place of [`root/run/${name}`, name, `${name}.out`]) {
+    const read = await world.api.ask("GET", `/1.0/instances/${NAME}/files?path=/${place}`);
+    assert.equal(read.text, "linked", place);
+    await assert.rejects(Deno.lstat(`/${place}`), Deno.errors.NotFound);
+  }
+  const kept = await world.api.ask("GET", `/1.0/instances/${NAME}/files?path=/root/etc/nodir`);
+  assert.equal(kept.headers["x-lxd-type"], "symlink");
+  for (const [link, why] of [["nodir", /no such file/], ["loop", /symbolic links/]] as const) {
+    const refused = await lxc("push", source, `${NAME}/root/etc/${link}`);
+    assert.equal(refused.status, 1);
+    assert.match(refused.stderr, why);
+  }
+});
+
+Deno.test("file pull -r: a file keeps the name that it is given, a folder goes into one", async () => {
+  const at = `${folder}/named`;
+  await Deno.mkdir(at);
+  const script = "mkdir -p /root/named/tree; echo x >/root/named/file";
+  await must([OURS.lxc, "exec", NAME, "--", "sh", "-c", script], { env: world.daemon.env });
+
+  assert.equal((await lxc("pull", "-r", `${NAME}/root/named/file`, `${at}/new`)).status, 0);
+  assert.equal((await lxc("pull", "-r", `${NAME}/root/named/tree`, `${at}/made`)).status, 0);
+  assert.equal((await lxc("pull", "-r", `${NAME}/root/nothing`, `${at}/not`)).status, 1);
+
+  assert.equal(
+    await must(["find", ".", "-mindepth", "1"], { cwd: at }).then(sortLines),
+    [
+      "./made",
+      "./made/tree",
+      "./new",
+    ].join(),
+  );
+});
+
+const sortLines = (text: string) => text.trim().split("\n").toSorted().join();

@@ -25,15 +25,16 @@ export const FILE_PULL = command({
   async run(context, args, flags) {
     const sources = args.slice(0, -1).map((text) => parseGuestPath(text, "Invalid source"));
     const target = args.at(-1) ?? "";
-    const intoFolder = prepareTarget(target, {
-      many: sources.length > 1,
-      recursive: flags.recursive,
-      create: flags["create-dirs"],
-    });
+    let intoFolder: boolean | undefined;
     for (const { label, path } of sources) {
       const guest = context.resource(label);
       const pull = { context, get: (path: string) => getFile(guest, path) };
       const found = await getFile(guest, path);
+      intoFolder ??= prepareTarget(target, {
+        many: sources.length > 1,
+        tree: flags.recursive && found.type === "directory",
+        create: flags["create-dirs"],
+      });
       if (found.type === "directory") {
         if (!flags.recursive) throw new UsageError("Can't pull a directory without --recursive");
         using files = await openFiles(guest);
@@ -57,12 +58,13 @@ interface Pull {
 
 interface Wish {
   readonly many: boolean;
-  readonly recursive: boolean;
+  /** The first is a folder. */
+  readonly tree: boolean;
   readonly create: boolean;
 }
 
 /** Make the folders that the target needs. @returns whether files go into it, under their names. */
-function prepareTarget(target: string, { many, recursive, create }: Wish): boolean {
+function prepareTarget(target: string, { many, tree, create }: Wish): boolean {
   if (target === "-") return false;
   const info = statOf(target);
   if (info?.isDirectory) return true;
@@ -72,7 +74,7 @@ function prepareTarget(target: string, { many, recursive, create }: Wish): boole
     }
     return false;
   }
-  const isFolder = target.endsWith("/") || many || recursive;
+  const isFolder = target.endsWith("/") || many || tree;
   const folder = isFolder ? target : parentOf(target);
   if (isFolder || create) Deno.mkdirSync(folder, { recursive: create, mode: 0o755 });
   return isFolder;
