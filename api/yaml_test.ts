@@ -16,3 +16,13 @@ Deno.test("parseYaml() reads scalars as texts, and no document as null", () => {
   });
   assert.equal(parseYaml("# only a comment\n\n"), null);
 });
+
+Deno.test("parseYaml() takes null and ~ for nothing, unless they are quoted", () => {
+  assert.deepEqual(parseYaml("a: ~\nb: null\nc: 'null'\nd:\nnull: e\n"), {
+    a: null,
+    b: null,
+    c: "null",
+    d: null,
+    null: "e",
+  });
+});
