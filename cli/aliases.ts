@@ -16,11 +16,13 @@ export function expandAlias(
   const start = args.findIndex((word) => !word.startsWith("-"));
   if (start < 0) return args;
   const words = args.slice(start);
-  let best: { length: number; target: string } | undefined;
+  let best: { length: number; name: string; target: string } | undefined;
   for (const [name, target] of aliases) {
     const parts = name.split(" ");
     const matches = parts.every((part, index) => part === words[index]);
-    if (matches && parts.length > (best?.length ?? 0)) best = { length: parts.length, target };
+    if (matches && parts.length > (best?.length ?? 0)) {
+      best = { length: parts.length, name, target };
+    }
   }
   if (best === undefined) return args;
   const rest = words.slice(best.length);
@@ -35,7 +37,7 @@ export function expandAlias(
       const index = Number(digits) - 1;
       if (rest[index] === undefined) {
         throw new Error(
-          `Found alias "${best.target}" references an argument outside the given number`,
+          `Found alias "${best.name}" references an argument outside the given number`,
         );
       }
       used.add(index);
