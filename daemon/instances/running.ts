@@ -31,6 +31,10 @@ export interface RunningLookup {
   requireRunning(project: string, name: string): Promise<FoundInstance & { readonly pid: Pid }>;
 }
 
+/** Also for one whose init is dead already, while the news of its end are still under way. */
+export const notRunning = (name: string) =>
+  new Fault("bad_request", "Instance is not running", { hint: `lxc start ${name}` });
+
 export function runningLookup(ctx: InstanceContext): RunningLookup {
   const find = async (project: string, name: string): Promise<FoundInstance> => {
     const record = await ctx.db.read((tx) => getInstance(tx, project, name));
@@ -51,9 +55,7 @@ export function runningLookup(ctx: InstanceContext): RunningLookup {
     async requireRunning(project, name) {
       const found = await find(project, name);
       const { pid, state } = found;
-      if (pid === undefined) {
-        throw new Fault("bad_request", "Instance is not running", { hint: `lxc start ${name}` });
-      }
+      if (pid === undefined) throw notRunning(name);
       if (state.status === "frozen") {
         throw new Fault("bad_request", "Instance is frozen", { hint: `lxc start ${name}` });
       }

@@ -1,6 +1,7 @@
 /** Run commands in instances. */
 import { getInstanceExec, InstanceExecPost, postInstanceExec } from "#api/routes/instances.ts";
 import { guestPath, type Pid } from "#base/brand.ts";
+import { SysError } from "#base/errors.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import { background, type BoundRoute, handle } from "#daemon/http/handle.ts";
 import { projectSuffix } from "#daemon/http/list.ts";
@@ -20,7 +21,7 @@ import { PendingSockets } from "#daemon/guest/pending_sockets.ts";
 import { type Place, Program } from "#daemon/guest/program.ts";
 import { peerOf } from "#daemon/guest/streams.ts";
 import type { IdMap } from "#daemon/idmap/idmap.ts";
-import type { FoundInstance } from "#daemon/instances/running.ts";
+import { type FoundInstance, notRunning } from "#daemon/instances/running.ts";
 import type { Operation, OperationContext } from "#daemon/operations/operation.ts";
 import type { Services } from "#daemon/services.ts";
 import { O, openPath } from "#ffi/libc/fd.ts";
@@ -68,12 +69,25 @@ function planned(
   services: Services,
   { found, body, caller }: Pick<Exec, "found" | "body" | "caller">,
 ): Exec {
-  const wish = planExec(body, { config: found.record.expandedConfig, ...lookAround(found.pid) });
+  const { expandedConfig: config, name } = found.record;
+  const wish = planExec(body, { config, ...lookAround(found.pid, name) });
   return { services, found, wish, body, caller };
 }
 
-function lookAround(pid: Pid): { readonly hasSnaps: boolean; readonly isNixos: boolean } {
-  using root = openPath(`/proc/${pid}/root`, O.PATH | O.DIRECTORY);
+function openRoot(pid: Pid, name: string) {
+  try {
+    return openPath(`/proc/${pid}/root`, O.PATH | O.DIRECTORY);
+  } catch (error) {
+    if (error instanceof SysError && error.code === "ENOENT") throw notRunning(name);
+    throw error;
+  }
+}
+
+function lookAround(
+  pid: Pid,
+  name: string,
+): { readonly hasSnaps: boolean; readonly isNixos: boolean } {
+  using root = openRoot(pid, name);
   const has = (path: string) => existsInRoot(root.fd, guestPath(path));
   return { hasSnaps: has("/snap"), isNixos: has("/etc/NIXOS") };
 }
