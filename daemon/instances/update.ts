@@ -127,13 +127,12 @@ function withoutEmpty(config: Readonly<Record<string, string | undefined>>): Con
  * @throws {Fault} bad_request when the client changes one.
  */
 function withFixedVolatile(before: Config, next: Config): Config {
+  if (isOfAnother(before, next)) return withOwnVolatile(before, next);
   const result: Record<string, string> = { ...next };
-  const isForeign = isOfAnother(before, next);
   for (const [key, row] of Object.entries(VOLATILE_KEYS)) {
     if (row.isFixed !== true) continue;
     const [old, wanted] = [before[key], next[key]];
-    if (wanted === undefined || isForeign) {
-      delete result[key];
+    if (wanted === undefined) {
       if (old !== undefined) result[key] = old;
     } else if (wanted !== old && key.startsWith("volatile.idmap.")) {
       throw new Fault("bad_request", "Volatile idmap keys can't be changed by the user");
@@ -149,6 +148,15 @@ function isOfAnother(before: Config, next: Config): boolean {
   return Object.keys({ ...before, ...next }).some((key) =>
     key !== uuid && key.startsWith("volatile.") && before[key] !== next[key]
   );
+}
+
+/** Its addresses, map and templates are its own: with those of the other only one could start. */
+function withOwnVolatile(before: Config, next: Config): Config {
+  const isVolatile = ([key]: readonly [string, string]) => key.startsWith("volatile.");
+  return Object.fromEntries([
+    ...Object.entries(next).filter((entry) => !isVolatile(entry)),
+    ...Object.entries(before).filter(isVolatile),
+  ]);
 }
 
 /** @throws {Fault} bad_request */

@@ -182,6 +182,25 @@ async function life(): Promise<void> {
   await lxc("delete", "--force", `${NAME}b`, `${NAME}c`);
 }
 
+/** Of an instance that runs: the copy is made anew from it, and keeps what is its own. */
+async function copies(): Promise<void> {
+  const [one, two] = [`${NAME}one`, `${NAME}two`];
+  const address = (name: string) => lxc("config", "get", name, "volatile.eth0.hwaddr");
+  await lxc("launch", "bb", one);
+  await lxc("copy", one, two, "--allow-inconsistent");
+  const before = await address(two);
+  await lxc("config", "set", one, "user.note=new");
+  await lxc("exec", one, "--", "touch", "/root/later");
+  await lxc("copy", one, two, "--refresh");
+
+  assert.equal(await lxc("config", "get", two, "user.note"), "new\n");
+  assert.equal(await address(two), before);
+  assert.notEqual(await address(one), before);
+  await lxc("start", two);
+  await lxc("exec", two, "--", "test", "-e", "/root/later");
+  await lxc("delete", "--force", one, two);
+}
+
 /** The server does it, which keeps what the instance is; without the extensions lxc copies and deletes. */
 async function moves(): Promise<void> {
   const [first, second] = [`${NAME}m`, `${NAME}n`];
@@ -244,6 +263,7 @@ Deno.test("Debian's lxc drives our daemon, and nothing is left", async (test) =>
     ["config and profiles", configuration],
     ["pause, restart, snapshot, restore, rename, copy, delete", life],
     ["move and copy between pools and projects", moves],
+    ["copy --refresh of a running instance", copies],
     ["delete image, network, pool", tearDown],
   ];
   for (const [name, step] of steps) await test.step(name, step);
