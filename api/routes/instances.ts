@@ -240,6 +240,7 @@ export const getInstances = route({
   path: at,
   summary: "List instances",
   access: "trusted",
+  query: object({ "instance-type": optional(string()) }),
   reply: "sync",
 });
 export const postInstances = route({

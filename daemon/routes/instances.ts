@@ -37,7 +37,14 @@ async function listInstances(services: Services, call: Call<typeof getInstances>
     : "/1.0/instances";
   const urlOf = (record: { name: string; project: string }) =>
     `${prefix}/${record.name}${projectSuffix(record.project)}`;
-  if ((request.url ?? "").startsWith("/1.0/virtual-machines")) return sync([]);
+  const type = query["instance-type"] ?? "";
+  if (!["", "container", "virtual-machine"].includes(type)) {
+    throw new Fault("bad_request", `Invalid instance type "${type}"`, {
+      hint: "container or virtual-machine",
+    });
+  }
+  const isForMachines = (request.url ?? "").startsWith("/1.0/virtual-machines");
+  if (isForMachines || type === "virtual-machine") return sync([]);
   const { filter } = query;
   if (query.recursion === 0 && (filter === undefined || filter === "")) {
     return sync(visible.map(urlOf));

@@ -24,6 +24,10 @@ import type { InstanceUse } from "#daemon/instances/service.ts";
 import type { Services } from "#daemon/services.ts";
 import { isTrue } from "#base/units.ts";
 
+/** Names of profiles may have spaces. */
+const urlOf = (name: string, project: string) =>
+  `/1.0/profiles/${encodeURIComponent(name)}${projectSuffix(project)}`;
+
 /** URLs of the instances that use a profile: those of its project, and of projects without profiles. */
 async function usedBy(services: Services, profile: Profile, uses: readonly InstanceUse[]) {
   const projects = await services.db.read((tx) => listProjects(tx));
@@ -77,7 +81,7 @@ async function update(services: Services, call: Call<typeof putProfile>, isPatch
   checkInstanceConfig(next.config, "profile");
   await services.instances.checkProfileChange(before.project, before.name, next);
   await services.db.write((tx) => updateProfile(tx, before.id, next));
-  const source = `/1.0/profiles/${before.name}${projectSuffix(before.project)}`;
+  const source = urlOf(before.name, before.project);
   services.events.lifecycle({ action: "profile-updated", source, project: before.project, caller });
   await services.instances.applyProfileChange(before.project, before.name, before, caller);
   return sync();
@@ -94,7 +98,7 @@ export default [
     return list(
       call,
       all,
-      ({ name }) => `/1.0/profiles/${name}${projectSuffix(call.query.project)}`,
+      ({ name }) => urlOf(name, call.query.project),
     );
   }),
   handle(postProfiles, async (services, { query, body, caller }) => {
@@ -111,7 +115,7 @@ export default [
       const owner = await effectiveProject(tx, query.project, "profiles");
       await insertProfile(tx, owner.id, profile);
     });
-    const source = `/1.0/profiles/${body.name}${projectSuffix(query.project)}`;
+    const source = urlOf(body.name, query.project);
     services.events.lifecycle({
       action: "profile-created",
       source,
@@ -140,7 +144,7 @@ export default [
       if (taken) throw new Fault("conflict", `Name "${body.name}" already in use`);
       await tx.run("UPDATE profiles SET name = ? WHERE id = ?", body.name, profile.id);
     });
-    const source = `/1.0/profiles/${body.name}${projectSuffix(query.project)}`;
+    const source = urlOf(body.name, query.project);
     services.events.lifecycle({
       action: "profile-renamed",
       source,
@@ -161,7 +165,7 @@ export default [
       });
     }
     await services.db.write((tx) => tx.run("DELETE FROM profiles WHERE id = ?", profile.id));
-    const source = `/1.0/profiles/${params.name}${projectSuffix(query.project)}`;
+    const source = urlOf(params.name, query.project);
     services.events.lifecycle({
       action: "profile-deleted",
       source,

@@ -34,6 +34,9 @@ export const LIST_COMMANDS: readonly Command[] = [
     },
     args: [0, Infinity],
     async run(context, args, { columns: text, fast, format, "all-projects": everywhere }) {
+      if (everywhere && (context.options.project ?? "") !== "") {
+        throw new UsageError("Can't specify --project with --all-projects");
+      }
       const { client, texts } = remoteAndFilters(context, args);
       const isDefault = text === DEFAULT_COLUMNS;
       if (fast && !isDefault) throw new UsageError("Can't specify --fast with --columns");
