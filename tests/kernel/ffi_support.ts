@@ -49,8 +49,25 @@ export async function buildHelper(directory: HostPath): Promise<HostPath> {
     await Deno.copyFile(built, helper);
     return helper;
   }
-  await compile(helperSources(), helper, ["-O2"]);
+  await Deno.copyFile(await builtHelper(), helper);
   return helper;
+}
+
+/** Compiled once for the same sources: a test file wants several, and each takes seconds. */
+async function builtHelper(): Promise<HostPath> {
+  const sources = helperSources();
+  const texts = [...Deno.readDirSync(NATIVE)].map(({ name }) => name).filter((name) =>
+    /\.[ch]$/.test(name)
+  ).sort().map((name) => Deno.readTextFileSync(NATIVE + name));
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(texts.join("\0")));
+  const folder = new URL("../../.cache/test-helper/", import.meta.url).pathname;
+  const kept = hostPath(folder + new Uint8Array(digest).toHex());
+  if (await Deno.stat(kept).then(() => true, () => false)) return kept;
+  await Deno.mkdir(folder, { recursive: true });
+  const made = hostPath(`${kept}.${Deno.pid}`);
+  await compile(sources, made, ["-O2"]);
+  await Deno.rename(made, kept);
+  return kept;
 }
 
 /** Everything from a pipe until its end. Blocks: the writer must be another process. */
