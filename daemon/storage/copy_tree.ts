@@ -21,17 +21,8 @@ export async function copyTree(
   options: CopyTreeOptions = { reflink: "auto" },
 ): Promise<void> {
   const update = options.onlyNewer ? ["--update"] : [];
-  const { success, stderr } = await new Deno.Command("cp", {
-    args: ["-a", ...update, `--reflink=${options.reflink}`, "--", `${source}/.`, `${target}/`],
-    stdin: "null",
-    stdout: "null",
-    stderr: "piped",
-    env: { LC_ALL: "C" },
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
-  }).output();
-  if (success) return;
-  options.signal?.throwIfAborted();
-  throw failure(source, stderr);
+  const args = ["-a", ...update, `--reflink=${options.reflink}`, "--"];
+  await runCopier("cp", [...args, `${source}/.`, `${target}/`], { source, signal: options.signal });
 }
 
 /**
@@ -45,24 +36,29 @@ export async function syncTree(
   target: HostPath,
   options: { signal?: AbortSignal; byContent?: boolean } = {},
 ): Promise<void> {
-  const { success, stderr } = await new Deno.Command("rsync", {
-    args: [
-      "-aHAX",
-      "--numeric-ids",
-      "--delete",
-      options.byContent === true ? "--checksum" : "--modify-window=-1",
-      "--",
-      `${source}/`,
-      `${target}/`,
-    ],
+  const compare = options.byContent === true ? "--checksum" : "--modify-window=-1";
+  const args = ["-aHAX", "--numeric-ids", "--delete", compare, "--"];
+  await runCopier("rsync", [...args, `${source}/`, `${target}/`], {
+    source,
+    signal: options.signal,
+  });
+}
+
+async function runCopier(
+  tool: "cp" | "rsync",
+  args: readonly string[],
+  { source, signal }: { readonly source: HostPath; readonly signal: AbortSignal | undefined },
+): Promise<void> {
+  const { success, stderr } = await new Deno.Command(tool, {
+    args: [...args],
     stdin: "null",
     stdout: "null",
     stderr: "piped",
     env: { LC_ALL: "C" },
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    ...(signal !== undefined && { signal }),
   }).output();
   if (success) return;
-  options.signal?.throwIfAborted();
+  signal?.throwIfAborted();
   throw failure(source, stderr);
 }
 
