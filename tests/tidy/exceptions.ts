@@ -5,8 +5,6 @@ export const LONG_FILES: Readonly<Record<string, string>> = {
   "api/config/instance_keys.ts": "one table: a row for each key of an instance",
   "api/routes/instances.ts": "the rows and bodies of one resource",
   "daemon/db/schema.ts": "one text: the tables, with LXD's names",
-  "daemon/storage/dir/clones.ts":
-    "one idea: overlays that are containers; what they are made of is in layers.ts",
 };
 
 /** "file: function" of more than FUNCTION_LINES_MAX lines. */

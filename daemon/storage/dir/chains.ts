@@ -4,20 +4,15 @@ import { copyTree, treeBytes } from "#daemon/storage/copy_tree.ts";
 import type { Freezer, Swap } from "#daemon/storage/driver.ts";
 import { isEmptyDirectory } from "#daemon/storage/files.ts";
 import { requireSpace } from "#daemon/storage/space.ts";
-import type { Layers } from "./layers.ts";
+import type { CloneContext } from "./clone_context.ts";
 import type { Manifest } from "./manifest.ts";
 import { DEPTH_MAX, lowersAbove, mergeLayers } from "./merge.ts";
-import type { RootMounts } from "./root_mounts.ts";
 
 export class Chains {
-  readonly #root: HostPath;
-  readonly #layers: Layers;
-  readonly #mounts: RootMounts;
+  readonly #ctx: CloneContext;
 
-  constructor(root: HostPath, layers: Layers, mounts: RootMounts) {
-    this.#root = root;
-    this.#layers = layers;
-    this.#mounts = mounts;
+  constructor(ctx: CloneContext) {
+    this.#ctx = ctx;
   }
 
   /**
@@ -31,27 +26,31 @@ export class Chains {
     running?: Freezer,
   ): Promise<readonly string[]> {
     const upper = hostPath(`${directory}/overlay/upper`);
-    await this.#layers.parts.show(directory, "overlay");
+    await this.#ctx.layers.parts.show(directory, "overlay");
     if (await isEmptyDirectory(upper)) return manifest.lowers;
     const layer = `layers/${crypto.randomUUID()}`;
     const lowers = [layer, ...manifest.lowers];
-    const isSized = await this.#layers.parts.sizeOf(directory, "overlay") > 0;
+    const isSized = await this.#ctx.layers.parts.sizeOf(directory, "overlay") > 0;
     if (running !== undefined || isSized) {
-      if (running === undefined) await this.#mounts.hide(directory);
+      if (running === undefined) await this.#ctx.mounts.hide(directory);
       await this.#copyUpper(upper, layer, running);
     }
     if (running !== undefined) return lowers;
-    await this.#mounts.hide(directory);
+    await this.#ctx.mounts.hide(directory);
     const pending = isSized ? { step: "reset" } as const : { step: "seal", layer } as const;
-    await this.#layers.write(directory, { kind: "overlay", lowers, pending });
-    await this.#layers.load(directory); // Finishes the step.
-    await this.#mounts.mount(directory);
+    await this.#ctx.layers.write(directory, { kind: "overlay", lowers, pending });
+    await this.#ctx.layers.load(directory); // Finishes the step.
+    await this.#ctx.mounts.mount(directory);
     return lowers;
   }
 
   async #copyUpper(upper: HostPath, layer: string, running?: Freezer): Promise<void> {
-    await requireSpace(this.#root, await treeBytes(upper), "copy the changes of the instance");
-    await this.#layers.build(layer, async (path) => {
+    await requireSpace(
+      this.#ctx.deps.root,
+      await treeBytes(upper),
+      "copy the changes of the instance",
+    );
+    await this.#ctx.layers.build(layer, async (path) => {
       const target = hostPath(`${path}/upper`);
       await Deno.mkdir(target, { recursive: true, mode: 0o755 });
       const copy = () => copyTree(upper, target);
@@ -61,14 +60,14 @@ export class Chains {
 
   /** A chain that has become long as one layer. @see merge.ts */
   async shorten(directory: HostPath, snapshot: HostPath): Promise<Swap | undefined> {
-    const { lowers } = await this.#layers.load(snapshot);
+    const { lowers } = await this.#ctx.layers.load(snapshot);
     if (lowers.length < DEPTH_MAX) return undefined;
-    const merged = await mergeLayers(this.#layers, hostPath(`${snapshot}/rootfs`));
+    const merged = await mergeLayers(this.#ctx.layers, hostPath(`${snapshot}/rootfs`));
     return async () => {
       try {
         await this.#replaceLowers(directory, lowers, merged);
       } finally {
-        await this.#layers.collect([merged]);
+        await this.#ctx.layers.collect([merged]);
       }
     };
   }
@@ -79,12 +78,12 @@ export class Chains {
     lowers: readonly string[],
     merged: string,
   ): Promise<void> {
-    const manifest = await this.#layers.load(directory);
+    const manifest = await this.#ctx.layers.load(directory);
     const above = lowersAbove(manifest.lowers, lowers);
-    if (above === undefined || this.#mounts.isRunning(directory)) return;
-    await this.#mounts.hide(directory);
-    await this.#layers.write(directory, { ...manifest, lowers: [...above, merged] });
-    await this.#mounts.mount(directory);
-    await this.#layers.collect(lowers);
+    if (above === undefined || this.#ctx.mounts.isRunning(directory)) return;
+    await this.#ctx.mounts.hide(directory);
+    await this.#ctx.layers.write(directory, { ...manifest, lowers: [...above, merged] });
+    await this.#ctx.mounts.mount(directory);
+    await this.#ctx.layers.collect(lowers);
   }
 }

@@ -149,13 +149,13 @@ export class DirDriver implements StorageDriver {
     if (volume.kind === "custom") return await this.#plain.resize(volume, sizeBytes, use);
     this.#requireSizes(sizeBytes);
     if (this.#quotas !== undefined) await this.#quotas.limit(this.directory(volume), sizeBytes);
-    else await this.#clones.resize(volume.name, sizeBytes);
+    else await this.#clones.sizes.resize(volume.name, sizeBytes);
   }
 
   async usage(volume: Volume, snapshot?: string): Promise<Usage> {
     if (volume.kind === "custom") return await this.#plain.usage(volume, snapshot);
-    const usedBytes = await this.#clones.usage(volume.name, snapshot);
-    const totalBytes = snapshot === undefined ? await this.#clones.limitOf(volume.name) : 0;
+    const usedBytes = await this.#clones.sizes.usage(volume.name, snapshot);
+    const totalBytes = snapshot === undefined ? await this.#clones.sizes.limitOf(volume.name) : 0;
     return { usedBytes, totalBytes };
   }
 
@@ -170,7 +170,7 @@ export class DirDriver implements StorageDriver {
   async mount(volume: Volume, snapshot?: string) {
     if (volume.kind === "container") {
       if (snapshot === undefined) await this.#clones.mount(volume.name);
-      else await this.#clones.mountSnapshot(volume.name, snapshot);
+      else await this.#clones.snapshots.mount(volume.name, snapshot);
     } else if (snapshot === undefined) await this.#plain.show(volume);
     return this.directory(volume, snapshot);
   }
@@ -223,25 +223,25 @@ export class DirDriver implements StorageDriver {
   async snapshot(volume: Volume, snapshot: string, running?: Freezer) {
     await (volume.kind === "custom"
       ? this.#plain.snapshot(volume, snapshot)
-      : this.#clones.snapshot(volume.name, snapshot, running));
+      : this.#clones.snapshots.take(volume.name, snapshot, running));
   }
 
   async restore(volume: Volume, snapshot: string) {
     await (volume.kind === "custom"
       ? this.#plain.restore(volume, snapshot)
-      : this.#clones.restore(volume.name, snapshot));
+      : this.#clones.snapshots.restore(volume.name, snapshot));
   }
 
   async removeSnapshot(volume: Volume, snapshot: string) {
     await (volume.kind === "custom"
       ? this.#plain.removeSnapshot(volume, snapshot)
-      : this.#clones.removeSnapshot(volume.name, snapshot));
+      : this.#clones.snapshots.remove(volume.name, snapshot));
   }
 
   async renameSnapshot(volume: Volume, snapshot: string, newName: string) {
     await (volume.kind === "custom"
       ? this.#plain.renameSnapshot(volume, snapshot, newName)
-      : this.#clones.renameSnapshot(volume.name, snapshot, newName));
+      : this.#clones.snapshots.rename(volume.name, snapshot, newName));
   }
 
   listSnapshots(volume: Volume) {
@@ -249,7 +249,9 @@ export class DirDriver implements StorageDriver {
   }
 
   async shorten(volume: Volume, snapshot: string) {
-    return volume.kind === "custom" ? undefined : await this.#clones.shorten(volume.name, snapshot);
+    return volume.kind === "custom"
+      ? undefined
+      : await this.#clones.snapshots.shorten(volume.name, snapshot);
   }
 
   async flatten(volume: Volume) {

@@ -71,6 +71,12 @@ export class RootMounts {
     this.#shown.delete(directory);
   }
 
+  /** It runs no more: seen with plain ids again. */
+  async settle(directory: HostPath): Promise<void> {
+    await this.hide(directory);
+    await this.mount(directory);
+  }
+
   /** Nothing below its directory is mounted then. */
   async unmount(directory: HostPath): Promise<void> {
     await this.hide(directory);
