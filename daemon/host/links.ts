@@ -9,12 +9,17 @@ export async function linkExists(name: string): Promise<boolean> {
 /** What ip(8) and tc(8) say of what is not there (any more). */
 const GONE = /No such|Cannot (find|delete)|does not exist|Invalid handle/i;
 
+/** Did ip(8) or tc(8) fail because what it was asked about is not there? */
+export function isGone(error: unknown): boolean {
+  return error instanceof ExecError && GONE.test(error.stderrTail);
+}
+
 /** Change or remove something by ip(8) or tc(8), if it is there. @throws {ExecError} if it stays. */
 export async function runUnlessGone(argv: readonly string[]): Promise<void> {
   try {
     await run(argv);
   } catch (error) {
-    if (!(error instanceof ExecError && GONE.test(error.stderrTail))) throw error;
+    if (!isGone(error)) throw error;
   }
 }
 

@@ -21,7 +21,7 @@ import { isNetworkAllowed } from "#daemon/projects/restricted_devices.ts";
 import { type BoundRoute, type Call, created, handle, sync } from "#daemon/http/handle.ts";
 import { list, projectSuffix } from "#daemon/http/list.ts";
 import { type NetworkService, refuseTakenName } from "#daemon/networks/create.ts";
-import { hostLinks, linkExists } from "#daemon/host/links.ts";
+import { hostLinks, isGone, linkExists } from "#daemon/host/links.ts";
 import { leasesOf } from "#daemon/networks/leases.ts";
 import { isOnNetwork } from "#daemon/networks/nics.ts";
 import { readInterface } from "#daemon/networks/state.ts";
@@ -79,6 +79,16 @@ async function renderHost(services: Services, name: string) {
     status: "",
     locations: null,
   };
+}
+
+/** undefined: it went while the interfaces were listed, as those of instances do. */
+async function findHost(services: Services, name: string) {
+  try {
+    return await renderHost(services, name);
+  } catch (error) {
+    if (!isGone(error)) throw error;
+    return undefined;
+  }
 }
 
 async function managed(services: Services, project: string, name: string): Promise<NetworkRow> {
@@ -142,9 +152,10 @@ export function networkRoutes(networks: NetworkService): BoundRoute[] {
       const others = owner === "default"
         ? (await hostLinks()).filter((name) => !names.has(name))
         : [];
+      const found = await Promise.all(others.map((name) => findHost(services, name)));
       const all = [
         ...await Promise.all(rows.map((row) => renderManaged(services, row))),
-        ...await Promise.all(others.map((name) => renderHost(services, name))),
+        ...found.filter((one) => one !== undefined),
       ];
       const suffix = projectSuffix(call.query.project);
       const { config } = await services.db.read((tx) => getProject(tx, call.query.project));

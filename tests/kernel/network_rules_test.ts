@@ -304,3 +304,18 @@ Deno.test("networks: a wrong value changes nothing", async () => {
 
   assert.deepEqual(await api.get(AT), before);
 });
+
+Deno.test("networks: a list leaves out an interface that goes while it is made", async () => {
+  const churn = "for _ in $(seq 100); do ip link add gone0 type bridge; ip link del gone0; done";
+  let isOver = false;
+  const churned = inside("sh", "-c", churn).finally(() => isOver = true);
+
+  const failed: string[] = [];
+  while (!isOver) {
+    const { status, body } = await api.ask("GET", "/1.0/networks?recursion=1");
+    if (status !== 200) failed.push(JSON.stringify(body));
+  }
+  await churned;
+
+  assert.deepEqual(failed, []);
+});
