@@ -8,6 +8,7 @@ import { fingerprintOf, fromPem, selfSigned } from "#base/x509.ts";
 import type { Database } from "#daemon/db/db.ts";
 import { isOutdated, migrate } from "#daemon/db/migrate.ts";
 import { openDatabase } from "#daemon/db/open.ts";
+import { readIfThere } from "#daemon/host/read_file.ts";
 import type { ServerCertificate } from "#daemon/http/listeners.ts";
 import { GLOBAL_MIGRATIONS, LOCAL_MIGRATIONS } from "#daemon/db/schema.ts";
 import type { Paths } from "#daemon/paths.ts";
@@ -60,7 +61,7 @@ export async function openDatabases(paths: Paths, log: Logger): Promise<Database
     local: paths.at("database/local.db"),
   };
   const patchFile = paths.at("database/patch.global.sql");
-  const patch = await Deno.readTextFile(patchFile).catch(() => undefined);
+  const patch = await readIfThere(patchFile);
   const isOld = isOutdated(files["global"] ?? "", GLOBAL_MIGRATIONS);
   if (isOld || patch !== undefined) await backUpGlobal(paths);
   migrate(files["local"] ?? "", LOCAL_MIGRATIONS);
@@ -88,11 +89,15 @@ async function backUpGlobal(paths: Paths): Promise<void> {
   }
 }
 
-/** server.crt and server.key, made at the first start. */
+/**
+ * server.crt and server.key, made at the first start.
+ *
+ * @throws if they are there and can't be read: clients know this server by them, so they are not replaced.
+ */
 export async function serverCertificate(paths: Paths): Promise<ServerCertificate> {
   const [certificate, key] = [paths.at("server.crt"), paths.at("server.key")];
-  let certificatePem = await Deno.readTextFile(certificate).catch(() => undefined);
-  let keyPem = await Deno.readTextFile(key).catch(() => undefined);
+  let certificatePem = await readIfThere(certificate);
+  let keyPem = await readIfThere(key);
   if (certificatePem === undefined || keyPem === undefined) {
     const hostname = Deno.hostname();
     const made = await selfSigned({

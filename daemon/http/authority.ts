@@ -4,6 +4,7 @@
  */
 import { Fault, messageOf } from "#base/errors.ts";
 import { fromPem } from "#base/x509.ts";
+import { readIfThere } from "#daemon/host/read_file.ts";
 import type { Paths } from "#daemon/paths.ts";
 import { verify, X509Certificate } from "node:crypto";
 import { type DerValue, hexOf, insideOf, parseDer, TAG } from "./der.ts";
@@ -15,11 +16,10 @@ export interface Authority {
 
 /** @throws {Fault} bad_request if the files are there and can't be used. */
 export async function loadAuthority(paths: Paths): Promise<Authority | undefined> {
-  const pem = await Deno.readTextFile(paths.at("server.ca")).catch(() => undefined);
-  if (pem === undefined) return undefined;
-  const list = await Deno.readTextFile(paths.at("ca.crl")).catch(() => undefined);
   try {
-    return createAuthority(pem, list);
+    const pem = await readIfThere(paths.at("server.ca"));
+    if (pem === undefined) return undefined;
+    return createAuthority(pem, await readIfThere(paths.at("ca.crl")));
   } catch (error) {
     throw new Fault("bad_request", `cannot use server.ca and ca.crl: ${messageOf(error)}`, {
       cause: error,

@@ -1,7 +1,8 @@
 import { fromPem } from "#base/x509.ts";
+import { paths } from "#daemon/paths.ts";
 import { must } from "#tests/world/run.ts";
 import assert from "node:assert/strict";
-import { createAuthority } from "./authority.ts";
+import { createAuthority, loadAuthority } from "./authority.ts";
 
 const CONFIG = `[ca]
 default_ca = own
@@ -83,3 +84,15 @@ for (const [name, keyArgs] of [["EC", EC], ["RSA", RSA]] as const) {
     });
   });
 }
+
+Deno.test("loadAuthority() throws where a file is there that can't be read: nobody is let in by mistake", async () => {
+  await withFolder(async (folder) => {
+    const own = await pki(`${folder}/own`, EC);
+    await Deno.writeTextFile(`${folder}/server.ca`, own.ca);
+    assert.ok(await loadAuthority(paths(folder)));
+
+    await Deno.mkdir(`${folder}/ca.crl`);
+
+    await assert.rejects(loadAuthority(paths(folder)), { kind: "bad_request" });
+  });
+});

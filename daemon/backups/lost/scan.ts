@@ -6,6 +6,7 @@ import type { Undo } from "#base/undo.ts";
 import { parseBackupYaml, type SavedConfig, type SavedInstance } from "#daemon/backups/index.ts";
 import { listInstances } from "#daemon/db/instances.ts";
 import { listPools, listVolumes, type Pool } from "#daemon/db/storage_pools.ts";
+import { readIfThere } from "#daemon/host/read_file.ts";
 import type { InstanceContext } from "#daemon/instances/context.ts";
 import { checkInstanceName } from "#daemon/instances/name.ts";
 import { isRunningOnHost } from "#daemon/instances/recover.ts";
@@ -169,15 +170,6 @@ async function readMounted(
     return await readIfThere(path);
   } finally {
     await driver.unmount(volume);
-  }
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
   }
 }
 
