@@ -46,6 +46,7 @@ export const EXTENSIONS: readonly (readonly [name: string, test: string])[] = [
   ["container_edit_metadata", "tests/kernel/slice_guest_test.ts"],
   ["resource_limits", "tests/kernel/slice_test.ts"],
   ["storage_volatile_initial_source", "tests/kernel/pool_options_test.ts"],
+  ["storage_block_filesystem_btrfs", "tests/vm/storage_lvm_kinds_test.ts"],
   ["resources", "tests/kernel/api_test.ts"],
   ["kernel_limits", "tests/kernel/slice_test.ts"],
   ["storage_api_volume_rename", "tests/kernel/volume_test.ts"],

@@ -115,14 +115,22 @@ export const VOLUME_KEYS: Keys = {
 export const VOLUME_LVM_KEYS: Keys = {
   "block.filesystem": {
     type: "string",
-    values: ["ext4", "xfs"],
+    values: ["ext4", "xfs", "btrfs"],
     default: "ext4",
     summary: "File system of new volumes",
     isFixed: true,
   },
   "block.mount_options": { type: "string", default: "discard", summary: "How volumes are mounted" },
-  "lvm.stripes": { type: "integer", summary: "Stripes of new volumes" },
-  "lvm.stripes.size": { type: "size", summary: "Size of a stripe, at least 4096 bytes" },
+  "lvm.stripes": {
+    type: "integer",
+    summary: "Stripes of new volumes, or of a new thin pool as a whole",
+    isFixed: true,
+  },
+  "lvm.stripes.size": {
+    type: "size",
+    summary: "Size of a stripe, at least 4096 bytes",
+    isFixed: true,
+  },
 };
 
 export const VOLUME_ZFS_KEYS: Keys = {

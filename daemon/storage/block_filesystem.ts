@@ -13,6 +13,9 @@ const MAKE: Readonly<Record<Filesystem, readonly string[]>> = {
   btrfs: ["mkfs.btrfs", "-q", "-f", "-K"],
 };
 
+/** The kernel makes none smaller than this. */
+const BTRFS_BYTES_MIN = 256 * 2 ** 20;
+
 export async function makeFilesystem(device: HostPath, type: Filesystem): Promise<void> {
   try {
     await run([...MAKE[type], device]);
@@ -34,9 +37,8 @@ export async function filesystemOf(device: HostPath): Promise<Filesystem> {
   return found;
 }
 
-/** A btrfs of the same UUID can't be mounted beside its copy; the others don't mind (nouuid). */
+/** A btrfs can't be mounted beside its copy, unless this has a UUID of its own; the others can. */
 export async function renewIdentity(device: HostPath): Promise<void> {
-  if (await filesystemOf(device) !== "btrfs") return;
   await run(["btrfstune", "-f", "-u", device], { stdin: "y\n" });
 }
 
@@ -86,6 +88,9 @@ export async function shrinkFilesystem(
     throw new Fault("bad_request", "a file system of type xfs cannot be shrunk", {
       hint: "Copy the volume to one that is smaller.",
     });
+  }
+  if (type === "btrfs" && sizeBytes < BTRFS_BYTES_MIN) {
+    throw new Fault("bad_request", "a file system of type btrfs cannot be shrunk below 256MiB");
   }
   try {
     if (type === "btrfs" && target !== undefined) {

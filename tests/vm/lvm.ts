@@ -42,5 +42,7 @@ async function openLvm({ config, sizeBytes }: LvmKind) {
   });
   const remains = async () =>
     (await lvm("lvs", "--noheadings", "--options", "lv_name")).split("\n").map((one) => one.trim());
-  return { ...place, sizeBytes, legalName: /^[a-zA-Z0-9+_.-]+$/, manyVolumes: 8, remains };
+  // A btrfs counts what it has written out.
+  const settle = async () => void await must(["sync"]);
+  return { ...place, settle, sizeBytes, legalName: /^[a-zA-Z0-9+_.-]+$/, manyVolumes: 8, remains };
 }

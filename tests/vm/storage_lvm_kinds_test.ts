@@ -8,6 +8,16 @@ lvmSuite("lvm (thin, xfs)", {
   sizeBytes: 320 * MIB,
   only: /^(a size of a container|an older snapshot of a custom|a container is copied)/,
 });
+lvmSuite("lvm (thin, btrfs)", {
+  config: { "volume.block.filesystem": "btrfs" },
+  sizeBytes: 320 * MIB,
+  only: /^(a size of a container|an older snapshot of a custom|a container is copied|clones|usage)/,
+});
+lvmSuite("lvm (no thin pool, btrfs)", {
+  config: { "volume.block.filesystem": "btrfs", "lvm.use_thinpool": "false" },
+  sizeBytes: 320 * MIB,
+  only: /^(a size of a custom|an older snapshot of a custom|a custom volume is copied)/,
+});
 lvmSuite("lvm (no thin pool)", {
   config: { "lvm.use_thinpool": "false" },
   sizeBytes: 64 * MIB,

@@ -157,19 +157,25 @@ export class LvmDriver extends MountedDriver implements StorageDriver {
   async #clone(origin: string, lv: string, volume: Volume, options: CreateOptions): Promise<void> {
     const { sizeBytes: originBytes = 0 } = await this.#group.find(origin) ?? {};
     if (this.#isThin) {
-      await this.#group.snapshot(origin, lv, { isReadOnly: false });
-      if (volume.content === "filesystem") await renewIdentity(await this.#mounts.device(lv));
+      await this.#branch(origin, lv, volume);
       if ((options.sizeBytes ?? 0) === 0) return;
       try {
         return await this.#sizes.resize(lv, volume, options.sizeBytes ?? 0);
       } catch (error) {
         if (!isFaultOf(error, "bad_request") || volume.content === "block") throw error;
-        if (await this.#mounts.isBtrfs(lv)) throw error;
       }
       return await this.#copySmaller(origin, lv, volume, options);
     }
     await this.#createLike(originBytes, lv, volume, options);
     await this.#fillFrom(origin, lv, volume);
+  }
+
+  /** A snapshot that can be written to and mounted beside its origin. */
+  async #branch(origin: string, lv: string, { content }: Volume): Promise<void> {
+    const isBtrfs = content === "filesystem" && await this.#mounts.isBtrfs(origin);
+    const still = isBtrfs ? await this.#mounts.placeOf(origin) : undefined;
+    await this.#group.snapshot(origin, lv, { isReadOnly: false, still });
+    if (isBtrfs) await renewIdentity(await this.#mounts.device(lv));
   }
 
   /** A file system does not shrink below what its tables take, xfs not at all: its content may fit. */
@@ -178,11 +184,11 @@ export class LvmDriver extends MountedDriver implements StorageDriver {
     await this.#sizes.createFilesystem(lv, volume, options);
     // The origin may be mounted, and a device has one file system at a time.
     const still = `${TEMPORARY_PREFIX}${crypto.randomUUID()}`;
-    await this.#group.snapshot(origin, still, { isReadOnly: true });
     try {
+      await this.#branch(origin, still, volume);
       await this.#fillFrom(still, lv, volume);
     } finally {
-      await this.#group.remove(still);
+      if (await this.#group.has(still)) await this.#group.remove(still);
     }
   }
 
@@ -307,12 +313,11 @@ export class LvmDriver extends MountedDriver implements StorageDriver {
   async #snapshotOf(origin: string, volume: Volume, snapshot: string): Promise<void> {
     const name = await this.#requireFree(volume, snapshot);
     const isBtrfs = volume.content === "filesystem" && await this.#mounts.isBtrfs(origin);
-    if (!isBtrfs || !this.#isThin) {
+    if (!isBtrfs) {
       return await this.#group.snapshot(origin, name, { isReadOnly: true });
     }
     await this.#build(name, async (lv) => {
-      await this.#group.snapshot(origin, lv, { isReadOnly: false });
-      await renewIdentity(await this.#mounts.device(lv));
+      await this.#branch(origin, lv, volume);
       await this.#group.setWritable(lv, false);
     });
   }

@@ -32,9 +32,9 @@ export class VolumeGroup {
     return hostPath(`/dev/${this.name}/${lv}`);
   }
 
-  async #run(program: string, ...args: readonly string[]): Promise<string> {
+  async #run(...argv: readonly string[]): Promise<string> {
     using _turn = await this.#locks.acquire("group");
-    return await lvm(program, ...args);
+    return await lvm(...argv);
   }
 
   async create(lv: string, sizeBytes: number, options: readonly string[] = []): Promise<void> {
@@ -53,11 +53,13 @@ export class VolumeGroup {
   }
 
   /** A snapshot; a thin one is a volume of its own. */
-  async snapshot(source: string, lv: string, options: { isReadOnly: boolean }): Promise<void> {
+  async snapshot(source: string, lv: string, options: SnapshotOptions): Promise<void> {
+    const { isReadOnly, still } = options;
     const extents = this.thinPool === undefined ? ["--extents", "100%ORIGIN"] : [];
     await this.#run(
+      ...(still === undefined ? [] : [...FROZEN, still]),
       ...["lvcreate", "--yes", "--snapshot", "--setactivationskip", "n", "--name", lv, ...extents],
-      ...["--permission", options.isReadOnly ? "r" : "rw", `${this.name}/${source}`],
+      ...["--permission", isReadOnly ? "r" : "rw", `${this.name}/${source}`],
     );
   }
 
@@ -144,15 +146,31 @@ export class VolumeGroup {
   }
 }
 
+/**
+ * A program that runs while the file system on $0 is frozen. It is thawed by a process of its own, which
+ * outlives the daemon. @see fsfreeze(8)
+ */
+const FROZEN = [
+  ...["sh", "-c"],
+  `trap 'exit 143' TERM INT HUP; fsfreeze --freeze "$0" || exit; ` +
+  `trap 'fsfreeze --unfreeze "$0"' EXIT; "$@"`,
+] as const;
+
+interface SnapshotOptions {
+  readonly isReadOnly: boolean;
+  /** Where the source is mounted, if it must be frozen: LVM does that itself for all but btrfs. */
+  readonly still?: HostPath | undefined;
+}
+
 /** Where no udev runs (containers, small VMs) LVM makes the nodes of its devices itself. */
 const WITHOUT_UDEV = "activation { udev_sync=0 udev_rules=0 monitoring=0 }";
 
 /** Run a command of LVM. @throws {Fault} no_space if that is why it failed. */
-export async function lvm(program: string, ...args: readonly string[]): Promise<string> {
+export async function lvm(...argv: readonly string[]): Promise<string> {
   try {
     const hasUdev = await Deno.stat("/run/udev/control").then(() => true, () => false);
     const config = hasUdev ? [] : ["--config", WITHOUT_UDEV];
-    return await run([program, ...config, ...args]);
+    return await run([...argv, ...config]);
   } catch (error) {
     const isFull = error instanceof ExecError &&
       /insufficient free space|Not enough free|reached threshold|out of data space/i

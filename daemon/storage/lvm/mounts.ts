@@ -1,10 +1,11 @@
 /** Logical volumes as devices, and mounted. */
 import type { HostPath } from "#base/brand.ts";
 import { filesystemOf, mountDevice } from "#daemon/storage/block_filesystem.ts";
+import { isMounted } from "#daemon/storage/mounted.ts";
 import { VolumeMounts } from "#daemon/storage/mounts.ts";
 import type { Volume } from "#daemon/storage/volume.ts";
 import type { VolumeGroup } from "./group.ts";
-import { logicalName } from "./names.ts";
+import { logicalName, parseLogicalName } from "./names.ts";
 
 export interface MountDeps {
   readonly root: HostPath;
@@ -39,6 +40,14 @@ export class LogicalMounts {
   async device(lv: string): Promise<HostPath> {
     await this.#deps.group.activate(lv);
     return this.#deps.group.device(lv);
+  }
+
+  /** Where the present state of a volume is mounted now. */
+  async placeOf(lv: string): Promise<HostPath | undefined> {
+    const { volume, snapshot } = parseLogicalName(lv) ?? {};
+    if (volume === undefined || snapshot !== undefined) return undefined;
+    const path = this.volumes.directory(volume);
+    return await isMounted(path) ? path : undefined;
   }
 
   async isBtrfs(lv: string): Promise<boolean> {

@@ -1,4 +1,5 @@
 /** Making and resizing logical volumes with what is on them. */
+import type { HostPath } from "#base/brand.ts";
 import { parseBytes } from "#base/units.ts";
 import {
   type Filesystem,
@@ -13,6 +14,14 @@ import { DEFAULT_DISK_BYTES, type Volume } from "#daemon/storage/volume.ts";
 import { roundUp, type VolumeGroup } from "./group.ts";
 import type { LogicalMounts, MountDeps } from "./mounts.ts";
 import { logicalName } from "./names.ts";
+
+/** Of lvcreate(8). Pure. */
+function stripeOptions(stripes = "", stripeSize = ""): readonly string[] {
+  return [
+    ...(stripes === "" ? [] : ["--stripes", stripes]),
+    ...(stripeSize === "" ? [] : ["--stripesize", `${parseBytes(stripeSize)}b`]),
+  ];
+}
 
 export class Sizes {
   readonly #group: VolumeGroup;
@@ -39,12 +48,11 @@ export class Sizes {
     const fallback = this.#option("size", volume);
     const bytes = options.sizeBytes ||
       (fallback === "" ? DEFAULT_DISK_BYTES : parseBytes(fallback));
-    const stripes = this.#option("lvm.stripes", volume);
-    const stripeSize = this.#option("lvm.stripes.size", volume);
-    await this.#group.create(lv, bytes, [
-      ...(stripes === "" ? [] : ["--stripes", stripes]),
-      ...(stripeSize === "" ? [] : ["--stripesize", `${parseBytes(stripeSize)}b`]),
-    ]);
+    // A thin pool is striped as a whole.
+    const striped = this.#group.thinPool === undefined
+      ? stripeOptions(this.#option("lvm.stripes", volume), this.#option("lvm.stripes.size", volume))
+      : [];
+    await this.#group.create(lv, bytes, striped);
   }
 
   async createFilesystem(
@@ -65,13 +73,21 @@ export class Sizes {
       if (bytes < before) throw cannotShrink();
       return await this.#group.resize(lv, bytes);
     }
-    const device = await this.#mounts.device(lv);
     if (bytes < before) {
-      await shrinkFilesystem(device, bytes, undefined);
+      await this.#shrink(lv, bytes);
       return await this.#group.resize(lv, bytes);
     }
+    const device = await this.#mounts.device(lv);
     await this.#group.resize(lv, bytes);
     await this.#mounts.within(lv, { isReadOnly: false }, (path) => growFilesystem(device, path));
+  }
+
+  /** The file system alone, of one that is mounted nowhere: a btrfs shrinks only while it is. */
+  async #shrink(lv: string, bytes: number): Promise<void> {
+    const device = await this.#mounts.device(lv);
+    if (!await this.#mounts.isBtrfs(lv)) return await shrinkFilesystem(device, bytes, undefined);
+    const shrink = (path: HostPath) => shrinkFilesystem(device, bytes, path);
+    await this.#mounts.within(lv, { isReadOnly: false }, shrink);
   }
 
   /** It may be in use: growing needs no pause. */
@@ -86,7 +102,9 @@ export class Sizes {
     const device = await this.#mounts.device(lv);
     if (bytes > before) {
       await this.#group.resize(lv, bytes);
-      return await growFilesystem(device, path);
+      // resize2fs(8) looks for its name among the mounts, where a renamed group still has the old one.
+      const grow = (own: HostPath) => growFilesystem(device, own);
+      return await this.#mounts.within(lv, { isReadOnly: false }, grow);
     }
     const isOnline = await this.#mounts.isBtrfs(lv);
     if (!isOnline) await this.#mounts.volumes.unmount(volume);
@@ -106,7 +124,7 @@ export class Sizes {
     const device = await this.#mounts.device(lv);
     await this.#mounts.volumes.unmountAll(volume);
     try {
-      if (bytes < before) await shrinkFilesystem(device, bytes, undefined);
+      if (bytes < before) await this.#shrink(lv, bytes);
       await this.#group.deactivate(lv);
       await this.#group.resize(lv, bytes);
     } finally {
