@@ -56,8 +56,11 @@ async function applyLegacy(
   async function configure(pool: Pool, config: ServerConfig): Promise<void> {
     checkPoolConfig(pool.driver, config);
     checkPoolChange(pool.driver, pool.config, config);
-    await pools.update(pool, config);
-    await db.write((tx) => writeConfig(tx, "storage_pools", pool.id, config));
+    await pools.update(
+      pool,
+      config,
+      (whole) => db.write((tx) => writeConfig(tx, "storage_pools", pool.id, whole)),
+    );
   }
 }
 

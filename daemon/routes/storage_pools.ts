@@ -112,12 +112,12 @@ export function storagePoolRoutes(storage: StorageService): BoundRoute[] {
     const config = isPatch ? { ...pool.config, ...given } : { ...keptKeys(pool.config), ...given };
     checkPoolConfig(pool.driver, config);
     checkPoolChange(pool.driver, pool.config, config);
-    await storage.pools.update(pool, config);
-    await services.db.write(async (tx) => {
-      await writeConfig(tx, "storage_pools", pool.id, config);
-      const description = call.body.description ?? (isPatch ? pool.description : "");
-      await tx.run("UPDATE storage_pools SET description = ? WHERE id = ?", description, pool.id);
-    });
+    await storage.pools.update(pool, config, (whole) =>
+      services.db.write(async (tx) => {
+        await writeConfig(tx, "storage_pools", pool.id, whole);
+        const description = call.body.description ?? (isPatch ? pool.description : "");
+        await tx.run("UPDATE storage_pools SET description = ? WHERE id = ?", description, pool.id);
+      }));
     const url = `/1.0/storage-pools/${pool.name}`;
     const { caller } = call;
     services.events.lifecycle({ action: "storage-pool-updated", source: url, project: "", caller });

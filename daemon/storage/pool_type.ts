@@ -58,9 +58,11 @@ export interface PoolType {
   /**
    * Do now what a change of keys means. @throws {Fault} bad_request if it can't be done.
    *
-   * @returns "restart" if the driver goes by the keys: then it is made anew by `start`, with no `open`.
+   * @param undo Runs if the change can't be written down.
+   * @returns the complete configuration if the driver goes by it: then it is made anew by `start`,
+   * with no `open`.
    */
-  update(place: PoolPlace, before: PoolConfig): Promise<void | "restart">;
+  update(place: PoolPlace, before: PoolConfig, undo: Undo): Promise<void | PoolConfig>;
   /** Before anything is lost: what would hinder `destroy`. @throws {Fault} bad_request */
   requireDestroyable?(place: PoolPlace): Promise<void>;
   /** After `stop`, when no volume is left: remove what `create` made. */

@@ -121,14 +121,28 @@ export class Pools {
     return driver;
   }
 
-  /** Do what a change of its keys means; the caller writes it down. @throws {Fault} bad_request */
-  async update(before: NewPool, config: PoolConfig): Promise<void> {
+  /**
+   * Do what a change of its keys means; `keep` writes it down. If that fails, nothing has changed.
+   *
+   * @param keep gets its complete configuration. @throws {Fault} bad_request, conflict
+   */
+  async update(
+    before: NewPool,
+    config: PoolConfig,
+    keep: (config: PoolConfig) => Promise<void>,
+  ): Promise<void> {
     using _turn = await this.#locks.acquire(before.name);
     await this.driver(before.name);
     const type = poolType(before.driver);
-    const place = this.#place({ ...before, config });
-    if (await type.update(place, before.config) !== "restart") return;
-    this.#open.set(before.name, type.start(place, this.#deps));
+    await using undo = new Undo((step, error) => this.#deps.onError(`undo: ${step}`, error));
+    const changed = await type.update(this.#place({ ...before, config }), before.config, undo);
+    await keep(changed ?? config);
+    undo.keep();
+    if (changed === undefined) return;
+    const started = type.start(this.#place({ ...before, config: changed }), this.#deps);
+    this.#open.set(before.name, started);
+    started.catch(() => this.#open.delete(before.name));
+    await started;
   }
 
   /** Remove an unused pool with its data. */

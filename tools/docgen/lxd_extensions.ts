@@ -20,10 +20,6 @@ export const WHY_NOT: readonly (readonly [names: RegExp, why: string])[] = [
     /^(infiniband|network_sriov|network_vlan_sriov|network_type_sriov|nvidia)/,
     "needs hardware that none of the test machines has",
   ],
-  [
-    /^(storage_lvm|storage_zfs|storage_btrfs|storage_block_filesystem)/,
-    "claimed once its storage driver passes the suite of all drivers",
-  ],
   [/^pprof_http$/, "profiles of a Go program: this one is none"],
 ];
 

@@ -26,6 +26,8 @@ import type {
 import { LvmDriver } from "./driver.ts";
 import { lvm, VolumeGroup } from "./group.ts";
 import { isOwnName } from "./names.ts";
+import { renamePool, settleNames } from "./renames.ts";
+import { stripeOptions } from "./sizes.ts";
 
 export const lvmPool: PoolType = { name: "lvm", probe, create, start, stop, update, destroy };
 
@@ -67,9 +69,7 @@ function thinPoolName(config: PoolConfig): string | undefined {
 
 async function create(place: PoolPlace, undo: Undo): Promise<PoolConfig> {
   const { config } = place;
-  if (isFalse(config["lvm.use_thinpool"]) && (config["lvm.thinpool_name"] ?? "") !== "") {
-    throw new Fault("bad_request", "lvm.thinpool_name makes no sense with lvm.use_thinpool=false");
-  }
+  requireThinPoolOption(config);
   if (thinPoolName(config) !== undefined && await missingTool(["thin_check"]) !== undefined) {
     throw new Fault("bad_request", "thin pools need thin_check, which is not installed", {
       hint: "apt install thin-provisioning-tools, or set lvm.use_thinpool=false.",
@@ -156,6 +156,7 @@ async function createThinPool(group: string, config: PoolConfig, undo: Undo): Pr
   await lvm(
     ...["lvcreate", "--yes", "--extents", "100%FREE"],
     ...(bytes === 0 ? [] : ["--poolmetadatasize", `${bytes}b`]),
+    ...stripeOptions(config["volume.lvm.stripes"], config["volume.lvm.stripes.size"]),
     ...["--type", "thin-pool", "--name", name, group],
   );
   undo.add("remove the thin pool", () => lvm("lvremove", "--yes", `${group}/${name}`).then(ignore));
@@ -170,11 +171,7 @@ async function start(place: PoolPlace, services: PoolServices): Promise<LvmDrive
   await Deno.mkdir(root, { recursive: true, mode: 0o711 });
   if (config["source"] === loopFile) await attachLoop(loopFile);
   const group = new VolumeGroup(groupName(place), thinPoolName(config));
-  if (!await groupExists(group.name)) {
-    throw new Fault("unavailable", `the volume group "${group.name}" of the pool is not there`, {
-      hint: "Is its disk attached? See vgs(8).",
-    });
-  }
+  await settleNames({ group: group.name, thinPool: group.thinPool });
   const defaults = Object.fromEntries(
     Object.entries(config).filter(([key]) => key.startsWith("volume."))
       .map(([key, value]) => [key.slice("volume.".length), value]),
@@ -197,23 +194,50 @@ async function deactivateOwn(group: string): Promise<void> {
   if (own.length > 0) await lvm("lvchange", "--activate", "n", ...own);
 }
 
-async function update(place: PoolPlace, before: PoolConfig): Promise<"restart"> {
-  const { config, loopFile } = place;
-  const oldGroup = groupName({ ...place, config: before });
-  const group = groupName(place);
-  const thinPool = thinPoolName(before);
-  const newThinPool = thinPoolName(config);
-  if (group !== oldGroup) await lvm("vgrename", oldGroup, group);
-  if (thinPool !== newThinPool && thinPool !== undefined && newThinPool !== undefined) {
-    await lvm("lvrename", group, thinPool, newThinPool);
-  }
-  if ((config["size"] ?? "") === (before["size"] ?? "")) return "restart";
+/** Names that are unset stay as they are. */
+async function update(place: PoolPlace, before: PoolConfig, undo: Undo): Promise<PoolConfig> {
+  const { loopFile } = place;
+  const old = { group: groupName({ ...place, config: before }), thinPool: thinPoolName(before) };
+  const config = withNames(place.config, before, old.group);
+  const now = { group: groupName({ ...place, config }), thinPool: thinPoolName(config) };
+  requireThinPoolOption(config);
+  if (now.thinPool !== undefined) requireSameStripes(before, config);
+  await renamePool(old, now, undo);
+  if ((config["size"] ?? "") === (before["size"] ?? "")) return config;
   await growLoopFile(loopFile, config);
   await lvm("pvresize", await attachLoop(loopFile));
-  if (newThinPool !== undefined) {
-    await lvm("lvextend", "--extents", "+100%FREE", `${group}/${newThinPool}`);
+  if (now.thinPool !== undefined) {
+    await lvm("lvextend", "--extents", "+100%FREE", `${now.group}/${now.thinPool}`);
   }
-  return "restart";
+  return config;
+}
+
+/** A group that was there before is the source too: that follows. Pure. */
+function withNames(config: PoolConfig, before: PoolConfig, oldGroup: string): PoolConfig {
+  const group = config["lvm.vg_name"] || oldGroup;
+  const thinPool = config["lvm.thinpool_name"] || before["lvm.thinpool_name"] || "";
+  return {
+    ...config,
+    ...(before["source"] === oldGroup && { source: group }),
+    "lvm.vg_name": group,
+    ...(thinPool !== "" && { "lvm.thinpool_name": thinPool }),
+  };
+}
+
+function requireThinPoolOption(config: PoolConfig): void {
+  if (!isFalse(config["lvm.use_thinpool"]) || (config["lvm.thinpool_name"] ?? "") === "") return;
+  throw new Fault("bad_request", "lvm.thinpool_name makes no sense with lvm.use_thinpool=false");
+}
+
+const STRIPES = ["volume.lvm.stripes", "volume.lvm.stripes.size"];
+
+/** The thin pool has them, from its beginning. */
+function requireSameStripes(before: PoolConfig, after: PoolConfig): void {
+  const key = STRIPES.find((one) => (before[one] ?? "") !== (after[one] ?? ""));
+  if (key === undefined) return;
+  throw new Fault("bad_request", `${key} cannot be changed when using a thin pool`, {
+    hint: "The thin pool is striped when it is made: make another pool with this key.",
+  });
 }
 
 /** A group that was there before stays, without the thin pool. */
@@ -230,7 +254,9 @@ async function destroy(place: PoolPlace): Promise<void> {
   // What others keep in a shared group stays, with a thin pool that holds some of it.
   const isEmpty = (await group.list()).length === 0;
   if (thinPool !== undefined && !await group.hasThinVolumes()) await group.remove(thinPool);
-  const wasThere = config["volatile.initial_source"] === name;
+  const initial = config["volatile.initial_source"] ?? "";
+  // It may have been renamed since.
+  const wasThere = initial !== "" && !initial.startsWith("/");
   if (!wasThere && (isEmpty || isLoop)) {
     const devices = (await lvm("vgs", "--noheadings", "--options", "pv_name", name)).trim();
     await lvm("vgremove", "--yes", "--force", name);

@@ -16,7 +16,7 @@ import type { LogicalMounts, MountDeps } from "./mounts.ts";
 import { logicalName } from "./names.ts";
 
 /** Of lvcreate(8). Pure. */
-function stripeOptions(stripes = "", stripeSize = ""): readonly string[] {
+export function stripeOptions(stripes = "", stripeSize = ""): readonly string[] {
   return [
     ...(stripes === "" ? [] : ["--stripes", stripes]),
     ...(stripeSize === "" ? [] : ["--stripesize", `${parseBytes(stripeSize)}b`]),

@@ -255,12 +255,12 @@ async function stop(place: PoolPlace): Promise<void> {
   await exportZpool(name);
 }
 
-async function update(place: PoolPlace, before: PoolConfig): Promise<"restart"> {
+async function update(place: PoolPlace, before: PoolConfig): Promise<PoolConfig> {
   const { config, loopFile } = place;
-  if ((config["size"] ?? "") === (before["size"] ?? "")) return "restart";
+  if ((config["size"] ?? "") === (before["size"] ?? "")) return config;
   await growLoopFile(loopFile, config);
   await zpool("online", "-e", zpoolOf(place), loopFile);
-  return "restart";
+  return config;
 }
 
 async function requireDestroyable(place: PoolPlace): Promise<void> {
