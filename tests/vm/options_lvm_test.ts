@@ -100,14 +100,15 @@ async function testHalfRenamed(): Promise<void> {
 }
 
 async function testMountOptions(): Promise<void> {
-  await api().do("PATCH", "/1.0", { config: { "storage.lvm_vg_name": NEW } });
+  const group = (await configOf())["lvm.vg_name"];
+  await api().do("PATCH", "/1.0", { config: { "storage.lvm_vg_name": group } });
   await api().do("PATCH", "/1.0", { config: { "storage.lvm_mount_options": "noatime" } });
   assert.equal((await configOf())["volume.block.mount_options"], "noatime");
   await api().do("POST", VOLUMES, { name: "plain" });
   const config = {
     "block.filesystem": "btrfs",
     "block.mount_options": "compress=zstd:5",
-    size: "300MiB",
+    size: "320MiB",
   };
   await api().do("POST", VOLUMES, { name: "packed", config });
 
@@ -116,7 +117,13 @@ async function testMountOptions(): Promise<void> {
   const [other, ...theirs] = await mountOf("packed");
   assert.deepEqual([other, theirs.includes("compress=zstd:5")], ["btrfs", true], `${theirs}`);
 
-  await server.daemon.restart({});
+  // A btrfs grows and shrinks where it is mounted.
+  for (const size of ["400MiB", "288MiB"]) {
+    await api().do("PATCH", `${VOLUMES}/packed`, { config: { size } });
+    assert.equal(await bytesOf(`${group}/custom_default_packed`), parseInt(size) * 2 ** 20);
+  }
+  const small = { config: { size: "128MiB" } };
+  assert.match((await api().fails("PATCH", `${VOLUMES}/packed`, small))[1], /below 256MiB/);
   for (const name of ["plain", "packed"]) await api().do("DELETE", `${VOLUMES}/${name}`);
 }
 
