@@ -75,4 +75,16 @@ if (isMet("ipvlan")) {
   });
   Deno.test.afterAll(() => world?.[Symbol.asyncDispose]());
   deviceSuite(() => world, cases);
+
+  Deno.test("device nic macvlan on a VLAN: a parent that is down is set up for it", async () => {
+    await world.host("ip", "link", "add", "duta", "type", "dummy");
+    await world.create({ dut: vlan });
+
+    await world.setState("start");
+
+    assert.match(await linkInside(), /[<,]UP[,>]/);
+    assert.match(await world.host("ip", "link", "show", "dev", "duta"), /[<,]UP[,>]/);
+    await world.remove();
+    await world.host("ip", "link", "delete", "dev", "duta");
+  });
 }

@@ -13,12 +13,13 @@ export function vlanLink(parent: string, vlan: string | undefined): string {
     : `${parent}.${vlan}`;
 }
 
-/** Make the VLAN interface of a parent. @returns false if it is there already. */
+/** Make the VLAN interface of a parent, which has to be up for that. @returns false if it is there already. */
 export async function createVlan(parent: string, config: DeviceConfig): Promise<boolean> {
   const link = vlanLink(parent, config["vlan"]);
   if (link === parent || await linkExists(link)) return false;
   const gvrp = isTrue(config["gvrp"]) ? ["gvrp", "on"] : [];
   try {
+    await run(["ip", "link", "set", "dev", parent, "up"]);
     await run([
       ...["ip", "link", "add", "link", parent, "name", link, "up"],
       ...["type", "vlan", "id", config["vlan"] ?? "", ...gvrp],
@@ -29,7 +30,7 @@ export async function createVlan(parent: string, config: DeviceConfig): Promise<
       `Failed to create VLAN interface "${link}": ${messageOf(error)}`,
       {
         cause: error,
-        hint: "Does the kernel have VLAN interfaces (module 8021q), and is the parent up?",
+        hint: "Does the kernel have VLAN interfaces (module 8021q)?",
       },
     );
   }
