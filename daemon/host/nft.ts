@@ -1,4 +1,5 @@
 /** Rulesets for nft(8). */
+import { Fault } from "#base/errors.ts";
 import { run } from "./run.ts";
 
 export interface Chain {
@@ -29,7 +30,33 @@ export function removeChains(family: string, chains: readonly string[]): string 
     "}\n" + each("flush") + each("delete");
 }
 
-/** One transaction: all of it or nothing. @throws {ExecError} */
+/**
+ * One transaction: all of it or nothing.
+ *
+ * @throws {Fault} bad_request if the kernel has no such tables, else an ExecError.
+ */
 export async function applyRuleset(rules: string): Promise<void> {
-  await run(["nft", "-f", "-"], { stdin: rules });
+  try {
+    await run(["nft", "-f", "-"], { stdin: rules });
+  } catch (error) {
+    for (const family of familiesOf(rules)) await requireFamily(family, error);
+    throw error;
+  }
+}
+
+/** Pure. */
+function familiesOf(rules: string): ReadonlySet<string> {
+  return new Set([...rules.matchAll(/^table (\w+) /gm)].map(([, family = ""]) => family));
+}
+
+/** nft says "No such file or directory" for each line of a table that the kernel can't have. */
+async function requireFamily(family: string, cause: unknown): Promise<void> {
+  try {
+    await run(["nft", "--check", "-f", "-"], { stdin: `table ${family} lxd-probe { }\n` });
+  } catch {
+    throw new Fault("bad_request", `The kernel has no nftables of the family "${family}"`, {
+      cause,
+      hint: `It needs CONFIG_NF_TABLES_${family.toUpperCase()}, which the kernels of Debian have.`,
+    });
+  }
 }

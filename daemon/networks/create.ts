@@ -106,8 +106,11 @@ export function createNetworks({ paths, db, helper, onError }: NetworkDeps): Net
   const takeDown = async ({ name, type }: Pick<NetworkShape, "name" | "type">) => {
     if (type !== "bridge") return;
     await stopDnsmasq(directory(name));
-    await removeRules(name);
-    await removeBridge(name);
+    try {
+      await removeRules(name);
+    } finally {
+      await removeBridge(name);
+    }
   };
 
   /** DHCP was switched on or off: dnsmasq knows all nics, or has nothing to know. */

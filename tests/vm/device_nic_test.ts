@@ -87,4 +87,18 @@ if (isMet("ipvlan")) {
     await world.remove();
     await world.host("ip", "link", "delete", "dev", "duta");
   });
+
+  Deno.test("network: a kernel without nftables for IP is named, and nothing is left", async () => {
+    const { api } = world;
+
+    const [status, error] = await api.fails("POST", "/1.0/networks", { name: "dutb" });
+
+    assert.equal(status, 400);
+    assert.match(error, /no nftables of the family "inet"[^]*CONFIG_NF_TABLES_INET/);
+    assert.deepEqual(
+      (await api.get("/1.0/networks")).filter((one: string) => /dutb/.test(one)),
+      [],
+    );
+    await assert.rejects(world.host("ip", "link", "show", "dev", "dutb"), /does not exist/);
+  });
 }
