@@ -1,4 +1,5 @@
 /** tools/compat: run LXD's own suites against our programs, or against Debian's LXD. */
+import { SLOWNESS } from "#tests/world/slowness.ts";
 import { parseArgs } from "node:util";
 import { type Backend, BACKENDS, type Programs, runSuite, type SuiteResult } from "./sandbox.ts";
 import { longestFirst, parseBudget, takeNext } from "./schedule.ts";
@@ -114,7 +115,7 @@ async function main(): Promise<number> {
     for (;;) {
       const suite = takeNext(waiting, (end - performance.now()) / 1000);
       if (suite === undefined) return;
-      const result = await runSuite({ suite, backend, programs, source, logs });
+      const result = await runSuite({ suite, backend, programs, source, logs, slowness: SLOWNESS });
       print(result);
       count[outcomeOf(result)]++;
     }

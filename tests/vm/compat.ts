@@ -1,4 +1,4 @@
-/** LXD's own suites against the built program, on pools of a driver that only the VM's kernel has. */
+/** LXD's own suites against the built program, where they want what only the VM's kernel has. */
 import { type Backend, runSuite } from "#tests/compat/sandbox.ts";
 import { fetchSuites } from "#tests/compat/source.ts";
 import { SUITES } from "#tests/compat/suites.ts";
@@ -16,8 +16,9 @@ export async function suitesForVm(): Promise<string> {
 }
 
 /** Register one test for each suite. */
-export function compatSuites(backend: Backend & ("lvm" | "zfs"), names: readonly string[]): void {
-  if (!isMet(backend)) return;
+export function compatSuites(backend: Backend, names: readonly string[]): void {
+  const isEverywhere = backend === "dir" || backend === "btrfs";
+  if (!isEverywhere && !isMet(backend)) return;
   for (const suite of SUITES.filter(({ name }) => names.includes(name))) {
     Deno.test(`${backend}: LXD's own suite ${suite.name} passes`, async () => {
       const dist = (name: string) => `${root}/dist/${name}`;

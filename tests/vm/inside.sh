@@ -24,7 +24,7 @@ $B mount -t securityfs securityfs /sys/kernel/security 2>/dev/null
 release=$($B uname -r)
 mkdir -p /lib/modules
 [ -z "$MODULES" ] || $B ln -sfn "$MODULES" "/lib/modules/$release"
-modprobe quota_v2
+modprobe -a quota_v2 ipv6
 mkfs.ext4 -q -F -O quota,project /dev/$DISK || fail "no scratch disk"
 mount -t ext4 -o prjquota /dev/$DISK /var/tmp || fail "no scratch disk"
 chmod 1777 /var/tmp

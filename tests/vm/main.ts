@@ -54,6 +54,9 @@ const QEMU: Machine = {
 /** ZFS and CRIU are nothing for User-Mode-Linux. */
 const machineOf = (name: string) => /zfs|stateful/.test(name) ? QEMU : UML;
 
+/** So many of LXD's suites one after the other take longer than CI has. */
+const isLong = (name: string) => name.startsWith("compat_kernel");
+
 /** They want Debian in a container: its image is built outside, once. */
 const needsDebian = (name: string) => ["docker", "fuse"].some((word) => name.includes(word));
 
@@ -62,7 +65,7 @@ export async function runVmTests(words: readonly string[]): Promise<number> {
     .filter((name) => name.endsWith("_test.ts"));
   const isWanted = (name: string) =>
     words.length === 0
-      ? machineOf(name) === UML && !needsDebian(name)
+      ? machineOf(name) === UML && !needsDebian(name) && !isLong(name)
       : words.some((word) => name.includes(word));
   const wanted = names.filter(isWanted).toSorted();
   if (wanted.length === 0) {
@@ -72,6 +75,7 @@ export async function runVmTests(words: readonly string[]): Promise<number> {
   if (words.length === 0) {
     console.log("not run: ZFS and CRIU, in QEMU (tools/test vm zfs stateful, by hand)");
     console.log("not run: Docker and FUSE in Debian (tools/test vm docker fuse, by hand)");
+    console.log("not run: LXD's suites of devices (tools/test vm compat_kernel, by hand)");
   }
   if (wanted.some((name) => name.startsWith("compat_"))) await suitesForVm();
   const helper = await builtHelper();

@@ -3,6 +3,7 @@ import { INSTANCE_KEY_PREFIXES, INSTANCE_KEYS } from "#api/config/instance_keys.
 import { openapiText } from "#api/openapi.ts";
 import { COMMANDS } from "#cli/registry.ts";
 import { allRoutes } from "#daemon/routes/all.ts";
+import { ALLOWED_SKIPS } from "#tests/compat/skips.ts";
 import { SUITES } from "#tests/compat/suites.ts";
 import {
   apiPage,
@@ -81,7 +82,7 @@ export async function docs(): Promise<ReadonlyMap<string, string>> {
     ["commands.md", commandsPage(COMMANDS)],
     ["api.md", apiPage(routes)],
     ["extensions.md", extensionsPage()],
-    ["suites.md", suitesPage(SUITES)],
+    ["suites.md", suitesPage(SUITES, ALLOWED_SKIPS)],
     ["openapi.json", openapiText(routes)],
   ]);
 }
