@@ -14,7 +14,7 @@ import { text } from "#daemon/db/db.ts";
 import { type BoundRoute, type Call, handle, sync } from "#daemon/http/handle.ts";
 import { areIdMountsOff } from "#daemon/host/id_mounts.ts";
 import type { HostFacts } from "#daemon/host/facts.ts";
-import { readResources } from "#daemon/host/resources.ts";
+import { readResources } from "#daemon/host/resources/resources.ts";
 import type { ServerSettings } from "#daemon/server_settings.ts";
 import type { Services } from "#daemon/services.ts";
 

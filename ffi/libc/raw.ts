@@ -27,6 +27,8 @@ export const LIBC = {
   free: { parameters: ["pointer"], result: "void" },
   // int pipe2(int fds[2], int flags)
   pipe2: { parameters: ["buffer", "i32"], result: "i32" },
+  // int socket(int domain, int type, int protocol)
+  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   // int socketpair(int domain, int type, int protocol, int fds[2])
   socketpair: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
   // int memfd_create(const char *name, unsigned int flags)

@@ -19,6 +19,8 @@ export interface DaemonOptions {
   readonly env?: Record<string, string>;
   /** Make something of the empty state directory before the daemon starts. */
   readonly prepare?: (directory: string) => Promise<void>;
+  /** A directory with hardware that stands in place of the host's: tests/fakes/hardware. */
+  readonly hardware?: string;
   /** Live in the network of this one. */
   readonly beside?: TestDaemon;
 }
@@ -42,7 +44,7 @@ export class TestDaemon implements AsyncDisposable {
   }
 
   #spawn(env: Readonly<Record<string, string>>): Deno.ChildProcess {
-    const { beside, lxd } = this.options;
+    const { beside, hardware, lxd } = this.options;
     const network = beside === undefined
       ? ["unshare", "--net"]
       : ["nsenter", "-t", `${beside.pid}`, "-n", "--", "unshare"];
@@ -53,7 +55,11 @@ export class TestDaemon implements AsyncDisposable {
         ...["--mount", OWN_NET, lxd],
         ...["--group", "root", "--logfile", `${this.folder}/log`],
       ],
-      env: { LXD_DIR: this.directory, ...env },
+      env: {
+        LXD_DIR: this.directory,
+        ...(hardware === undefined ? {} : { LXD_TEST_HARDWARE: hardware }),
+        ...env,
+      },
       stdin: "null",
       stdout: "null",
       stderr: "null",

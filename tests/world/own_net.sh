@@ -13,4 +13,5 @@ mount -t securityfs securityfs /sys/kernel/security 2>/dev/null || true
 umount -l "$keep"
 rmdir "$keep"
 ip link set lo up
+if [ -n "${LXD_TEST_HARDWARE:-}" ]; then . "$(dirname "$0")/made_up_hardware.sh"; fi
 exec "$@"
