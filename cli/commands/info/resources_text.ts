@@ -59,7 +59,7 @@ interface Gpu extends Pci {
   readonly drm?: Fields & { readonly id: number } | null;
   readonly nvidia?: Fields | null;
   readonly sriov?: Sriov<Gpu> | null;
-  readonly mdev?: Readonly<Record<string, { available: number; description: string }>> | null;
+  readonly mdev?: Readonly<Record<string, { available: number; description?: string }>> | null;
 }
 
 interface Port {
@@ -206,6 +206,15 @@ function pciLines(card: Pci): string[] {
   ];
 }
 
+const NVIDIA = [
+  ["Architecture", "architecture"],
+  ["Brand", "brand"],
+  ["Model", "model"],
+  ["CUDA Version", "cuda_version"],
+  ["NVRM Version", "nvrm_version"],
+  ["UUID", "uuid"],
+] as const;
+
 function gpuLines(card: Gpu): string[] {
   const { drm, nvidia, mdev } = card;
   const node = (kind: string) => {
@@ -222,14 +231,7 @@ function gpuLines(card: Gpu): string[] {
     lines.push(...nodes.map(indent));
   }
   if (nvidia) {
-    const known = fields(
-      ["Architecture", nvidia.architecture],
-      ["Brand", nvidia.brand],
-      ["Model", nvidia.model],
-      ["CUDA Version", nvidia.cuda_version],
-      ["NVRM Version", nvidia.nvrm_version],
-      ["UUID", nvidia.uuid],
-    );
+    const known = NVIDIA.map(([label, key]) => `${label}: ${nvidia[key] ?? ""}`);
     lines.push("NVIDIA information:", ...known.map(indent));
   }
   lines.push(...sriovLines(card.sriov, gpuLines));
@@ -237,6 +239,7 @@ function gpuLines(card: Gpu): string[] {
   if (profiles.length > 0) lines.push("Mdev profiles:");
   for (const [name, { available, description }] of profiles) {
     lines.push(`  - ${name} (${available} available)`);
+    if (!description) continue;
     lines.push(...description.split("\n").map((line) => `      ${line}`));
   }
   return lines;
