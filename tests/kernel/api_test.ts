@@ -34,6 +34,7 @@ Deno.test("api: the server shows itself, and what it claims is in LXD's order", 
   );
   const { environment } = server;
   assert.equal(environment.server_pid, daemon.pid);
+  assert.equal(environment.driver, "lxc"); // Not qemu: virtual machines would not start.
   assert.equal(environment.firewall, "nftables");
   assert.equal(environment.kernel_version, Deno.osRelease());
   assert.match(environment.os_name, /\w/);
