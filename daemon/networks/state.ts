@@ -50,10 +50,11 @@ async function bridgeState(name: string, link: IpLink) {
   const data = link.linkinfo?.info_data ?? {};
   const ports = await portsOf(name);
   return {
-    id: String(data["bridge_id"] ?? "").replaceAll(":", ""),
+    // ip(8) writes 00 as 0.
+    id: sysfs(`${name}/bridge/bridge_id`),
     stp: Number(data["stp_state"] ?? 0) !== 0,
     forward_delay: Number(data["forward_delay"] ?? 0),
-    vlan_default: 0,
+    vlan_default: Number(data["vlan_default_pvid"] ?? 0),
     vlan_filtering: Number(data["vlan_filtering"] ?? 0) !== 0,
     upper_devices: ports.toSorted(),
   };
@@ -61,20 +62,22 @@ async function bridgeState(name: string, link: IpLink) {
 
 function bondState(name: string, link: IpLink) {
   const data = link.linkinfo?.info_data ?? {};
-  const file = (path: string) => {
-    try {
-      return Deno.readTextFileSync(`/sys/class/net/${name}/bonding/${path}`).trim();
-    } catch {
-      return ""; // Ignored: another kernel.
-    }
-  };
   return {
     mode: String(data["mode"] ?? ""),
     transmit_policy: String(data["xmit_hash_policy"] ?? ""),
     up_delay: Number(data["updelay"] ?? 0),
     down_delay: Number(data["downdelay"] ?? 0),
     mii_frequency: Number(data["miimon"] ?? 0),
-    mii_state: file("mii_status"),
-    lower_devices: file("slaves").split(" ").filter((one) => one !== "").toSorted(),
+    mii_state: sysfs(`${name}/bonding/mii_status`),
+    lower_devices: sysfs(`${name}/bonding/slaves`).split(" ").filter((one) => one !== "")
+      .toSorted(),
   };
+}
+
+function sysfs(path: string): string {
+  try {
+    return Deno.readTextFileSync(`/sys/class/net/${path}`).trim();
+  } catch {
+    return ""; // Ignored: another kernel, or the interface is gone.
+  }
 }
