@@ -1,5 +1,5 @@
 /** What devices have in common: where they are plugged in, who drives them, who made them. */
-import { HostFiles, parentOf, unlessEmpty } from "./host_files.ts";
+import { baseName, HostFiles, parentOf, unlessEmpty } from "./host_files.ts";
 import type { IdNames } from "./id_names.ts";
 
 /** Never negative: the kernel has -1 for a device at no node. */
@@ -45,7 +45,7 @@ export interface Address {
 export async function addressOf(host: HostFiles, device: string): Promise<Address> {
   for (let at = await host.real(device) ?? ""; at.startsWith("/sys/devices/"); at = parentOf(at)) {
     const bus = await host.linkName(`${at}/subsystem`);
-    if (bus === "pci") return { pci: at.slice(at.lastIndexOf("/") + 1) };
+    if (bus === "pci") return { pci: baseName(at) };
     if (bus === "usb" && await host.has(`${at}/busnum`)) {
       return { usb: `${await host.number(`${at}/busnum`)}:${await host.number(`${at}/devnum`)}` };
     }
