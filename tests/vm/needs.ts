@@ -35,6 +35,13 @@ export const NEEDS = {
         : "the kernel has no module ipvlan",
     where: "tools/test vm device_nic",
   },
+  bonding: {
+    missing: () =>
+      canLoad("bonding", () => isThere("/sys/module/bonding"))
+        ? undefined
+        : "the kernel has no module bonding",
+    where: "tools/test vm network_state",
+  },
   debian: {
     missing: () =>
       debianFolder() === "" ? "there is no image of Debian (VM_DEBIAN names none)" : undefined,
