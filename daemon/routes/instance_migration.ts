@@ -4,6 +4,7 @@ import { background, type Call } from "#daemon/http/handle.ts";
 import { ON_DISK } from "#daemon/instances/id_maps.ts";
 import { isRunning } from "#daemon/instances/machine.ts";
 import type { InstanceRecord, SnapshotRecord } from "#daemon/instances/record.ts";
+import { watched } from "#daemon/migration/progress.ts";
 import type { Migrations } from "#daemon/migration/service.ts";
 import type { Services } from "#daemon/services.ts";
 
@@ -16,7 +17,7 @@ export async function receive(
   const { actions } = services.instances;
   const { source = {} } = body;
   await migrations.refuseLive(source.live, true);
-  const link = migrations.link(source);
+  const link = watched(migrations.link(source), body.name ?? "");
   const common = { project: query.project, caller, cancellable: true, ...link.start };
   const known = await actions.list(query.project);
   const target = known.find(({ name }) => name === body.name);
@@ -26,7 +27,10 @@ export async function receive(
       ...common,
       description: "Creating instance",
       resources: { instances: [target.name] },
-      run: ({ signal }) => migrations.refresh(target, link, { instanceOnly, signal }),
+      run: async ({ signal, progress }) => {
+        link.tell(progress);
+        await migrations.refresh(target, link, { instanceOnly, signal });
+      },
     }));
   }
   // Files come with plain ids, whatever the other server has on its disk.
@@ -37,7 +41,10 @@ export async function receive(
     ...common,
     description: "Creating instance",
     resources: { instances: [plan.name] },
-    run: async ({ signal }) => void await actions.create(plan, { caller, signal }),
+    run: async ({ signal, progress }) => {
+      link.tell(progress);
+      await actions.create(plan, { caller, signal });
+    },
   }));
 }
 
@@ -52,7 +59,7 @@ export async function send(
   await migrations.refuseLive(body.live, runs && what.snapshot === undefined);
   const only = body as { instance_only?: boolean; container_only?: boolean };
   const instanceOnly = only.instance_only ?? only.container_only ?? false;
-  const link = migrations.linkTo(body.target);
+  const link = watched(migrations.linkTo(body.target), nameOf(what));
   return background(services.operations.start({
     description: "Migrating instance",
     project: query.project,
@@ -60,6 +67,16 @@ export async function send(
     caller,
     cancellable: true,
     ...link.start,
-    run: ({ signal }) => migrations.send(link, { ...what, instanceOnly }, signal),
+    run: async ({ signal, progress }) => {
+      link.tell(progress);
+      await migrations.send(link, { ...what, instanceOnly }, signal);
+    },
   }));
+}
+
+function nameOf({ instance, snapshot }: {
+  readonly instance: InstanceRecord;
+  readonly snapshot: SnapshotRecord | undefined;
+}): string {
+  return snapshot === undefined ? instance.name : `${instance.name}/${snapshot.name}`;
 }

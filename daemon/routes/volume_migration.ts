@@ -3,6 +3,7 @@ import type { postVolume, postVolumes, postVolumeSnapshot } from "#api/routes/st
 import type { VolumeRow } from "#daemon/db/storage_pools.ts";
 import type { VolumeName } from "#daemon/db/volume_uses.ts";
 import { background, type Call } from "#daemon/http/handle.ts";
+import { watched } from "#daemon/migration/progress.ts";
 import type { Migrations } from "#daemon/migration/service.ts";
 import type { Services } from "#daemon/services.ts";
 import { contentTypeOf } from "./volume_access.ts";
@@ -19,7 +20,7 @@ export function receiveVolume(
   },
 ) {
   const { source = {} } = body;
-  const link = migrations.link(source);
+  const link = watched(migrations.link(source), target.name);
   const wish = known === undefined
     ? {
       contentType: contentTypeOf(body),
@@ -34,7 +35,8 @@ export function receiveVolume(
     caller,
     cancellable: true,
     ...link.start,
-    run: async ({ signal }) => {
+    run: async ({ signal, progress }) => {
+      link.tell(progress);
       const volumeOnly = source.volume_only ?? false;
       await migrations.receiveVolume(target, link, { wish, volumeOnly, signal });
       if (known === undefined) onCreated();
@@ -50,7 +52,9 @@ export function sendVolume(
   what: { readonly volume: VolumeRow; readonly snapshot: string | undefined },
 ) {
   const { volume_only: volumeOnly = false } = body as { volume_only?: boolean };
-  const link = migrations.linkTo(body.target);
+  const { volume, snapshot } = what;
+  const name = snapshot === undefined ? volume.name : `${volume.name}/${snapshot}`;
+  const link = watched(migrations.linkTo(body.target), name);
   return background(services.operations.start({
     description: "Migrating storage volume",
     project: query.project,
@@ -58,6 +62,9 @@ export function sendVolume(
     caller,
     cancellable: true,
     ...link.start,
-    run: ({ signal }) => migrations.sendVolume(link, { ...what, volumeOnly }, signal),
+    run: async ({ signal, progress }) => {
+      link.tell(progress);
+      await migrations.sendVolume(link, { ...what, volumeOnly }, signal);
+    },
   }));
 }

@@ -138,6 +138,27 @@ const cases: DeviceCase[] = [
       assert.match(await world.host("ip", "route", "show", "table", "100"), /10\.247\.32\.77/);
     },
   },
+  {
+    name: "nic routed by another address of the host",
+    options: { ...routed, "ipv4.host_address": "169.254.9.9" },
+    isFixed: true,
+    async assertThere(world) {
+      assert.match(await world.inside("ip", "route"), /default via 169\.254\.9\.9 dev eth1/);
+      const address = ["ip", "-4", "addr", "show", "dev", await hostName()];
+      assert.match(await world.host(...address), /inet 169\.254\.9\.9\/32/);
+    },
+  },
+  {
+    name: "nic routed without a gateway",
+    options: { ...routed, "ipv4.gateway": "none" },
+    isFixed: true,
+    async assertThere(world) {
+      assert.doesNotMatch(await world.inside("ip", "route"), /default/);
+      const address = ["ip", "-4", "addr", "show", "dev", await hostName()];
+      assert.doesNotMatch(await world.host(...address), /inet /);
+      assert.match(await world.host("ip", "route"), /10\.247\.32\.77 dev veth/);
+    },
+  },
 ];
 
 deviceSuite(() => world, cases);

@@ -1,4 +1,5 @@
 /** An instance goes from one daemon of ours to another, through the client: neither needs a network. */
+import { EventStream } from "#tests/world/events.ts";
 import type { InstanceDaemon } from "#tests/world/instances.ts";
 import { startTwoDaemons, type TwoDaemons } from "#tests/world/two_daemons.ts";
 import assert from "node:assert/strict";
@@ -75,6 +76,39 @@ Deno.test("migration: a running instance is copied, a stopped one moved, a live 
   assert.equal((await one.api.fails("GET", at))[0], 404);
   assert.equal((await other.api.get(`${at}/snapshots`)).length, 2);
   await other.api.do("DELETE", at);
+});
+
+Deno.test("migration: both sides show how much has gone, as slowly as the pool wants it", async () => {
+  const name = `${NAME}p`;
+  await one.create(name);
+  const random = crypto.getRandomValues(new Uint8Array(60_000));
+  const tree = `/proc/${one.daemon.pid}/root${one.daemon.directory}/storage-pools/default`;
+  const path = `${tree}/containers/${name}/rootfs/etc/much`;
+  for (let count = 0; count < 80; count++) await Deno.writeFile(path, random, { append: true });
+  const limit = (rate: string) =>
+    one.api.do("PATCH", "/1.0/storage-pools/default", { config: { "rsync.bwlimit": rate } });
+  await limit("2MiB");
+  const streams = await Promise.all(
+    [one, other].map(({ daemon }) =>
+      EventStream.open(`${daemon.directory}/unix.socket`, "?type=operation")
+    ),
+  );
+  const startMs = performance.now();
+
+  await lxc("copy", `one:${name}`, `other:${name}`, "--mode=relay", "--allow-inconsistent");
+
+  assert.ok(performance.now() - startMs > 1500, "4.8 MB at 2 MiB/s");
+  for (const stream of streams) {
+    const { metadata } = await stream.find(({ metadata }) => metadata.metadata?.fs_progress);
+    assert.match(
+      metadata.metadata.fs_progress,
+      new RegExp(`^${name}: \\d+MB \\([\\d.]+MB/s\\)$`),
+    );
+    stream[Symbol.dispose]();
+  }
+  await limit("");
+  await one.api.do("DELETE", `/1.0/instances/${name}`);
+  await other.api.do("DELETE", `/1.0/instances/${name}`);
 });
 
 Deno.test("migration: one that nobody connects to, or that breaks, leaves nothing", async () => {

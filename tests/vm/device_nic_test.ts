@@ -14,7 +14,20 @@ const ipvlan = {
   "ipv4.address": "192.0.2.77",
   "ipv4.host_table": "100",
 };
-const vlan = { type: "nic", nictype: "macvlan", parent: "duta", name: "eth1", vlan: "7" };
+const ipvlan2 = {
+  ...{ type: "nic", nictype: "ipvlan", parent: "duta", name: "eth1", mode: "l2" },
+  "ipv4.address": "192.0.2.78/28",
+  "ipv4.gateway": "192.0.2.65",
+};
+const vlan = {
+  ...{ type: "nic", nictype: "macvlan", parent: "duta", name: "eth1", vlan: "7" },
+  gvrp: "true",
+};
+const handed = { type: "nic", nictype: "physical", parent: "duta", name: "eth1", vlan: "8" };
+const tagged = {
+  ...{ type: "nic", nictype: "bridged", parent: "dutbr", name: "eth1" },
+  ...{ vlan: "5", "vlan.tagged": "6-7" },
+};
 const policed = { type: "nic", nictype: "p2p", name: "eth1", "limits.egress": "8Mbit" };
 
 async function plugParent(): Promise<() => Promise<unknown>> {
@@ -26,6 +39,12 @@ async function plugParent(): Promise<() => Promise<unknown>> {
   }
   await world.host("sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/duta/forwarding");
   return () => world.host("ip", "link", "delete", "dev", "duta");
+}
+
+async function plugBridge(): Promise<() => Promise<unknown>> {
+  const bridge = ["type", "bridge", "vlan_filtering", "1"];
+  await world.host("ip", "link", "add", "dutbr", "up", ...bridge);
+  return () => world.host("ip", "link", "delete", "dev", "dutbr");
 }
 
 const cases: DeviceCase[] = [
@@ -46,13 +65,51 @@ const cases: DeviceCase[] = [
     },
   },
   {
+    name: "nic ipvlan in mode l2",
+    options: ipvlan2,
+    isFixed: true,
+    prepare: plugParent,
+    async assertThere(world) {
+      assert.match(await linkInside(), /UP[^]*ipvlan +mode l2 bridge/);
+      assert.match(
+        await world.inside("ip", "-4", "addr", "show", "dev", "eth1"),
+        /inet 192\.0\.2\.78\/28/,
+      );
+      assert.match(await world.inside("ip", "route"), /default via 192\.0\.2\.65 dev eth1/);
+    },
+  },
+  {
     name: "nic macvlan on a VLAN",
     options: vlan,
     changed: { ...vlan, mtu: "1400" },
     prepare: plugParent,
     async assertThere(world, options) {
       assert.match(await linkInside(), new RegExp(`UP.* mtu ${options["mtu"] ?? "1500"} `));
-      assert.match(await world.host("ip", "-d", "link", "show", "dev", "duta.7"), /vlan .*id 7/);
+      const parent = await world.host("ip", "-d", "link", "show", "dev", "duta.7");
+      assert.match(parent, /vlan .*id 7 .*GVRP/);
+    },
+  },
+  {
+    name: "nic physical on a VLAN",
+    options: handed,
+    changed: { ...handed, mtu: "1400" },
+    prepare: plugParent,
+    async assertThere(_world, options) {
+      assert.match(await linkInside(), new RegExp(`UP.* mtu ${options["mtu"] ?? "1500"} `));
+      assert.match(await linkInside(), /vlan .*id 8/);
+    },
+  },
+  {
+    name: "nic bridged on VLANs",
+    options: tagged,
+    changed: { ...tagged, vlan: "none" },
+    prepare: plugBridge,
+    async assertThere(world, options) {
+      const port = await world.volatile("dut", "host_name");
+      const vlans = await world.host("bridge", "vlan", "show", "dev", port);
+      assert.equal(/\b5 PVID Egress Untagged/.test(vlans), options["vlan"] === "5", vlans);
+      assert.doesNotMatch(vlans, /\b1 PVID/);
+      assert.match(vlans, /\b6\n[^]*\b7\n/);
     },
   },
   {
