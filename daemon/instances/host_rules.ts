@@ -1,9 +1,25 @@
 /** Rules for a configuration that depend on this host: its range of ids, its administrator's wish. Pure. */
 import { Fault } from "#base/errors.ts";
 import { isTrue } from "#base/units.ts";
+import type { CgroupLayout } from "#daemon/cgroup/layout.ts";
 import { isolatedSize, parseRawIdmap } from "#daemon/idmap/choose.ts";
 import type { HostFacts } from "./facts.ts";
 import type { Config } from "./record.ts";
+
+/**
+ * Can what the image needs be had here? Its properties say so ("requirements.cgroup"), and are in the
+ * instance's configuration as image.*.
+ *
+ * @throws {Fault} bad_request
+ */
+export function checkImageNeeds(layout: CgroupLayout, config: Config): void {
+  if (config["image.requirements.cgroup"] !== "v1" || Object.keys(layout.v1).length > 0) return;
+  throw new Fault(
+    "bad_request",
+    "The image used by this instance requires a CGroupV1 host system",
+    { hint: "Use a newer image, or boot the host with systemd.unified_cgroup_hierarchy=0." },
+  );
+}
 
 type RuleFacts = Pick<HostFacts, "idRange" | "isUnprivilegedOnly">;
 

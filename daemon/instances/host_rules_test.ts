@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { checkHostRules } from "./host_rules.ts";
+import { checkHostRules, checkImageNeeds } from "./host_rules.ts";
 
 const range = { base: 1_000_000, size: 65_536 };
 const facts = { idRange: { uid: range, gid: range }, isUnprivilegedOnly: false };
@@ -29,4 +29,14 @@ Deno.test("checkHostRules() lets no privileged container in where the host forbi
   }
 
   checkHostRules(strict, { "security.privileged": "false", "raw.lxc": "lxc.tty.max = 1" });
+});
+
+Deno.test("checkImageNeeds() refuses an image for cgroup v1 where there is only v2", () => {
+  const v2 = { v1: {}, v2: "/sys/fs/cgroup", v2Controllers: ["memory"] };
+  const hybrid = { ...v2, v1: { memory: "/sys/fs/cgroup/memory" } };
+  const config = { "image.requirements.cgroup": "v1" };
+  assert.throws(() => checkImageNeeds(v2, config), /requires a CGroupV1 host/);
+
+  checkImageNeeds(hybrid, config);
+  checkImageNeeds(v2, { "image.os": "Debian" });
 });

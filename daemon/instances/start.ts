@@ -32,6 +32,7 @@ import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
 import { diskLimitLines } from "./disk_limits.ts";
 import { chooseMap, shiftForStart } from "./id_maps.ts";
 import { lastErrors } from "./lxc_log.ts";
+import { checkImageNeeds } from "./host_rules.ts";
 import { assertAllowed } from "./machine.ts";
 import { applyNetworkPriority } from "./network_priority.ts";
 import { findNvidiaTools, nvidiaLines } from "./nvidia.ts";
@@ -84,6 +85,7 @@ export async function startLocked(
   const record = await ctx.db.read((tx) => findInstanceById(tx, id));
   if (record === undefined || record.isHalfMade) throw new Fault("not_found", "Instance not found");
   assertAllowed(ctx.runtime.state(id), "start");
+  checkImageNeeds(ctx.facts.layout, record.expandedConfig);
   await assertVolumeRecords(ctx, record);
   if (scheduleOf(record).atStartup) await snapshotAtStartup(ctx, record);
   ctx.runtime.set(id, { status: "starting" });

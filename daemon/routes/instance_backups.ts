@@ -14,6 +14,8 @@ import { backupEvent } from "#daemon/backups/event.ts";
 import { checkBackupName } from "#daemon/backups/instances.ts";
 import type { Backups } from "#daemon/backups/service.ts";
 import type { BackupRow } from "#daemon/db/backups.ts";
+import type { Database } from "#daemon/db/db.ts";
+import { getProject } from "#daemon/db/projects.ts";
 import { background, type BoundRoute, handle, type Reply, sync } from "#daemon/http/handle.ts";
 import { list, projectSuffix } from "#daemon/http/list.ts";
 import type { ServerSettings } from "#daemon/server_settings.ts";
@@ -54,12 +56,16 @@ export function sendArchive(path: HostPath, name: string): Reply {
   };
 }
 
-/** What a POST asks for, by the server's compression unless it names one. */
+/** What a POST asks for, else what its project says, else the server. */
 export async function compressionWish(
-  settings: ServerSettings,
+  { db, settings }: { readonly db: Database; readonly settings: ServerSettings },
+  project: string,
   given: string | undefined,
 ): Promise<string> {
-  return given || await settings.value("backups.compression_algorithm");
+  if (given) return given;
+  const key = "backups.compression_algorithm";
+  const { config } = await db.read((tx) => getProject(tx, project));
+  return config[key] || await settings.value(key);
 }
 
 export function instanceBackupRoutes(backups: Backups, settings: ServerSettings): BoundRoute[] {
@@ -75,7 +81,11 @@ export function instanceBackupRoutes(backups: Backups, settings: ServerSettings)
       const record = await services.instances.actions.get(query.project, params.name);
       await services.db.read((tx) => checkCopiesAllowed(tx, query.project, "backups"));
       const name = await backups.instances.planName(record, body.name ?? "");
-      const compression = await compressionWish(settings, body.compression_algorithm);
+      const compression = await compressionWish(
+        { db: services.db, settings },
+        query.project,
+        body.compression_algorithm,
+      );
       const expiresAt = parseExpiry(body.expires_at) ?? "";
       const isBare = body.instance_only ?? body.container_only ?? false;
       return background(services.operations.start({

@@ -49,7 +49,11 @@ export function storageVolumeBackupRoutes(
       const volume = await findCustom(services, call);
       await services.db.read((tx) => checkCopiesAllowed(tx, volume.project, "backups"));
       const name = await backups.volumes.planName(volume, body.name ?? "");
-      const compression = await compressionWish(settings, body.compression_algorithm);
+      const compression = await compressionWish(
+        { db: services.db, settings },
+        volume.project,
+        body.compression_algorithm,
+      );
       const expiresAt = parseExpiry(body.expires_at) ?? "";
       const isBare = body.volume_only ?? false;
       const isOptimized = body.optimized_storage ?? false;

@@ -80,6 +80,22 @@ Deno.test("backup: an instance with snapshots goes out and comes back under anot
   assert.equal(await leftovers(), "");
 });
 
+Deno.test("backup: is packed as its project wants, else as the server does", async () => {
+  const key = "backups.compression_algorithm";
+  await world.api.do("PATCH", "/1.0/projects/default", { config: { [key]: "none" } });
+  await world.api.do("POST", `${AT}/backups`, { name: "b1" });
+  await world.api.do("PATCH", "/1.0/projects/default", { config: { [key]: "" } });
+  await world.api.do("POST", `${AT}/backups`, { name: "b2" });
+  const file = `${world.daemon.folder}/packed`;
+
+  await fetchBackup(`${AT}/backups/b1`, file);
+  assert.match(await must(["file", file]), /tar archive/);
+  await fetchBackup(`${AT}/backups/b2`, file);
+  assert.match(await must(["file", file]), /gzip compressed/);
+  await Deno.remove(file);
+  for (const name of ["b1", "b2"]) await world.api.do("DELETE", `${AT}/backups/${name}`);
+});
+
 Deno.test("backup: of a running instance, renamed with it", async () => {
   const { api } = world;
   await world.setState(NAME, "start");

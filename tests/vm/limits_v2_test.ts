@@ -1,7 +1,7 @@
 /** Limits on cgroup v2: from the start, changed live, lifted, and read back. */
 import assert from "node:assert/strict";
 import type { InstanceRecord } from "#daemon/instances/record.ts";
-import { change, get, launch, pidOf } from "#tests/kernel/instance_actions.ts";
+import { change, get, launch, make, pidOf } from "#tests/kernel/instance_actions.ts";
 import { newWorld, type World } from "#tests/kernel/instance_world.ts";
 import { isMet } from "./needs.ts";
 
@@ -30,6 +30,9 @@ async function testLimits(): Promise<void> {
   const set = async (config: Record<string, string>) => {
     await change(world, await get(world, NAME), { config });
   };
+
+  const old = await make(world, `${NAME}old`, { config: { "image.requirements.cgroup": "v1" } });
+  await assert.rejects(world.actions.start(old, {}), /requires a CGroupV1 host/);
 
   assert.equal(value("memory.max"), String(100 * MIB));
   assert.equal(value("pids.max"), "77");
