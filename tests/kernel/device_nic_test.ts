@@ -126,6 +126,25 @@ const cases: DeviceCase[] = [
     },
   },
   {
+    name: "nic of a physical network",
+    options: { type: "nic", network: "handed", name: "eth1" },
+    changed: { type: "nic", network: "handed", name: "eth1", hwaddr: "0a:92:a7:0d:b7:da" },
+    async prepare() {
+      const unplug = await plugCable();
+      await world.api.do("POST", "/1.0/networks", {
+        ...{ name: "handed", type: "physical", config: { parent: "duta" } },
+      });
+      return async () => {
+        await world.api.do("DELETE", "/1.0/networks/handed");
+        await unplug();
+      };
+    },
+    async assertThere(_world, options) {
+      assert.match(await linkInside(), /UP/);
+      if (options["hwaddr"]) assert.match(await linkInside(), new RegExp(options["hwaddr"]));
+    },
+  },
+  {
     name: "nic routed",
     options: routed,
     isFixed: true,

@@ -225,6 +225,37 @@ function unpackedOn(pool: string): string[] {
   return [...Deno.readDirSync(folder)].map(({ name }) => name).toSorted();
 }
 
+Deno.test("image server: of another server's images those of the project that is named are copied", async () => {
+  const address = "127.0.0.1:8456";
+  await api.do("PUT", "/1.0", { config: { "core.https_address": address } });
+  for (const name of ["from", "to"]) {
+    await api.do("POST", "/1.0/projects", { name, config: { "features.images": "true" } });
+  }
+  const headers = { "X-LXD-public": "1" };
+  const raw = emptyImage();
+  const { fingerprint } = await api.do("POST", "/1.0/images?project=from", undefined, {
+    ...{ raw, headers },
+  });
+  const { environment } = await api.get("/1.0");
+  const source = {
+    ...{ type: "image", mode: "pull", protocol: "lxd", server: `https://${address}` },
+    ...{ certificate: environment.certificate, fingerprint },
+  };
+
+  const [, error] = await api.fails("POST", "/1.0/images?project=to", { source });
+  await api.do("POST", "/1.0/images?project=to", { source: { ...source, project: "from" } });
+
+  assert.match(error, /not found/i);
+  assert.deepEqual(await api.get("/1.0/images?project=to"), [
+    `/1.0/images/${fingerprint}?project=to`,
+  ]);
+  for (const name of ["from", "to"]) {
+    await api.do("DELETE", `/1.0/images/${fingerprint}?project=${name}`);
+    await api.do("DELETE", `/1.0/projects/${name}`);
+  }
+  await api.do("PUT", "/1.0", { config: {} });
+});
+
 Deno.test("image server: an unknown authority is refused by client and daemon", async () => {
   const path = await tree("strange");
   await containerImagesTree(path);
