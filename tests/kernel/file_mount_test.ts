@@ -14,7 +14,7 @@ Deno.test.beforeAll(async () => {
 Deno.test.afterAll(() => world[Symbol.asyncDispose]());
 
 /** A `file mount` that runs until disposed, and the first thing that it says. */
-async function mounting(...words: string[]) {
+async function mounting(words: readonly string[], ending: Deno.Signal = "SIGTERM") {
   const child = new Deno.Command(OURS.lxc, {
     args: ["file", "mount", ...words],
     env: world.daemon.env,
@@ -33,7 +33,7 @@ async function mounting(...words: string[]) {
     said,
     async [Symbol.asyncDispose]() {
       await reader.cancel();
-      child.kill("SIGTERM");
+      child.kill(ending);
       await child.status;
     },
   };
@@ -48,7 +48,7 @@ function sftp(said: string, commands: string) {
 }
 
 Deno.test("file mount: others read and write over SFTP, and nobody without the password", async () => {
-  await using open = await mounting(NAME, "--listen", "127.0.0.1:0", "--no-auth");
+  await using open = await mounting([NAME, "--listen", "127.0.0.1:0", "--no-auth"]);
   const ended = await sftp(open.said, "mkdir /root/made\\nput /etc/hostname /root/made/host\\n");
   assert.equal(ended.status, 0, ended.stderr);
   const { text } = await world.api.ask(
@@ -57,7 +57,7 @@ Deno.test("file mount: others read and write over SFTP, and nobody without the p
   );
   assert.equal(text, await Deno.readTextFile("/etc/hostname"));
 
-  await using closed = await mounting(NAME, "--listen", "127.0.0.1:0", "--auth-user", "me");
+  await using closed = await mounting([NAME, "--listen", "127.0.0.1:0", "--auth-user", "me"]);
   assert.match(closed.said, /Login with username "me" and password "[0-9a-f]{16}"/);
   const refused = await sftp(closed.said, "ls /\\n");
   assert.notEqual(refused.status, 0);
@@ -67,10 +67,10 @@ Deno.test("file mount: others read and write over SFTP, and nobody without the p
 const hasFuse = await Deno.stat("/dev/fuse").then(() => true, () => false);
 if (!hasFuse) console.log("skipped, needs /dev/fuse: file mount by sshfs");
 
-async function mountAndLook() {
+async function mountAndLook(ending: Deno.Signal) {
   const target = await Deno.makeTempDir({ prefix: "lxd-file-mount-" });
   try {
-    await using _mounted = await mounting(`${NAME}/etc`, target);
+    await using _mounted = await mounting([`${NAME}/etc`, target], ending);
     const names = () => [...Deno.readDirSync(target)].map(({ name }) => name);
     for (let tries = 0; !names().includes("passwd") && tries < 50; tries++) {
       await new Promise((resolve) => setTimeout(resolve, 100));
@@ -82,11 +82,13 @@ async function mountAndLook() {
   }
 }
 
-Deno.test({
-  name: "file mount: a folder of an instance is mounted here until the command ends",
-  ignore: !hasFuse,
-  fn: mountAndLook,
-});
+for (const ending of ["SIGTERM", "SIGINT"] as const) {
+  Deno.test({
+    name: `file mount: a folder of an instance is mounted here until the command gets ${ending}`,
+    ignore: !hasFuse,
+    fn: () => mountAndLook(ending),
+  });
+}
 
 Deno.test("file mount: what can't be served is refused at once", async () => {
   const lxc = async (...words: string[]) => {

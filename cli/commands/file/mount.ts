@@ -86,6 +86,8 @@ interface Mount {
   readonly open: () => Promise<RawStream>;
 }
 
+const ENDING = ["SIGINT", "SIGTERM"] as const;
+
 /** sshfs speaks SFTP over its standard streams. Ends when it is unmounted, or with ctrl+c. */
 async function mountHere(context: Context, { name, path, target, open }: Mount): Promise<number> {
   const stream = await open();
@@ -101,11 +103,15 @@ async function mountHere(context: Context, { name, path, target, open }: Mount):
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     throw new Error("sshfs not found. Try SSH SFTP mode using the --listen flag");
   }
-  // ctrl+c reaches sshfs as well: it unmounts, and its end is ours.
-  const ignore = () => {};
-  Deno.addSignalListener("SIGINT", ignore);
-  const end = () => child.kill("SIGTERM");
-  Deno.addSignalListener("SIGTERM", end);
+  // It unmounts, and its end is ours. ctrl+c reaches sshfs as well, a signal to us alone does not.
+  const end = () => {
+    try {
+      child.kill("SIGTERM");
+    } catch {
+      // Ignored: it has ended already.
+    }
+  };
+  for (const signal of ENDING) Deno.addSignalListener(signal, end);
   context.out.line(`sshfs mounting "${name}${path}" on "${target}"`);
   context.out.line("Press ctrl+c to finish");
   const fromHere = (async () => {
@@ -121,8 +127,7 @@ async function mountHere(context: Context, { name, path, target, open }: Mount):
   for (const copying of [fromHere, toHere]) copying.catch(() => {}); // Ignored: sshfs ends then.
   const { code } = await child.status;
   stream.close();
-  Deno.removeSignalListener("SIGINT", ignore);
-  Deno.removeSignalListener("SIGTERM", end);
+  for (const signal of ENDING) Deno.removeSignalListener(signal, end);
   context.out.line("sshfs has stopped");
   return code;
 }
