@@ -6,6 +6,7 @@ import { INFINIBAND_KEYS, PCI_KEYS, TPM_KEYS } from "#api/config/device_hotplug.
 import { Fault } from "#base/errors.ts";
 import { checkDeviceKeys, invalidDevice } from "./check_keys.ts";
 import type { Device, DeviceType, ValidateContext } from "./device.ts";
+import { isThere } from "./node.ts";
 import { listNames } from "./sysfs.ts";
 
 export const tpm: DeviceType = absent(
@@ -55,13 +56,4 @@ function absent(
     start: async (device) => refuse(device),
     stop: () => Promise.resolve(),
   };
-}
-
-function isThere(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false; // Ignored: not there.
-  }
 }

@@ -53,7 +53,9 @@ export async function makeNode(device: Device, node: HostNode): Promise<HostPath
   const { config, host } = device;
   const file = fileOf(device, node);
   await removeIfThere(file);
-  const args = ["-m", config["mode"] || "0660", "--", file, node.letter];
+  // As LXD: no special bits.
+  const mode = parseInt(config["mode"] || "0660", 8) & 0o777;
+  const args = ["-m", mode.toString(8), "--", file, node.letter];
   const { success, code, stderr } = await new Deno.Command("mknod", {
     args: [...args, `${node.major}`, `${node.minor}`],
     env: { LC_ALL: "C" },
@@ -89,6 +91,16 @@ function readNodes(device: Device): MadeNode[] {
     if (path !== undefined && numbers !== undefined) nodes.push({ ...numbers, path, file });
   }
   return nodes;
+}
+
+/** Is there anything at a path of the host, be it a link to nowhere? */
+export function isThere(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false; // Ignored: not there.
+  }
 }
 
 /** Type and numbers of a node; undefined if there is none. */

@@ -4,7 +4,7 @@ import { Fault } from "#base/errors.ts";
 import { isFalse } from "#base/units.ts";
 import { checkDeviceKeys, invalidDevice } from "./check_keys.ts";
 import type { Device, DeviceConfig, DeviceType } from "./device.ts";
-import { type HostNode, statNode } from "./node.ts";
+import { type HostNode, isThere, statNode } from "./node.ts";
 import { nodeDevice } from "./node_device.ts";
 
 export const unixChar = unixType("unix-char", "c");
@@ -20,6 +20,9 @@ function unixType(type: "unix-char" | "unix-block", letter: "c" | "b"): DeviceTy
           name,
           'Unix device entry is missing the required "source" or "path" property',
         );
+      }
+      if (((config["major"] ?? "") === "") !== ((config["minor"] ?? "") === "")) {
+        throw invalidDevice(name, "Both major and minor are needed, or none of them");
       }
       const isHere = context.instance !== undefined;
       if (isHere && !isFalse(config["required"])) requireNumbers(name, config);
@@ -42,7 +45,9 @@ function numbersOf(config: DeviceConfig): { major: number; minor: number } | und
 }
 
 function requireNumbers(name: string, config: DeviceConfig): void {
-  if (numbersOf(config) !== undefined || statNode(sourceOf(config)) !== undefined) return;
+  const source = sourceOf(config);
+  if (numbersOf(config) !== undefined || statNode(source) !== undefined) return;
+  if (isThere(source)) throw invalidDevice(name, `"${source}" is no device node`);
   throw invalidDevice(
     name,
     "The required device path doesn't exist and the major and minor settings are not specified",
@@ -55,7 +60,6 @@ function find(device: Device, letter: "c" | "b"): HostNode[] {
   const path = "/" + (config["path"] || config["source"] || "").replace(/^\/+/, "");
   const found = statNode(sourceOf(config));
   const given = numbersOf(config);
-  if (found === undefined && (given === undefined || isFalse(config["required"]))) return [];
   if (given !== undefined) return [{ letter, ...given, path }];
   if (found === undefined) return [];
   if (found.letter !== letter) {

@@ -88,6 +88,19 @@ Deno.test("a node that is not required is followed, by the next daemon too", asy
   Deno.removeSync(folder, { recursive: true });
 });
 
+Deno.test("a node with numbers needs none of the host, and has no special bits", async () => {
+  await using world = await newWorld();
+  const instance = await launch(world, "c1");
+  const given = { type: "unix-char", path: "/dev/given", major: "1", minor: "5" };
+
+  const devices = { n: { ...given, required: "false", mode: "4604" } };
+  await change(world, await get(world, "c1"), { devices });
+
+  const info = Deno.statSync(inside(world, instance, "/dev/given"));
+  assert.equal(info.isCharDevice, true);
+  assert.equal((info.mode ?? 0) & 0o7777, 0o604);
+});
+
 Deno.test("a node that is missing or of the wrong kind is refused, and nothing is left", async () => {
   await using world = await newWorld();
   const instance = await launch(world, "c1");
@@ -98,6 +111,11 @@ Deno.test("a node that is missing or of the wrong kind is refused, and nothing i
   await assert.rejects(
     plug({ type: "unix-char", path: "/tmp/nowhere" }),
     /path doesn't exist and the major and minor settings are not specified/,
+  );
+  await assert.rejects(plug({ type: "unix-char", path: "/etc/passwd" }), /is no device node/);
+  await assert.rejects(
+    plug({ type: "unix-char", path: "/dev/null", major: "1" }),
+    /Both major and/,
   );
   await assert.rejects(plug({ type: "unix-block", path: "/dev/null" }), /is a character device/);
   await assert.rejects(plug({ type: "gpu" }), (error: Error & { hint?: string }) => {
