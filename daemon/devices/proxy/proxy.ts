@@ -106,13 +106,18 @@ async function close(device: Device): Promise<void> {
 
 export const proxy: DeviceType = {
   type: "proxy",
-  validate(name, config, { instance, devices }) {
+  validate(name, config) {
     checkDeviceKeys(name, config, PROXY_KEYS);
-    const wish = parseProxy(name, config);
-    if (wish.isNat && instance !== undefined) natTarget(name, wish, devices);
+    parseProxy(name, config);
     return Promise.resolve();
   },
-  start: (device, undo) => Promise.resolve({ afterStart: (pid: Pid) => open(device, pid, undo) }),
+  // deno-lint-ignore require-await -- refuses by rejecting
+  async start(device, undo) {
+    const wish = parseProxy(device.name, device.config);
+    // Not before: the address may be given to the nic after the proxy was added, or by another profile.
+    if (wish.isNat) natTarget(device.name, wish, device.host.devices);
+    return { afterStart: (pid: Pid) => open(device, pid, undo) };
+  },
   stop: close,
   plug: open,
   unplug: close,
