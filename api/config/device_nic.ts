@@ -3,14 +3,7 @@ import { formatNetwork, networkOf, parseAddress, parseSubnet } from "#base/ip.ts
 import { listOf } from "#base/list.ts";
 import { checkInterfaceName } from "./network_keys.ts";
 import type { DeviceKey } from "./device_disk.ts";
-import {
-  boolValue,
-  type Check,
-  intBetween,
-  intValue,
-  uint32Value,
-  wordOf,
-} from "./instance_checks.ts";
+import { boolValue, type Check, intBetween, uint32Value, wordOf } from "./instance_checks.ts";
 
 const mac: Check = (value) => {
   if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(value)) throw new Error("want a MAC address");
@@ -65,7 +58,9 @@ export function parseBitRate(text: string): number {
   return Number(match[1]) * unit;
 }
 
-const rate: Check = (value) => void parseBitRate(value);
+const rate: Check = (value) => {
+  if (parseBitRate(value) < 1) throw new Error("want more than nothing, or unset it for no limit");
+};
 
 const MAX_VLAN = 4094;
 
@@ -123,7 +118,7 @@ export const NIC_KEYS = {
   "network": { summary: "Managed network" },
   "nictype": { summary: "Kind of interface, where no network is named" },
   "parent": { summary: "Interface of the host" },
-  "queue.tx.length": { check: intValue, summary: "Length of the transmit queue" },
+  "queue.tx.length": { check: uint32Value, summary: "Length of the transmit queue" },
   "security.ipv4_filtering": { check: boolValue, summary: "Only its own IPv4 address" },
   "security.ipv6_filtering": { check: boolValue, summary: "Only its own IPv6 address" },
   "security.mac_filtering": { check: boolValue, summary: "Only its own MAC address" },

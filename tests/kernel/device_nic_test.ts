@@ -92,12 +92,19 @@ const cases: DeviceCase[] = [
   {
     name: "nic p2p",
     options: p2p,
-    changed: { ...p2p, "ipv4.routes": "203.0.113.8/32", "limits.ingress": "10Mbit" },
+    changed: {
+      ...p2p,
+      "ipv4.routes": "203.0.113.8/32",
+      "limits.ingress": "10Mbit",
+      "queue.tx.length": "77",
+    },
     async assertThere(world, options) {
       assert.match(await linkInside(), /UP/);
       const route = (options["ipv4.routes"] ?? "").replace("/32", "");
       assert.match(await world.host("ip", "route"), new RegExp(`${route} dev ${await hostName()}`));
       await assertRates(options);
+      const link = await world.host("ip", "link", "show", "dev", await hostName());
+      assert.ok(link.includes(`qlen ${options["queue.tx.length"] ?? "1000"}\n`), link);
     },
   },
   {
@@ -147,14 +154,15 @@ const cases: DeviceCase[] = [
   {
     name: "nic routed",
     options: routed,
-    isFixed: true,
-    async assertThere(world) {
-      assert.match(
-        await world.inside("ip", "-4", "addr", "show", "dev", "eth1"),
-        /inet 10\.247\.32\.77\/32/,
-      );
-      assert.match(await world.host("ip", "neigh", "show", "proxy"), /10\.247\.32\.77/);
-      assert.match(await world.host("ip", "route", "show", "table", "100"), /10\.247\.32\.77/);
+    changed: { ...routed, "ipv4.address": "10.247.32.78" },
+    async assertThere(world, { "ipv4.address": address = "" }) {
+      const inside = await world.inside("ip", "-4", "addr", "show", "dev", "eth1");
+      assert.ok(inside.includes(`inet ${address}/32`), inside);
+      assert.match(await world.inside("ip", "route"), /^default via 169\.254\.0\.1 dev eth1/m);
+      const answered = await world.host("ip", "neigh", "show", "proxy");
+      assert.ok(answered.includes(address), answered);
+      const routes = await world.host("ip", "route", "show", "table", "100");
+      assert.ok(routes.includes(address), routes);
     },
   },
   {

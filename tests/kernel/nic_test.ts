@@ -136,6 +136,9 @@ Deno.test("nic: a wrong one is refused by name and changes nothing", async () =>
     { network: "testbr0", "ipv4.address": "192.0.2.2" },
     { nictype: "p2p", parent: "testbr0" },
     { nictype: "p2p", "limits.ingress": "fast" },
+    { nictype: "p2p", "limits.ingress": "0" },
+    { nictype: "p2p", "queue.tx.length": "-1" },
+    { nictype: "p2p", name: "eth0" },
     { network: "testbr0", vlan: "4096" },
     { network: "testbr0", name: "eth7" },
   ];
@@ -148,6 +151,35 @@ Deno.test("nic: a wrong one is refused by name and changes nothing", async () =>
   }
 
   assert.deepEqual(await world.api.get(AT), before);
+});
+
+Deno.test("nic: the address of its bridge is not for it", async () => {
+  const eth0 = { type: "nic", network: "testbr0", name: "eth0", "ipv4.address": "10.247.23.1" };
+
+  const [status, error] = await world.api.fails("PUT", AT, await withDevices({ eth0 }));
+
+  assert.equal(status, 400);
+  assert.match(error, /"10\.247\.23\.1" is assigned to parent managed network device "testbr0"/);
+});
+
+Deno.test("nic: those without a name get free ones, at the start and plugged", async () => {
+  const name = `${NAME}n`;
+  const p2p = { type: "nic", nictype: "p2p" };
+  const profile = { type: "nic", network: "testbr0", name: "eth0" };
+  const devices = { a: p2p, b: p2p, eth1: p2p, zero: profile, eth0: { type: "none" } };
+  await world.launch(name, { devices });
+  const { pid } = await world.api.get(`/1.0/instances/${name}/state`);
+  const links = async () =>
+    [...(await must(nsenter(pid, "ip", "-o", "link"))).matchAll(/ (eth\d+)@/g)]
+      .map(([, link]) => link).sort();
+
+  assert.deepEqual(await links(), ["eth0", "eth1", "eth2", "eth3"]);
+  await must(nsenter(pid, "ip", "link", "add", "eth4", "type", "bridge"));
+  await world.api.do("PATCH", `/1.0/instances/${name}`, { devices: { more: p2p } });
+
+  assert.deepEqual(await links(), ["eth0", "eth1", "eth2", "eth3", "eth5"]);
+  await world.setState(name, "stop", { force: true });
+  await world.api.do("DELETE", `/1.0/instances/${name}`);
 });
 
 Deno.test("nic: what the parent or the kernel can't do is refused at the start, with the reason", async () => {
@@ -246,6 +278,24 @@ Deno.test("proxy: tells the server who the client is, on request", async () => {
   await end(child);
   assert.match(reply, /^PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 \d+ 7006\r\nhello\n$/);
   await setDevices({ px: undefined });
+});
+
+Deno.test("proxy: one by rules may come before the address of its nic, but not start", async () => {
+  const name = `${NAME}p`;
+  const at = `/1.0/instances/${name}`;
+  const ends = { listen: "tcp:10.247.23.1:7009", connect: "tcp:0.0.0.0:80" };
+  await world.create(name, { devices: { px: { type: "proxy", nat: "true", ...ends } } });
+
+  const [status, error] = await world.api.fails("PUT", `${at}/state`, { action: "start" });
+  const eth0 = { type: "nic", network: "testbr0", name: "eth0", "ipv4.address": "10.247.23.99" };
+  await world.api.do("PATCH", at, { devices: { eth0 } });
+  await world.setState(name, "start");
+
+  assert.equal(status, 400);
+  assert.match(error, /no static IPv4 address/);
+  assert.match(await host("nft", "list", "ruleset"), /dnat ip to 10\.247\.23\.99:80/);
+  await world.setState(name, "stop", { force: true });
+  await world.api.do("DELETE", at);
 });
 
 Deno.test("proxy: a wrong one is refused and changes nothing", async () => {

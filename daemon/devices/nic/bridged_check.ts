@@ -107,4 +107,11 @@ function checkManaged(name: string, { config, network }: NicWish, family: 4 | 6)
       `Its ${key} is ${bridge[key]}.`,
     );
   }
+  if (subnet?.address === parsed.value) {
+    throw invalidDevice(
+      name,
+      `IP address "${value}" is assigned to parent managed network device "${network?.name}"`,
+      "Choose another address of the subnet.",
+    );
+  }
 }

@@ -8,7 +8,7 @@ import { invalidDevice } from "#daemon/devices/check_keys.ts";
 import type { Nic, NicKind } from "./kind.ts";
 import { forgetRunning, interfaceName, randomName } from "./names.ts";
 import { claimParent, releaseParent } from "./parent.ts";
-import { mtuOf } from "./veth.ts";
+import { mtuWithin } from "./veth.ts";
 import { vlanLink } from "./vlan.ts";
 
 const FAMILIES = [4, 6] as const;
@@ -130,7 +130,7 @@ export const ipvlan: NicKind = {
       line("flags", "up"),
       line("link", link),
       line("name", await interfaceName(nic.device)),
-      line("mtu", nic.config["mtu"] || await mtuOf(link)),
+      line("mtu", await mtuWithin(nic, link)),
       ...(modeOf(nic) === "l3s" ? [line("l2proxy", "1")] : []),
     ];
     for (const family of FAMILIES) {

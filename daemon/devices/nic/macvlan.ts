@@ -7,16 +7,16 @@ import type { Nic, NicKind } from "./kind.ts";
 import { forgetRunning, hwaddrOf, interfaceName, randomName } from "./names.ts";
 import { keepNamespace, removeWithNamespace } from "./namespace.ts";
 import { claimParent, releaseParent } from "./parent.ts";
-import { inside, mtuOf } from "./veth.ts";
+import { inside, mtuWithin } from "./veth.ts";
 
 async function prepare(nic: Nic, undo: Undo) {
   const link = await claimParent(nic, undo);
-  const { device, config } = nic;
+  const { device } = nic;
   return {
     link,
     hwaddr: await hwaddrOf(device),
     name: await interfaceName(device),
-    mtu: config["mtu"] || await mtuOf(link),
+    mtu: await mtuWithin(nic, link),
   };
 }
 

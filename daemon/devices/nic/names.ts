@@ -17,7 +17,7 @@ export async function hwaddrOf({ config, name, host }: Device): Promise<string> 
   return chosen;
 }
 
-/** Name inside: given, or kept from before, or the first free ethN. */
+/** Name inside: given, or kept from before, or its own if that is an ethN, or the first free ethN. */
 export async function interfaceName(device: Device): Promise<string> {
   const { config, name, host } = device;
   const given = config["name"];
@@ -27,13 +27,35 @@ export async function interfaceName(device: Device): Promise<string> {
   }
   const known = host.volatile(name, "name");
   if (known) return known;
-  const chosen = /^eth\d+$/.test(name) ? name : freeName(host.config);
+  const taken = takenNames(device);
+  const chosen = ETH.test(name) && !taken.has(name) ? name : freeName(taken);
   await host.setVolatile({ [`volatile.${name}.name`]: chosen });
   return chosen;
 }
 
-function freeName(config: Readonly<Record<string, string>>): string {
-  const taken = new Set(Object.values(config));
+const ETH = /^eth\d+$/;
+
+/** Names that the other nics have or will take, and all that is in there already. */
+function takenNames({ name, host }: Device): ReadonlySet<string> {
+  const others = Object.entries(host.devices)
+    .filter(([other, { type }]) => type === "nic" && other !== name)
+    .map(([other, config]) =>
+      config["name"] || host.volatile(other, "name") || (ETH.test(other) ? other : "")
+    );
+  return new Set([...others, ...host.pid === undefined ? [] : linksInside(host.pid)]);
+}
+
+/** @see proc_pid_net(5) */
+function linksInside(pid: number): string[] {
+  try {
+    const text = Deno.readTextFileSync(`/proc/${pid}/net/dev`);
+    return [...text.matchAll(/^ *([^ :]+):/gm)].map(([, link = ""]) => link);
+  } catch {
+    return []; // Ignored: it ended just now.
+  }
+}
+
+function freeName(taken: ReadonlySet<string>): string {
   let index = 0;
   while (taken.has(`eth${index}`)) index++;
   return `eth${index}`;

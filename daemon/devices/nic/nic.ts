@@ -1,6 +1,7 @@
 /** Network interfaces: one file for each kind; here is what they have in common. */
 import { NIC_KEYS, NIC_TYPES, type NicType, OPTIONS_OF_NIC } from "#api/config/device_nic.ts";
 import { Fault, unreachable } from "#base/errors.ts";
+import { changedKeys } from "#daemon/devices/changed_keys.ts";
 import { checkDeviceKeys, invalidDevice } from "#daemon/devices/check_keys.ts";
 import type {
   Device,
@@ -65,13 +66,7 @@ async function ofNetwork(
   project: string,
   services: DeviceServices,
 ): Promise<WithType> {
-  for (const key of OF_NETWORK) {
-    if ((config[key] ?? "") === "") continue;
-    throw invalidDevice(
-      name,
-      `Cannot use "${key}" property in conjunction with "network" property`,
-    );
-  }
+  refuseWithNetwork(name, config, OF_NETWORK);
   const network = await services.networks.find(project, config["network"] ?? "");
   if (network === undefined) {
     throw invalidDevice(
@@ -80,7 +75,15 @@ async function ofNetwork(
       "lxc network list",
     );
   }
+  // A bridge's ports can be in several VLANs, other networks are in one.
+  if (network.type !== "bridge") refuseWithNetwork(name, config, ["vlan", "gvrp"]);
   return { network, ...inherited(network, config) };
+}
+
+function refuseWithNetwork(name: string, config: DeviceConfig, keys: readonly string[]): void {
+  const key = keys.find((one) => (config[one] ?? "") !== "");
+  if (key === undefined) return;
+  throw invalidDevice(name, `Cannot use "${key}" property in conjunction with "network" property`);
 }
 
 function inherited(
@@ -134,12 +137,23 @@ async function validate(
   if (needsParent && wish.parent === "") {
     throw invalidDevice(name, `A nic of type ${wish.type} needs "parent"`);
   }
+  refuseSameName(name, config, context);
   await KINDS[wish.type].check?.(name, wish, context);
 }
 
-const changedKeys = (before: DeviceConfig, after: DeviceConfig) =>
-  [...new Set([...Object.keys(before), ...Object.keys(after)])]
-    .filter((key) => (before[key] ?? "") !== (after[key] ?? ""));
+/** Two interfaces of one name can't be in one instance. */
+function refuseSameName(name: string, config: DeviceConfig, { devices }: ValidateContext): void {
+  const wanted = config["name"] ?? "";
+  if (wanted === "") return;
+  for (const [other, { type, name: theirs }] of Object.entries(devices)) {
+    if (other === name || type !== "nic" || theirs !== wanted) continue;
+    throw invalidDevice(
+      name,
+      `Invalid value for device option "name": Duplicate NIC name detected "${wanted}"`,
+      `Device "${other}" has it.`,
+    );
+  }
+}
 
 /** For its end: the network may be gone, or the options invalid by now. */
 async function nicOrNothing(device: Device): Promise<Nic | undefined> {

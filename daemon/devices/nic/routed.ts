@@ -3,6 +3,7 @@ import { Fault } from "#base/errors.ts";
 import { parseAddress } from "#base/ip.ts";
 import { listOf } from "#base/list.ts";
 import { isFalse } from "#base/units.ts";
+import type { Pid } from "#base/brand.ts";
 import type { Undo } from "#base/undo.ts";
 import { ipBatch, linkExists, runUnlessGone, writeSysctl } from "#daemon/host/links.ts";
 import { run } from "#daemon/host/run.ts";
@@ -14,8 +15,10 @@ import {
   addRoutes,
   changeLimits,
   dressPair,
+  inside,
   pairLines,
   planPair,
+  plugPair,
   removePair,
   removeRoutes,
 } from "./veth.ts";
@@ -129,6 +132,24 @@ function insideLines(nic: Nic): [string, string][] {
   });
 }
 
+/** What liblxc does of `insideLines` at a start. Routes that the instance has already stay. */
+async function dressInside(nic: Nic, link: string, pid: Pid): Promise<void> {
+  for (const family of FAMILIES) {
+    const ip = (...argv: string[]) => run(inside(pid, "ip", `-${family}`, ...argv));
+    const bits = family === 4 ? 32 : 128;
+    const addresses = addressesOf(nic, family);
+    const nodad = family === 6 ? ["nodad"] : [];
+    for (const one of addresses) {
+      await ip("address", "replace", `${one}/${bits}`, "dev", link, ...nodad);
+    }
+    if (addresses.length === 0 || gatewayOf(nic, family) !== "auto") continue;
+    const gateway = hostAddress(nic, family);
+    await ip("route", "replace", `${gateway}/${bits}`, "dev", link);
+    // Ignored: another interface has the default route.
+    await ip("route", "add", "default", "via", gateway, "dev", link).catch(() => undefined);
+  }
+}
+
 export const routed: NicKind = {
   type: "routed",
   live: [
@@ -163,6 +184,14 @@ export const routed: NicKind = {
     };
   },
   stop: leave,
+  async plug(nic, pid, undo) {
+    const pair = await prepare(nic, undo);
+    undo.add("remove the pair and its routes", () => leave(nic));
+    await plugPair(pair, pid, { undo });
+    await dress(nic);
+    await dressInside(nic, pair.inside, pid);
+  },
+  unplug: leave,
   async update(nic, before) {
     const link = hostNameOf(nic.device);
     if (link === undefined) return;

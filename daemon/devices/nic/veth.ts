@@ -46,6 +46,18 @@ export async function mtuOf(link: string): Promise<string> {
   return (await Deno.readTextFile(`/sys/class/net/${link}/mtu`)).trim();
 }
 
+/** The nic's MTU, or that of the link below it. @throws {Fault} bad_request if it is larger than that. */
+export async function mtuWithin({ device, config }: Nic, link: string): Promise<string> {
+  const most = await mtuOf(link);
+  const wanted = config["mtu"] || most;
+  if (Number(wanted) <= Number(most)) return wanted;
+  throw new Fault(
+    "bad_request",
+    `Failed to start device "${device.name}": mtu ${wanted} is larger than that of "${link}"`,
+    { hint: `"${link}" has ${most}.` },
+  );
+}
+
 /** Lines of lxc.conf: liblxc makes the pair at start, which costs least. */
 export function pairLines(pair: Pair, options: { bridge?: string } = {}): [string, string][] {
   const line = (key: string, value: string): [string, string] => [`lxc.net.{n}.${key}`, value];
@@ -87,19 +99,29 @@ export function inside(pid: Pid, ...argv: string[]): string[] {
   return ["nsenter", "-t", String(pid), "-n", "--", ...argv];
 }
 
+/** Of the kernel's veth. */
+const QUEUE_DEFAULT = "1000";
+
+async function setQueue(link: string, length: string): Promise<void> {
+  await run(["ip", "link", "set", "dev", link, "txqueuelen", length]);
+}
+
 /** Limits and queue length of the host's end, once it is there. */
 export async function dressPair(nic: Nic): Promise<void> {
   const link = hostNameOf(nic.device);
   if (link === undefined) return;
   const queue = nic.config["queue.tx.length"] ?? "";
-  if (queue !== "") await run(["ip", "link", "set", "dev", link, "txqueuelen", queue]);
+  if (queue !== "") await setQueue(link, queue);
   const hasLimits = Object.keys(nic.config).some((key) => key.startsWith("limits."));
   if (hasLimits) await applyLimits({ link, owner: ownerOf(nic) }, nic.config);
 }
 
+/** Make limits and queue length what the options say, whatever they were. */
 export async function changeLimits(nic: Nic): Promise<void> {
   const link = hostNameOf(nic.device);
-  if (link !== undefined) await applyLimits({ link, owner: ownerOf(nic) }, nic.config);
+  if (link === undefined) return;
+  await setQueue(link, nic.config["queue.tx.length"] || QUEUE_DEFAULT);
+  await applyLimits({ link, owner: ownerOf(nic) }, nic.config);
 }
 
 /** The pair goes, and what hangs on its name. Idempotent. */
