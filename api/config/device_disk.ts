@@ -36,7 +36,7 @@ export const DISK_KEYS = {
   "limits.max": { check: rate, summary: "Rate limit for reads and for writes" },
   "limits.read": { check: rate, summary: 'Rate limit for reads a second ("10MB" or "500iops")' },
   "limits.write": { check: rate, summary: 'Rate limit for writes a second ("10MB" or "500iops")' },
-  "path": { isRequired: true, summary: "Where it is mounted inside" },
+  "path": { summary: "Where it is mounted inside; a container needs it" },
   "pool": { summary: "Storage pool of the volume" },
   "propagation": {
     check: wordOf(...PROPAGATIONS),

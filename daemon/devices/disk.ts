@@ -10,8 +10,10 @@ import { isFalse, isTrue } from "#base/units.ts";
 import { runHelper } from "#daemon/host/helper.ts";
 import { areIdMountsOff } from "#daemon/host/id_mounts.ts";
 import { detach } from "#ffi/libc/mount.ts";
+import { changedKeys } from "./changed_keys.ts";
 import { checkDeviceKeys, invalidDevice } from "./check_keys.ts";
 import { bindFromFolder } from "./disk_folder.ts";
+import { stageFolder } from "./disk_stage.ts";
 import type { Device, DeviceConfig, DeviceStart, DeviceType, ValidateContext } from "./device.ts";
 
 export const disk: DeviceType = {
@@ -21,9 +23,21 @@ export const disk: DeviceType = {
   stop,
   plug,
   unplug,
-  // Quota of the root is applied by the instance; anything else needs a new mount.
-  update: (device) => Promise.resolve(isRoot(device.config)),
+  // Quota and rates are applied by the instance; anything else needs a new mount.
+  update: ({ config }, before) => Promise.resolve(isRoot(config) || isMountSame(before, config)),
 };
+
+/** Options that say nothing of the mount. */
+const BESIDE_MOUNT = ["boot.priority", "limits.max", "limits.read", "limits.write"];
+
+/** Programs inside may use what is mounted: it stays as long as it can. Pure. */
+function isMountSame(before: DeviceConfig, after: DeviceConfig): boolean {
+  return changedKeys(before, after)
+    .every((key) => BESIDE_MOUNT.includes(key) || key.startsWith("user."));
+}
+
+/** What virtual machines get cloud-init's files from. */
+const CLOUD_INIT = "cloud-init:config";
 
 function isRoot(config: DeviceConfig): boolean {
   return config["path"] === "/";
@@ -35,12 +49,13 @@ async function validate(
   context: ValidateContext,
 ): Promise<void> {
   checkDeviceKeys(name, config, DISK_KEYS);
-  if ((config["ceph.cluster_name"] ?? "") !== "" || (config["ceph.user_name"] ?? "") !== "") {
+  const source = config["source"] ?? "";
+  const isOfCeph = /^(ceph|cephfs):/.test(source);
+  if (!isOfCeph && (config["ceph.cluster_name"] || config["ceph.user_name"])) {
     const why = "Invalid options ceph.cluster_name/ceph.user_name for source";
-    throw invalidDevice(name, `${why} "${config["source"] ?? ""}"`);
+    throw invalidDevice(name, `${why} "${source}"`);
   }
   if (isRoot(config)) return await validateRoot(name, config, context);
-  const source = config["source"] ?? "";
   if (source === "") {
     throw invalidDevice(name, 'Disk entry is missing the required "source" property');
   }
@@ -50,8 +65,16 @@ async function validate(
   if ((config["size.state"] ?? "") !== "") {
     throw invalidDevice(name, "Only the root disk may have a migration size quota");
   }
-  if (/^(ceph|cephfs|cloud-init):/.test(source)) {
-    throw invalidDevice(name, `source "${source}" is not supported by this server`);
+  // Profiles may be shared with virtual machines and with other servers.
+  const isElsewhere = isOfCeph || source === CLOUD_INIT || (config["path"] ?? "") === "";
+  if (isElsewhere && context.instance === undefined) return;
+  if (isOfCeph) throw invalidDevice(name, `source "${source}" is not supported by this server`);
+  if (source === CLOUD_INIT) {
+    const why = `disks with source=${CLOUD_INIT} are only supported by virtual machines`;
+    throw invalidDevice(name, why, "A container gets its user data without a disk.");
+  }
+  if ((config["path"] ?? "") === "") {
+    throw invalidDevice(name, 'Missing required device option "path"');
   }
   const path = (config["path"] ?? "").replace(/^\/+|\/+$/g, "");
   for (const [other, theirs] of Object.entries(context.devices)) {
@@ -215,6 +238,7 @@ async function mountBlock(device: Device, source: HostPath): Promise<HostPath> {
   });
 }
 
+/** Where the host mounts what the container binds. */
 function blockPath(device: Device): HostPath {
   const path = (device.config["path"] ?? "").replace(/^\/+/, "").replaceAll("/", "-");
   return hostPath(`${device.host.devicesPath()}/disk.${device.name}.${path}`);
@@ -223,9 +247,14 @@ function blockPath(device: Device): HostPath {
 async function start(device: Device, undo: Undo): Promise<DeviceStart> {
   if (isRoot(device.config)) return {};
   undo.add(`unmount disk "${device.name}"`, () => stop(device));
+  const { config } = device;
   const source = await resolve(device);
   if (source === undefined) return {};
-  return { lxc: [["lxc.mount.entry", mountEntry(device.config, source)]] };
+  const target = blockPath(device);
+  const path = source.isDirectory && source.path !== target
+    ? await stageFolder(source.path, target, config)
+    : source.path;
+  return { lxc: [["lxc.mount.entry", mountEntry(config, { ...source, path })]] };
 }
 
 /** One line of fstab(5) for liblxc. Pure. */
@@ -267,13 +296,22 @@ const PROPAGATION_FLAGS: Readonly<Record<string, number>> = {
   shared: 1 << 20,
 };
 
+/**
+ * As a start would leave it: what a mount namespace of other users shares with ours only follows it, so
+ * that mounts of the container can't cover files of the host. @see mount_namespaces(7)
+ */
+function pluggedPropagation({ config, host }: Device): number | undefined {
+  const wanted = (config["propagation"] ?? "").replace(/^r/, "");
+  return PROPAGATION_FLAGS[wanted === "shared" && host.idmap !== null ? "slave" : wanted];
+}
+
 async function plug(device: Device, pid: number, undo: Undo): Promise<void> {
   if (isRoot(device.config)) return;
   undo.add(`unmount disk "${device.name}"`, () => stop(device));
   const source = await resolve(device);
   if (source === undefined) return;
   const { config } = device;
-  const propagation = PROPAGATION_FLAGS[(config["propagation"] ?? "").replace(/^r/, "")];
+  const propagation = pluggedPropagation(device);
   await helper(device, [
     "mount",
     String(pid),

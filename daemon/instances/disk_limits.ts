@@ -6,6 +6,7 @@ import {
   type RatesByBlock,
 } from "#daemon/cgroup/disk_rates.ts";
 import { lxcLine } from "#daemon/cgroup/limits.ts";
+import { isThere } from "#daemon/devices/node.ts";
 import { blockOf } from "#daemon/host/block_device.ts";
 import { type InstanceContext, volumeOf } from "./context.ts";
 import { isRootDisk } from "./expand.ts";
@@ -17,7 +18,9 @@ function ratesOf(ctx: InstanceContext, record: InstanceRecord): RatesByBlock {
   const disks = Object.values(record.expandedDevices).filter(({ type }) => type === "disk");
   return combineRates(disks.flatMap((config) => {
     const rates = diskRates(config);
-    return rates === undefined ? [] : [{ block: blockOf(placeOf(ctx, record, config)), rates }];
+    const place = placeOf(ctx, record, config);
+    // A source that is not required may come later.
+    return rates === undefined || !isThere(place) ? [] : [{ block: blockOf(place), rates }];
   }));
 }
 

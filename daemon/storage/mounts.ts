@@ -1,7 +1,7 @@
 /** Where volumes of a pool are seen that must be mounted one by one. */
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { entries, removeIfEmpty } from "./files.ts";
-import { isMounted, mountTable, unmountFirmly } from "./mounted.ts";
+import { isMounted, mountTable, unmountFirmly } from "#daemon/host/mounted.ts";
 import { FOLDERS, type Volume } from "./volume.ts";
 
 export interface MountSource {

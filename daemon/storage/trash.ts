@@ -5,7 +5,7 @@
  */
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { entries, exists, removeTree } from "./files.ts";
-import { mountTable, unmountFirmly } from "./mounted.ts";
+import { mountTable, unmountFirmly } from "#daemon/host/mounted.ts";
 
 export class Trash {
   readonly #folder: HostPath;

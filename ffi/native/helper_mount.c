@@ -53,8 +53,15 @@ static int make_target(const char *target, int is_file)
 			return -1;
 		*slash = '/';
 	}
-	if (!is_file)
-		return mkdir(path, 0755) != 0 && errno != EEXIST ? -1 : 0;
+	if (!is_file) {
+		struct stat info;
+		if (mkdir(path, 0755) == 0)
+			return 0;
+		if (errno != EEXIST || stat(path, &info) != 0)
+			return -1;
+		errno = ENOTDIR;
+		return S_ISDIR(info.st_mode) ? 0 : -1;
+	}
 	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644);
 	if (fd < 0)
 		return errno == EISDIR || access(path, F_OK) != 0 ? -1 : 0;
@@ -141,6 +148,12 @@ int verb_mount(int argc, char **argv)
 		attr.attr_set |= MOUNT_ATTR_IDMAP;
 		attr.userns_fd = (unsigned)user;
 	}
+	/* A tree that can't be bound can't be moved to where others would see it. */
+	struct mount_attr later = { 0 };
+	if (attr.propagation == MS_UNBINDABLE) {
+		later.propagation = attr.propagation;
+		attr.propagation = MS_PRIVATE;
+	}
 	if ((attr.attr_set != 0 || attr.propagation != 0) &&
 	    syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | recursive, &attr, sizeof attr) != 0)
 		return failed("set mount options");
@@ -150,6 +163,9 @@ int verb_mount(int argc, char **argv)
 		return failed("enter container");
 	if (syscall(SYS_move_mount, tree, "", AT_FDCWD, argv[2], MOVE_MOUNT_F_EMPTY_PATH) != 0)
 		return failed("mount");
+	if (later.propagation != 0 &&
+	    syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | recursive, &later, sizeof later) != 0)
+		return failed("set mount propagation");
 	return 0;
 
 usage:

@@ -14,6 +14,10 @@ Deno.test.beforeAll(async () => {
   await Deno.mkdir(shared);
   await Deno.writeTextFile(`${shared}/hello`, "world");
   await world.api.do("POST", "/1.0/storage-pools/default/volumes/custom", { name: "vol" });
+  await Deno.mkdir(`${world.crash.folder}/house/cellar`, { recursive: true });
+  await world.host("mount", "-t", "tmpfs", "none", `${world.crash.folder}/house/cellar`);
+  await world.host("mkdir", `${world.crash.folder}/house/cellar/wine`);
+  await world.api.do("PATCH", "/1.0/profiles/default", { devices: { iso: CLOUD_INIT } });
   const image = `${world.crash.folder}/disk.img`;
   await must(["truncate", "-s", "8M", image]);
   await must(["mkfs.ext4", "-q", "-d", shared, image]);
@@ -47,6 +51,16 @@ const volume = { type: "disk", pool: "default", source: "vol", path: "/mnt/volum
 const block = { type: "disk", source: "/disk", path: "/mnt/block" };
 const file = { type: "disk", source: "/shared/hello", path: "/opt/hello" };
 
+/** A folder in which something is mounted. */
+const house = { type: "disk", source: "/house", path: "/mnt/house" };
+/** For virtual machines: it may be in a profile. */
+const CLOUD_INIT = { type: "disk", source: "cloud-init:config" };
+
+async function mountsInside(world: DeviceWorld): Promise<string[]> {
+  const info = await Deno.readTextFile(`/proc/${await world.pid()}/mountinfo`);
+  return info.split("\n").filter((line) => line.includes(" /mnt/house"));
+}
+
 const proxy = (listen: string, connect: string) => ({ type: "proxy", listen, connect });
 const isListening = async (world: DeviceWorld, options: Options) => {
   const [, address = ""] = /^\w+:(.*)$/.exec(options["listen"] ?? "") ?? [];
@@ -71,6 +85,27 @@ const cases: DeviceCase[] = [
     assertThere: isMounted("/hello"),
   },
   { name: "disk of a file", options: inFolder(file), assertThere: isMounted("") },
+  {
+    name: "disk of a folder without what is mounted in it",
+    options: inFolder(house),
+    changed: inFolder({ ...house, propagation: "unbindable" }),
+    async assertThere(world) {
+      assert.equal((await mountsInside(world)).length, 1);
+      assert.deepEqual([...Deno.readDirSync(await world.seen("/mnt/house/cellar"))], []);
+    },
+  },
+  {
+    name: "disk of a folder with what is mounted in it",
+    options: inFolder({ ...house, recursive: "true", readonly: "true" }),
+    changed: inFolder({ ...house, recursive: "true", propagation: "shared" }),
+    async assertThere(world, options) {
+      const mounts = await mountsInside(world);
+      const isReadonly = options["readonly"] === "true";
+      assert.equal(mounts.length, 2);
+      for (const line of mounts) assert.match(line, isReadonly ? / ro[ ,]/ : / rw[ ,]/);
+      assert.ok(await Deno.stat(await world.seen("/mnt/house/cellar/wine")));
+    },
+  },
   {
     name: "disk of a volume",
     options: volume,
@@ -113,3 +148,32 @@ const cases: DeviceCase[] = [
 ];
 
 deviceSuite(() => world, cases);
+
+Deno.test("disk: its rates change while what is mounted stays", async () => {
+  const rates = { "limits.read": "10MB", "limits.write": "100iops" };
+  await world.create({ dut: inFolder(folder) });
+  await world.setState("start");
+  const within = await world.seen("/mnt/folder");
+  const enter = ["nsenter", "-t", `${await world.pid()}`, "-m", "--"];
+  await must([...enter, "/bin/busybox", "mount", "--bind", "/", "/mnt/folder"]);
+
+  const source = `${world.crash.folder}/shared`;
+  await world.setDevice("dut", { ...folder, source, ...rates });
+
+  assert.ok(await Deno.stat(`${within}/bin`));
+  await world.remove();
+});
+
+Deno.test("disk: one with rates whose source is not there yet does not keep it from starting", async () => {
+  const late = { type: "disk", source: "/nowhere/to/be/found", path: "/mnt/late" };
+  await world.create({ dut: { ...late, required: "false", "limits.max": "10MB" } });
+
+  await world.setState("start");
+
+  await assert.rejects(Deno.stat(await world.seen("/mnt/late")), Deno.errors.NotFound);
+  await world.remove();
+});
+
+Deno.test("disk: what only virtual machines have is for profiles", async () => {
+  await assert.rejects(world.create({ dut: CLOUD_INIT }), /only supported by virtual machines/);
+});

@@ -22,7 +22,7 @@ import {
   growLoopFile,
   makeLoopFile,
 } from "#daemon/storage/loop.ts";
-import { isMounted } from "#daemon/storage/mounted.ts";
+import { isMounted } from "#daemon/host/mounted.ts";
 import type {
   PoolConfig,
   PoolPlace,

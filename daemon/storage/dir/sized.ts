@@ -15,7 +15,7 @@ import {
   setFileSize,
 } from "#daemon/storage/files.ts";
 import { attachLoop, detachLoop, hasLoops, loopDevices } from "#daemon/storage/loop.ts";
-import { isMounted, unmountFirmly } from "#daemon/storage/mounted.ts";
+import { isMounted, unmountFirmly } from "#daemon/host/mounted.ts";
 import type { Trash } from "#daemon/storage/trash.ts";
 import { detachAside } from "#ffi/libc/mount.ts";
 import { exchange } from "#ffi/libc/rename.ts";

@@ -1,7 +1,7 @@
 /** Logical volumes as devices, and mounted. */
 import type { HostPath } from "#base/brand.ts";
 import { filesystemOf, mountDevice } from "#daemon/storage/block_filesystem.ts";
-import { isMounted } from "#daemon/storage/mounted.ts";
+import { isMounted } from "#daemon/host/mounted.ts";
 import { VolumeMounts } from "#daemon/storage/mounts.ts";
 import type { Volume } from "#daemon/storage/volume.ts";
 import type { VolumeGroup } from "./group.ts";

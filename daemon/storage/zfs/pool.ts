@@ -8,7 +8,7 @@ import { isBlockDevice } from "#daemon/storage/block_device.ts";
 import { exists, removeTree } from "#daemon/storage/files.ts";
 import { probeIdMounts } from "#daemon/storage/id_mounts.ts";
 import { defaultLoopSize, growLoopFile, makeLoopFile } from "#daemon/storage/loop.ts";
-import { unmountFirmly } from "#daemon/storage/mounted.ts";
+import { unmountFirmly } from "#daemon/host/mounted.ts";
 import type {
   PoolConfig,
   PoolPlace,

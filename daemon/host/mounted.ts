@@ -1,7 +1,7 @@
 /** What is mounted on this host. @see proc_pid_mountinfo(5) */
 import type { HostPath } from "#base/brand.ts";
 import { ExecError, Fault } from "#base/errors.ts";
-import { run } from "#daemon/host/run.ts";
+import { run } from "./run.ts";
 
 export interface MountInfo {
   /** Path within its file system. */
