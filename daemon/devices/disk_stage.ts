@@ -7,7 +7,7 @@
 import type { HostPath } from "#base/brand.ts";
 import { isTrue } from "#base/units.ts";
 import { mountTable } from "#daemon/host/mounted.ts";
-import { bindMount, detach, MOUNT_ATTR } from "#ffi/libc/mount.ts";
+import { bindMount, detach } from "#ffi/libc/mount.ts";
 import type { DeviceConfig } from "./device.ts";
 
 /** Bind the directory `source` on `target`, if it must be. @returns what the container is to bind. */
@@ -22,7 +22,7 @@ export async function stageFolder(
   if (isPlain || !await hasMountsBelow(source)) return source;
   detach(target); // What an ended daemon left.
   await Deno.mkdir(target, { recursive: true });
-  bindMount(source, target, isReadonly ? { recursive, set: MOUNT_ATTR.RDONLY } : { recursive });
+  bindMount(source, target, { recursive, readOnly: isReadonly });
   return target;
 }
 
