@@ -33,14 +33,18 @@ export function cloneTree(path: string, options: { recursive?: boolean } = {}): 
 }
 
 /** mount_setattr(2) on a tree from cloneTree, without what is mounted below it. */
-function setMountAttributes(tree: OwnedFd, set: bigint, userNamespace?: Fd): void {
+function setMountAttributes(
+  tree: OwnedFd,
+  set: bigint,
+  options: { readonly userNamespace?: Fd; readonly recursive?: boolean } = {},
+): void {
   // struct mount_attr: attr_set, attr_clr, propagation, userns_fd
-  const attr = new BigUint64Array([set, 0n, 0n, BigInt(userNamespace ?? 0)]);
+  const attr = new BigUint64Array([set, 0n, 0n, BigInt(options.userNamespace ?? 0)]);
   const result = libc().syscall(
     BigInt(SYS.mount_setattr),
     BigInt(tree.fd),
     cstring(""),
-    BigInt(AT_EMPTY_PATH),
+    BigInt(AT_EMPTY_PATH | (options.recursive === true ? AT_RECURSIVE : 0)),
     new Uint8Array(attr.buffer),
     BigInt(attr.byteLength),
   );
@@ -49,7 +53,7 @@ function setMountAttributes(tree: OwnedFd, set: bigint, userNamespace?: Fd): voi
 
 /** Map the ids of a tree through a user namespace. @throws {SysError} EINVAL if the file system can't. */
 export function idmapTree(tree: OwnedFd, userNamespace: Fd): void {
-  setMountAttributes(tree, MOUNT_ATTR.IDMAP, userNamespace);
+  setMountAttributes(tree, MOUNT_ATTR.IDMAP, { userNamespace });
 }
 
 /** Attach a detached mount at `target`. */
@@ -77,7 +81,9 @@ export function bindMount(
   options: { readonly recursive?: boolean; readonly readOnly?: boolean } = {},
 ): void {
   using tree = cloneTree(source, { recursive: options.recursive ?? false });
-  if (options.readOnly === true) setMountAttributes(tree, MOUNT_ATTR.RDONLY);
+  if (options.readOnly === true) {
+    setMountAttributes(tree, MOUNT_ATTR.RDONLY, { recursive: options.recursive ?? false });
+  }
   attachTree(tree, target);
 }
 

@@ -42,7 +42,7 @@ export async function planPair(nic: Nic, undo: Undo): Promise<Pair> {
   };
 }
 
-export async function mtuOf(link: string): Promise<string> {
+async function mtuOf(link: string): Promise<string> {
   return (await Deno.readTextFile(`/sys/class/net/${link}/mtu`)).trim();
 }
 
