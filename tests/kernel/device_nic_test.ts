@@ -168,7 +168,6 @@ const cases: DeviceCase[] = [
   {
     name: "nic routed by another address of the host",
     options: { ...routed, "ipv4.host_address": "169.254.9.9" },
-    isFixed: true,
     async assertThere(world) {
       assert.match(await world.inside("ip", "route"), /default via 169\.254\.9\.9 dev eth1/);
       const address = ["ip", "-4", "addr", "show", "dev", await hostName()];
@@ -178,7 +177,6 @@ const cases: DeviceCase[] = [
   {
     name: "nic routed without a gateway",
     options: { ...routed, "ipv4.gateway": "none" },
-    isFixed: true,
     async assertThere(world) {
       assert.doesNotMatch(await world.inside("ip", "route"), /default/);
       const address = ["ip", "-4", "addr", "show", "dev", await hostName()];
