@@ -79,6 +79,16 @@ const cases: DeviceCase[] = [
     },
   },
   {
+    name: "nic ipvlan on a VLAN",
+    options: { ...ipvlan, "ipv4.host_table": "101", vlan: "9" },
+    isFixed: true,
+    prepare: plugParent,
+    async assertThere(world) {
+      assert.match(await linkInside(), /UP[^]*ipvlan +mode l3s bridge/);
+      assert.match(await world.host("ip", "neigh", "show", "proxy"), /192\.0\.2\.77 dev duta\.9/);
+    },
+  },
+  {
     name: "nic macvlan on a VLAN",
     options: vlan,
     changed: { ...vlan, mtu: "1400" },

@@ -119,7 +119,7 @@ export const ipvlan: NicKind = {
     }
   },
   async start(nic, undo) {
-    const link = await claimParent(nic, undo);
+    const link = await claimParent(nic, undo, { forwards: true });
     await requireIpvlan(nic, link);
     undo.add("remove routes", () => leave(nic));
     const line = (key: string, value: string): [string, string] => [`lxc.net.{n}.${key}`, value];

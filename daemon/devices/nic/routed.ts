@@ -39,7 +39,7 @@ const gatewayOf = (nic: Nic, family: 4 | 6) => nic.config[`ipv${family}.gateway`
 
 async function prepare(nic: Nic, undo: Undo) {
   const { parent } = nic;
-  const link = parent === "" ? "" : await claimParent(nic, undo);
+  const link = parent === "" ? "" : await claimParent(nic, undo, { forwards: true });
   if (link !== "") await requireForwarding(nic, link);
   for (const family of FAMILIES) {
     if (link === "" || isFalse(nic.config[`ipv${family}.neighbor_probe`])) continue;
