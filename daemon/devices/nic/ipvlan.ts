@@ -2,7 +2,8 @@
 import { Fault } from "#base/errors.ts";
 import { parseAddress, parseSubnet } from "#base/ip.ts";
 import { listOf } from "#base/list.ts";
-import { ipBatch, linkExists } from "#daemon/host/links.ts";
+import type { Undo } from "#base/undo.ts";
+import { ipBatch, linkExists, removeLink } from "#daemon/host/links.ts";
 import { run } from "#daemon/host/run.ts";
 import { invalidDevice } from "#daemon/devices/check_keys.ts";
 import type { Nic, NicKind } from "./kind.ts";
@@ -25,8 +26,9 @@ const TRY_MS = 100;
  *
  * @throws {Fault} bad_request if the kernel has no ipvlan, or an address is another's on this parent.
  */
-async function requireIpvlan(nic: Nic, parent: string): Promise<void> {
+async function requireIpvlan(nic: Nic, parent: string, undo: Undo): Promise<void> {
   const probe = randomName("ipv");
+  undo.add("remove the probe", () => removeLink(probe));
   const kind = ["type", "ipvlan", "mode", modeOf(nic), "bridge"];
   try {
     await run(["ip", "link", "add", "name", probe, "link", parent, ...kind]);
@@ -41,7 +43,7 @@ async function requireIpvlan(nic: Nic, parent: string): Promise<void> {
       await requireFree(one.split("/")[0] ?? "", parent, probe);
     }
   } finally {
-    await run(["ip", "link", "delete", "dev", probe]);
+    await removeLink(probe);
   }
 }
 
@@ -120,7 +122,7 @@ export const ipvlan: NicKind = {
   },
   async start(nic, undo) {
     const link = await claimParent(nic, undo, { forwards: true });
-    await requireIpvlan(nic, link);
+    await requireIpvlan(nic, link, undo);
     undo.add("remove routes", () => leave(nic));
     const line = (key: string, value: string): [string, string] => [`lxc.net.{n}.${key}`, value];
     const lines = [
