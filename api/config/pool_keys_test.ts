@@ -31,9 +31,9 @@ Deno.test("what a volume was made of stays, but its key may be taken away", () =
   const refused = /^Custom volume "\S+" property cannot be changed/;
   assert.throws(change("zfs", "block", "zfs.blocksize", "8KiB"), { message: refused });
   assert.throws(change("lvm", "filesystem", "block.filesystem", "xfs"), { message: refused });
+  assert.throws(change("lvm", "filesystem", "lvm.stripes", "2"), { message: refused });
   for (const after of ["", "4KiB"]) change("zfs", "block", "zfs.blocksize", after)();
   change("zfs", "filesystem", "zfs.blocksize", "8KiB")();
-  change("lvm", "filesystem", "lvm.stripes", "2")();
 });
 
 Deno.test("a wrong value is refused with the name of its key", () => {
