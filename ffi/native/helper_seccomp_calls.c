@@ -226,6 +226,18 @@ static int find_program(const char *policy, const char *type, char *program, siz
 	return 0;
 }
 
+/* Huge pages have no device: they belong to who mounts them, whatever it says of owners. */
+static int mount_pages(const struct credentials *who, const char *target, unsigned long flags, char *data,
+		       size_t size)
+{
+	size_t length = strlen(data);
+	int added = snprintf(data + length, size - length, "%suid=%u,gid=%u", length == 0 ? "" : ",",
+			     who->uid, who->gid);
+	if (added < 0 || (size_t)added >= size - length)
+		return EINVAL;
+	return mount("none", target, "hugetlbfs", flags | MS_NODEV, data) == 0 ? 0 : errno;
+}
+
 /* Never device nodes and programs with the rights of the host: what is mounted is the container's. */
 static int do_mount(const struct caller *caller, const uint64_t *arguments, const char *policy)
 {
@@ -252,6 +264,8 @@ static int do_mount(const struct caller *caller, const uint64_t *arguments, cons
 	int users = openat(caller->proc, "ns/user", O_RDONLY | O_CLOEXEC);
 	if (users < 0 || enter(caller, AT_FDCWD) != 0)
 		return GO_ON;
+	if (strcmp(type, "hugetlbfs") == 0)
+		return become(&who) == 0 ? mount_pages(&who, target, flags, data, sizeof data) : GO_ON;
 	/* Only a device that the caller could open itself. */
 	if (stat(source, &info) != 0)
 		return errno;

@@ -113,6 +113,14 @@ const cases: DeviceCase[] = [
     assertThere: isMounted(""),
   },
   {
+    name: "disk of a block device with options of its mount",
+    options: inFolder({ ...block, "raw.mount.options": "noatime,nosuid" }),
+    async assertThere(world) {
+      const info = await Deno.readTextFile(`/proc/${await world.pid()}/mountinfo`);
+      assert.match(info, / \/mnt\/block \S*nosuid\S*,noatime/);
+    },
+  },
+  {
     name: "disk of a block device",
     options: inFolder(block),
     changed: inFolder({ ...block, readonly: "true" }),

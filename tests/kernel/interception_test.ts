@@ -110,6 +110,24 @@ Deno.test("a program of the container mounts in place of the kernel", async () =
   assert.equal(await said("mount -t btrfs /dev/x /tmp"), false);
 });
 
+Deno.test("huge pages are mounted for a container that may, and are its own", async () => {
+  await using world = await newWorld();
+  const wish = {
+    "security.syscalls.intercept.mount": "true",
+    "security.syscalls.intercept.mount.allowed": "hugetlbfs",
+  };
+  const instance = await launch(world, "call1", { config: wish });
+  const mounted = "mount -t hugetlbfs -o mode=0700,uid=5 none /mnt && stat -c %u:%g:%a /mnt >&2";
+
+  const { words } = await sh(world, instance, mounted);
+
+  assert.equal(words.trim(), "0:0:700");
+  await change(world, await get(world, "call1"), {
+    config: { "security.syscalls.intercept.mount.allowed": "ext4" },
+  });
+  assert.equal((await sh(world, instance, "umount /mnt && " + mounted)).success, false);
+});
+
 Deno.test("what may be mounted is in the policy of each container, and changes live", async () => {
   await using world = await newWorld();
   const instance = await launch(world, "call1", {

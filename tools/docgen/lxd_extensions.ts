@@ -7,9 +7,12 @@ export const WHY_NOT: readonly (readonly [names: RegExp, why: string])[] = [
     "one host for now: there are no clusters",
   ],
   [/ceph/, "needs a Ceph cluster"],
-  [/ovn|network_peer/, "needs Open Virtual Network"],
   [
-    /^(virtual-machines|vm_|console_vga_type|pci_device_type|qemu_|vsock_api|cpu_hotplug|agent_nic|migration_stateful|gpu_(mdev|sriov|mig))/,
+    /ovn|network_peer|networks_restricted_uplinks|routes_anycast/,
+    "needs Open Virtual Network",
+  ],
+  [
+    /^(virtual-machines|vm_|disk_state_quota|console_vga_type|pci_device_type|qemu_|vsock_api|cpu_hotplug|agent_nic|migration_stateful|gpu_(mdev|sriov|mig))/,
     "about virtual machines: this server runs containers",
   ],
   [
@@ -17,9 +20,19 @@ export const WHY_NOT: readonly (readonly [names: RegExp, why: string])[] = [
     "needs an external identity or address service (Candid, RBAC, MAAS)",
   ],
   [
-    /^(infiniband|network_sriov|network_vlan_sriov|network_type_sriov|nvidia)/,
+    /^(gpu_devices|infiniband|network_sriov|network_vlan_sriov|network_type_sriov|nvidia)/,
     "needs hardware that none of the test machines has",
   ],
+  [
+    /^(container_snapshot_stateful_migration|migration_pre_copy)$/,
+    "no running state moves between servers",
+  ],
+  [/^tpm_device_type$/, "needs an emulator of the chip: the device is refused with that reason"],
+  [
+    /bpf_devices$/,
+    "bpf() is not intercepted: the keys are refused with that reason",
+  ],
+  [/^network_bgp$/, "no router speaks BGP here; the keys are kept"],
   [/^pprof_http$/, "profiles of a Go program: this one is none"],
 ];
 
