@@ -71,7 +71,10 @@ async function testGuide({ driver, key, poolKey, ...store }: Store): Promise<voi
   }
   await call("storage", "volume", "delete", "default", "data");
   await call("delete", "c1");
-  assert.ok(!(await store.names(POOL)).some((name) => /c1|data/.test(name)));
+  const left = await store.names(POOL);
+  for (const one of [store.container, store.snapshot, store.volume]) {
+    assert.ok(!left.includes(one), `${left}`);
+  }
 }
 
 export function guideSuite(store: Store): void {
