@@ -38,7 +38,7 @@ import { hostLine } from "./plan_dnsmasq.ts";
 import { ZONE_KEYS_OF_NETWORKS } from "./dns/zone_keys.ts";
 import { allocateAddress } from "./allocate.ts";
 import { readLeaseFile } from "./leases.ts";
-import { nicsOn } from "./nics.ts";
+import { nicsOn, vlanUsers } from "./nics.ts";
 import { releaseLeases } from "./release.ts";
 import type { Networks, NicRef, StaticHost } from "./service.ts";
 
@@ -171,6 +171,7 @@ export function createNetworks({ paths, db, helper, onError }: NetworkDeps): Net
         (await listNetworks(tx)).find(({ name, type }) => type === "bridge" && name === link)
       ),
     nicsOn: (network) => db.read((tx) => nicsOn(tx, network)),
+    vlanUsers: (parent, vlan) => db.read((tx) => vlanUsers(tx, parent, vlan)),
     async allocate(network, owner, families) {
       const folder = directory(network.name);
       const taken = await knownAddresses(folder, hostFile(folder, owner));

@@ -1,8 +1,9 @@
 /** Nics of instances, by the network that they hang on. */
 import type { Tx } from "#daemon/db/db.ts";
 import { listInstances } from "#daemon/db/instances.ts";
+import { listNetworks } from "#daemon/db/networks.ts";
 import { effectiveProject } from "#daemon/db/projects.ts";
-import type { ManagedNetwork, NicUse } from "./service.ts";
+import type { ManagedNetwork, NicRef, NicUse } from "./service.ts";
 
 type Config = Readonly<Record<string, string>>;
 
@@ -41,6 +42,25 @@ export async function nicsOn(
         config,
         hwaddr: config["hwaddr"] || record.config[`volatile.${device}.hwaddr`] || "",
       });
+    }
+  }
+  return found;
+}
+
+/** Nics that run on a VLAN interface which was made for them or for another one of these. */
+export async function vlanUsers(tx: Tx, parent: string, vlan: string): Promise<NicRef[]> {
+  const networks = await listNetworks(tx);
+  const found: NicRef[] = [];
+  for (const { project, name, config, expandedDevices } of await listInstances(tx)) {
+    const made = Object.entries(expandedDevices).filter(([device]) =>
+      config[`volatile.${device}.last_state.created`] === "true"
+    );
+    for (const [device, options] of made) {
+      // Parents are of the host: a network of that name has the same one in whatever project.
+      const given = networks.filter((one) => one.name === options["network"]);
+      const isOnIt = [options, ...given.map((one) => one.config)]
+        .some((one) => one["parent"] === parent && one["vlan"] === vlan);
+      if (isOnIt) found.push({ project, instance: name, device });
     }
   }
   return found;

@@ -36,6 +36,8 @@ export interface Networks {
   findBridge(link: string): Promise<ManagedNetwork | undefined>;
   /** Nics of all instances on a network. */
   nicsOn(network: Pick<ManagedNetwork, "name" | "project">): Promise<readonly NicUse[]>;
+  /** Running nics on a VLAN interface that was made for nics. */
+  vlanUsers(parent: string, vlan: string): Promise<readonly NicRef[]>;
   /** Addresses for a nic that has none configured: what it had before, or free ones. */
   allocate(
     network: ManagedNetwork,

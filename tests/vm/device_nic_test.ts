@@ -42,7 +42,8 @@ async function plugParent(): Promise<() => Promise<unknown>> {
 }
 
 async function plugBridge(): Promise<() => Promise<unknown>> {
-  const bridge = ["type", "bridge", "vlan_filtering", "1"];
+  // An address of its own: else it has that of its first port.
+  const bridge = ["address", "0a:92:a7:0d:b7:d8", "type", "bridge", "vlan_filtering", "1"];
   await world.host("ip", "link", "add", "dutbr", "up", ...bridge);
   return () => world.host("ip", "link", "delete", "dev", "dutbr");
 }
@@ -153,6 +154,20 @@ if (isMet("ipvlan")) {
     assert.match(await world.host("ip", "link", "show", "dev", "duta"), /[<,]UP[,>]/);
     await world.remove();
     await world.host("ip", "link", "delete", "dev", "duta");
+  });
+
+  Deno.test("device nic macvlan on a VLAN: the last of those that share it takes it away", async () => {
+    const remove = await plugParent();
+    await world.create({ dut: vlan, second: { ...vlan, name: "eth2" } });
+    await world.setState("start");
+
+    await world.setDevice("dut", undefined);
+
+    assert.match(await world.inside("ip", "link", "show", "dev", "eth2"), /[<,]UP[,>]/);
+    await world.setDevice("second", undefined);
+    await assert.rejects(world.host("ip", "link", "show", "dev", "duta.7"), /does not exist/);
+    await world.remove();
+    await remove();
   });
 
   Deno.test("network: a kernel without nftables for IP is named, and nothing is left", async () => {

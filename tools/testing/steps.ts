@@ -48,7 +48,7 @@ export function wholeRun(files: readonly string[], all: boolean): readonly (read
     ],
     [unitTests([...UNIT_FOLDERS, "tests/tidy_test.ts", "tests/docs_test.ts"])],
     kernelLanes(files, all).map((lane, index) => {
-      const step = kernelTests(`kernel ${index + 1}`, lane, all ? 1200 : 600);
+      const step = kernelTests(`kernel ${index + 1}`, lane, all ? 1500 : 600);
       return all ? { ...step, argv: ["env", "LXD_TEST_EVERY_EFFECT=1", ...step.argv] } : step;
     }),
     ...all
@@ -88,7 +88,7 @@ function kernelLanes(files: readonly string[], all: boolean): readonly (readonly
   const kernel = files.filter((path) =>
     path.startsWith("tests/kernel/") && (all || !isThorough(path))
   );
-  const bounds = ["", "i", "r", "~"].map((letter) => `tests/kernel/${letter}`);
+  const bounds = ["", "e", "r", "~"].map((letter) => `tests/kernel/${letter}`);
   return bounds.slice(1).map((end, index) => {
     const start = bounds[index] ?? "";
     return kernel.filter((path) => path >= start && path < end);

@@ -1,6 +1,6 @@
 /** Rate limits of the host's end of a veth pair, by tc(8) and, where the kernel can't police, nft(8). */
 import { parseBitRate } from "#api/config/device_nic.ts";
-import { ExecError, Fault, messageOf } from "#base/errors.ts";
+import { Fault, isFaultOf, messageOf } from "#base/errors.ts";
 import { applyRuleset, removeChains, tableText } from "#daemon/host/nft.ts";
 import { runUnlessGone } from "#daemon/host/links.ts";
 import { run } from "#daemon/host/run.ts";
@@ -34,7 +34,7 @@ export async function removeLimits({ link, owner }: LimitedLink): Promise<void> 
     await applyRuleset(removeChains("netdev", [chainName(owner)]));
   } catch (error) {
     // Ignored: a kernel without nft's netdev family has no chain of it.
-    if (!(error instanceof ExecError && /not supported/i.test(error.stderrTail))) throw error;
+    if (!isFaultOf(error, "bad_request")) throw error;
   }
 }
 

@@ -1,9 +1,17 @@
 /** The interface of the host that a nic hangs on, made for it where it is a VLAN. */
 import { Fault } from "#base/errors.ts";
+import { LockTable } from "#base/lock.ts";
 import type { Undo } from "#base/undo.ts";
 import { linkExists, writeSysctl } from "#daemon/host/links.ts";
+import type { NicRef } from "#daemon/networks/service.ts";
 import type { Nic } from "./kind.ts";
 import { createVlan, removeVlan, vlanLink } from "./vlan.ts";
+
+const CREATED = "last_state.created";
+/** By interface: while it comes or goes, nobody starts to use it. */
+const locks = new LockTable();
+/** Users that start or stop: what they are is in the database once they have. */
+const users = new Map<string, Set<string>>();
 
 const FORWARDING = [
   "net/ipv4/conf/LINK/forwarding",
@@ -27,22 +35,49 @@ export async function claimParent(
       hint: "The interfaces of the host are listed by: lxc network list",
     });
   }
-  const isMade = await createVlan(parent, config);
-  if (isMade) undo.add("remove VLAN interface", () => removeVlan(parent, config));
   const link = vlanLink(parent, config["vlan"]);
+  if (link === parent) return link;
+  using _held = await locks.acquire(link);
+  const isMade = await createVlan(parent, config);
+  if (isMade) undo.add("remove VLAN interface", () => leaveVlan(nic));
   if (isMade && forwards) {
     for (const path of FORWARDING) await writeSysctl(path.replace("LINK", link), "1");
   }
-  if (link !== parent) {
-    const key = `volatile.${device.name}.last_state.created`;
-    await device.host.setVolatile({ [key]: String(isMade) });
-  }
+  // The last of those that share what was made for one of them removes it.
+  const isOurs = isMade || await hasOtherUsers(nic);
+  if (isOurs) users.set(link, (users.get(link) ?? new Set()).add(nameOf(userOf(nic))));
+  await device.host.setVolatile({ [`volatile.${device.name}.${CREATED}`]: String(isOurs) });
   return link;
 }
 
-/** Remove the VLAN interface that was made for this nic. Idempotent. */
-export async function releaseParent({ device, parent, config }: Nic): Promise<void> {
-  if (device.host.volatile(device.name, "last_state.created") !== "true") return;
-  // Ignored: another nic uses it.
-  await removeVlan(parent, config).catch(() => undefined);
+/** Remove the VLAN interface that was made for nics with the last of them. Idempotent. */
+export async function releaseParent(nic: Nic): Promise<void> {
+  const { device } = nic;
+  if (device.host.volatile(device.name, CREATED) === "true") await leaveVlan(nic);
 }
+
+async function leaveVlan(nic: Nic): Promise<void> {
+  const { device, parent, config } = nic;
+  const link = vlanLink(parent, config["vlan"]);
+  using _held = await locks.acquire(link);
+  if (!await hasOtherUsers(nic)) await removeVlan(parent, config);
+  // From here on it does not count.
+  users.get(link)?.delete(nameOf(userOf(nic)));
+  await device.host.setVolatile({ [`volatile.${device.name}.${CREATED}`]: undefined });
+}
+
+async function hasOtherUsers(nic: Nic): Promise<boolean> {
+  const { device, parent, config } = nic;
+  const known = await device.services.networks.vlanUsers(parent, config["vlan"] ?? "");
+  const all = new Set([...known.map(nameOf), ...users.get(vlanLink(parent, config["vlan"])) ?? []]);
+  all.delete(nameOf(userOf(nic)));
+  return all.size > 0;
+}
+
+const userOf = ({ device: { host, name } }: Nic): NicRef => ({
+  project: host.project,
+  instance: host.instance,
+  device: name,
+});
+
+const nameOf = ({ project, instance, device }: NicRef) => `${project}/${instance}/${device}`;
