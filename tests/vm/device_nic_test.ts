@@ -44,7 +44,10 @@ async function plugParent(): Promise<() => Promise<unknown>> {
 async function plugBridge(): Promise<() => Promise<unknown>> {
   // An address of its own: else it has that of its first port.
   const bridge = ["address", "0a:92:a7:0d:b7:d8", "type", "bridge", "vlan_filtering", "1"];
-  await world.host("ip", "link", "add", "dutbr", "up", ...bridge);
+  await world.host("ip", "link", "add", "dutbr", ...bridge);
+  // It gets addresses and routes of its own only with its first port.
+  await world.host("sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/dutbr/disable_ipv6");
+  await world.host("ip", "link", "set", "dev", "dutbr", "up");
   return () => world.host("ip", "link", "delete", "dev", "dutbr");
 }
 
