@@ -21,9 +21,6 @@ function unixType(type: "unix-char" | "unix-block", letter: "c" | "b"): DeviceTy
           'Unix device entry is missing the required "source" or "path" property',
         );
       }
-      if (((config["major"] ?? "") === "") !== ((config["minor"] ?? "") === "")) {
-        throw invalidDevice(name, "Both major and minor are needed, or none of them");
-      }
       const isHere = context.instance !== undefined;
       if (isHere && !isFalse(config["required"])) requireNumbers(name, config);
     },
@@ -39,6 +36,7 @@ function sourceOf(config: DeviceConfig): string {
   return config["source"] || config["path"] || "";
 }
 
+/** As in LXD, half a pair is none. */
 function numbersOf(config: DeviceConfig): { major: number; minor: number } | undefined {
   const { major = "", minor = "" } = config;
   return major === "" || minor === "" ? undefined : { major: Number(major), minor: Number(minor) };
