@@ -12,9 +12,9 @@ const hasNode = (world: World, instance: InstanceRecord, path: string) => {
   }
 };
 
-/** The watcher tells within milliseconds. */
+/** The watcher tells within milliseconds, where it is not kept from running. */
 async function until(isTrue: () => boolean, what: string): Promise<void> {
-  for (let step = 0; step < 200; step++) {
+  for (let step = 0; step < 1000; step++) {
     if (isTrue()) return;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
