@@ -1,6 +1,8 @@
 /** State of one interface of the host. */
+import { Fault } from "#base/errors.ts";
 import { ipJson, type IpLink, portsOf } from "#daemon/host/links.ts";
 
+/** @throws {Fault} not_found if it went meanwhile; or what ip(8) says of one that is not there */
 export async function readInterface(name: string) {
   const [link] = await ipJson<IpLink>(
     "-details",
@@ -10,7 +12,7 @@ export async function readInterface(name: string) {
     "dev",
     name,
   );
-  if (link === undefined) throw new Error(`no interface "${name}"`);
+  if (link === undefined) throw new Fault("not_found", `no interface "${name}"`);
   const isLoopback = link.flags.includes("LOOPBACK");
   const kind = link.linkinfo?.info_kind;
   return {

@@ -11,7 +11,7 @@ import {
   putNetwork,
 } from "#api/routes/networks.ts";
 import { checkInterfaceName, NETWORK_TYPES } from "#api/config/network_keys.ts";
-import { Fault } from "#base/errors.ts";
+import { Fault, isFaultOf } from "#base/errors.ts";
 import { writeConfig } from "#daemon/db/config.ts";
 import { getNetwork, insertNetwork, listNetworks, type NetworkRow } from "#daemon/db/networks.ts";
 import { listProfiles } from "#daemon/db/profiles.ts";
@@ -86,7 +86,9 @@ async function findHost(services: Services, name: string) {
   try {
     return await renderHost(services, name);
   } catch (error) {
-    if (!isGone(error)) throw error;
+    const isOver = isGone(error) || isFaultOf(error, "not_found") ||
+      error instanceof Deno.errors.NotFound;
+    if (!isOver) throw error;
     return undefined;
   }
 }
