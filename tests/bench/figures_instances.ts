@@ -15,6 +15,14 @@ const FIFTY: Group = {
     for (const name of names) await side.lxc("launch", "busybox", name);
   },
   figures: [
+    // First: requests at full speed leave garbage that V8 takes its time to collect.
+    {
+      name: `daemon, monitors and helpers, ${RUNNING} running (PSS)`,
+      unit: "kB",
+      better: "less",
+      target: { ratio: 1 / 5 },
+      measure: async ({ daemon }) => [await hostSideKb(daemon.pid)],
+    },
     {
       name: `list, ${RUNNING} running`,
       unit: "ms",
@@ -31,13 +39,6 @@ const FIFTY: Group = {
         const socket = `${daemon.directory}/unix.socket`;
         return [await requestRate(socket, "/1.0/instances?recursion=2", RATE_MS)];
       },
-    },
-    {
-      name: `daemon, monitors and helpers, ${RUNNING} running (PSS)`,
-      unit: "kB",
-      better: "less",
-      target: { ratio: 1 / 5 },
-      measure: async ({ daemon }) => [await hostSideKb(daemon.pid)],
     },
     {
       name: `${RUNNING} concurrent exec true by the API`,
