@@ -61,32 +61,3 @@ export async function functionCounts(host: HostFiles, at: string) {
     maximum_vfs: await host.number(`${at}/sriov_totalvfs`),
   };
 }
-
-/** PCI devices of a class, by the first byte of its number: 0x02 network, 0x03 display. */
-export async function pciDevicesOf(host: HostFiles, kind: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const address of await host.names("/sys/bus/pci/devices")) {
-    const text = await host.text(`/sys/bus/pci/devices/${address}/class`);
-    if (text.startsWith(kind)) found.push(address);
-  }
-  return found;
-}
-
-interface Card {
-  readonly pci_address?: string;
-  readonly sriov?: { readonly current_vfs: number; readonly maximum_vfs: number };
-}
-
-/** Virtual functions stand below their card, the others side by side. Pure. */
-export function withFunctions<One extends Card>(
-  cards: readonly One[],
-  functions: readonly { readonly of: string; readonly card: One }[],
-) {
-  const below = (address: string | undefined) =>
-    functions.filter(({ of }) => of === address).map(({ card }) => card);
-  const owners = cards.map(({ sriov, ...card }) => {
-    const vfs = below(card.pci_address);
-    return { ...card, ...(sriov === undefined ? {} : { sriov: { ...sriov, vfs } }) };
-  });
-  return { cards: owners, total: cards.length + functions.length };
-}

@@ -1,41 +1,22 @@
 /** Graphics cards: what the kernel's DRM drives, and what no driver does. */
-import { addressOf, cardFields, functionCounts, pciDevicesOf, withFunctions } from "./device.ts";
+import { type CardPlace, readCards } from "./cards.ts";
+import { cardFields, functionCounts } from "./device.ts";
 import { type HostFiles, unlessEmpty } from "./host_files.ts";
 import type { IdNames } from "./id_names.ts";
 import { type NvidiaCards, readNvidia } from "./nvidia.ts";
 
 const DRM = "/sys/class/drm";
-const DISPLAY = "0x03";
-
-type Card = Awaited<ReturnType<typeof readCard>>;
 
 export async function readGpus(host: HostFiles, names: IdNames) {
-  const cards: Card[] = [];
-  const functions: { of: string; card: Card }[] = [];
-  const seen = new Set<string>();
   const nvidia = await readNvidia(host);
-  const add = async (at: string, address: { pci?: string; usb?: string }) => {
-    if (address.pci !== undefined) seen.add(address.pci);
-    const card = await readCard(host, { at, address, names, nvidia });
-    const owner = await host.linkName(`${at}/physfn`);
-    if (owner === "") cards.push(card);
-    else functions.push({ of: owner, card });
-  };
-  for (const name of await host.names(DRM)) {
-    if (!/^card\d+$/.test(name)) continue; // Not its connectors: card0-HDMI-A-1.
-    const at = `${DRM}/${name}/device`;
-    const address = await addressOf(host, at);
-    if (address.pci === undefined || !seen.has(address.pci)) await add(at, address);
-  }
-  for (const pci of await pciDevicesOf(host, DISPLAY)) {
-    if (!seen.has(pci)) await add(`/sys/bus/pci/devices/${pci}`, { pci });
-  }
-  return withFunctions(cards, functions);
+  // Not their connectors: card0-HDMI-A-1.
+  const ids = (await host.names(DRM)).filter((name) => /^card\d+$/.test(name));
+  const devices = ids.map((name) => `${DRM}/${name}/device`);
+  const read = (place: CardPlace) => readCard(host, { ...place, names, nvidia });
+  return await readCards(host, { devices, pciClass: "0x03" }, read);
 }
 
-interface CardOptions {
-  readonly at: string;
-  readonly address: { readonly pci?: string; readonly usb?: string };
+interface CardOptions extends CardPlace {
   readonly names: IdNames;
   readonly nvidia: NvidiaCards;
 }

@@ -1,56 +1,30 @@
 /** Network cards and their ports. @see Linux: Documentation/ABI/testing/sysfs-class-net */
 import { readLinkDriver } from "#ffi/libc/ethtool.ts";
-import { addressOf, cardFields, functionCounts, pciDevicesOf, withFunctions } from "./device.ts";
+import { type CardPlace, readCards } from "./cards.ts";
+import { cardFields, functionCounts } from "./device.ts";
 import { type HostFiles, unlessEmpty } from "./host_files.ts";
 import type { IdNames } from "./id_names.ts";
 import { linkFields } from "./link_modes.ts";
 
 const NET = "/sys/class/net";
-const NETWORK = "0x02";
 /** Of <linux/if_arp.h>. */
 const PROTOCOLS: Readonly<Record<string, string>> = { "1": "ethernet", "32": "infiniband" };
 
-type Card = Awaited<ReturnType<typeof readCard>>;
-
 export async function readNetwork(host: HostFiles, names: IdNames) {
-  const cards: Card[] = [];
-  const functions: { of: string; card: Card }[] = [];
-  const seen = new Set<string>();
-  const add = async (at: string, address: { pci?: string; usb?: string }) => {
-    const owner = await host.linkName(`${at}/physfn`);
-    const isFunction = owner !== "";
-    const card = await readCard(host, { at, address, names, isFunction });
-    if (isFunction) functions.push({ of: owner, card });
-    else cards.push(card);
-  };
-  for (const name of await host.names(NET)) {
-    const at = `${NET}/${name}/device`;
-    const device = await host.real(at);
-    if (device === undefined) continue; // No hardware: a bridge, a tunnel.
-    const address = await addressOf(host, at);
-    const key = address.pci ?? device;
-    if (seen.has(key)) continue; // Another port of the same card.
-    seen.add(key);
-    await add(at, address);
-  }
-  for (const pci of await pciDevicesOf(host, NETWORK)) {
-    if (!seen.has(pci)) await add(`/sys/bus/pci/devices/${pci}`, { pci });
-  }
-  return withFunctions(cards, functions);
+  const devices = (await host.names(NET)).map((name) => `${NET}/${name}/device`);
+  const read = (place: CardPlace) => readCard(host, { ...place, names });
+  return await readCards(host, { devices, pciClass: "0x02" }, read);
 }
 
-interface CardOptions {
-  readonly at: string;
-  readonly address: { readonly pci?: string; readonly usb?: string };
+interface CardOptions extends CardPlace {
   readonly names: IdNames;
-  /** Drivers say of the card, not of its functions. */
-  readonly isFunction: boolean;
 }
 
 async function readCard(host: HostFiles, { at, address, names, isFunction }: CardOptions) {
   const ports = [];
   let firmware = "";
   for (const id of await host.names(`${at}/net`)) {
+    // Drivers say of the card, not of its functions.
     const driver = isFunction ? undefined : readLinkDriver(id);
     firmware ||= driver?.firmware ?? "";
     const port = await readPort(host, at, id);
