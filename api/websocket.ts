@@ -154,7 +154,7 @@ export class WebSocketConnection implements Disposable {
   /** @returns false when the peer closed. */
   async #control(opcode: number, size: number): Promise<boolean> {
     const data = (await this.#reader.exactly(size)).slice();
-    if (opcode === OP.ping) await this.#write(OP.pong, data).catch(() => {});
+    if (opcode === OP.ping) await this.#write(OP.pong, data).catch(() => {}); // Ignored: it is gone.
     if (opcode !== OP.close) return true;
     if (!this.#sentClose) {
       this.#sentClose = true;

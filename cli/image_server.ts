@@ -96,8 +96,10 @@ async function readOffers(base: string, pinnedPem: string | undefined): Promise<
   for (const path of productPaths(index)) images.push(...imagesOf(await readJson(path)));
   const mirrors: string[] = [];
   for (const path of mirrorPaths(index)) {
-    // Ignored: the server may do without them.
-    mirrors.push(...await readJson(path).then(mirrorsOf).catch(() => []));
+    mirrors.push(
+      ...await readJson(path).then(mirrorsOf)
+        .catch(() => []), // Ignored: the server may do without them.
+    );
   }
   return { images, mirrors };
 }

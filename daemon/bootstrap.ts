@@ -8,9 +8,9 @@ import { fingerprintOf, fromPem, selfSigned } from "#base/x509.ts";
 import type { Database } from "#daemon/db/db.ts";
 import { isOutdated, migrate } from "#daemon/db/migrate.ts";
 import { openDatabase } from "#daemon/db/open.ts";
-import { readIfThere } from "#daemon/host/read_file.ts";
 import type { ServerCertificate } from "#daemon/http/listeners.ts";
 import { GLOBAL_MIGRATIONS, LOCAL_MIGRATIONS } from "#daemon/db/schema.ts";
+import { ifThere, readIfThere, removeTree } from "#daemon/host/files.ts";
 import type { Paths } from "#daemon/paths.ts";
 
 const FOLDERS: readonly (readonly [path: string, mode: number])[] = [
@@ -80,7 +80,7 @@ export async function openDatabases(paths: Paths, log: Logger): Promise<Database
 /** Keep the global database as it is: if the change goes wrong, people copy it back. */
 async function backUpGlobal(paths: Paths): Promise<void> {
   const [from, to] = [paths.at("database/global"), paths.at("database/global.bak")];
-  await Deno.remove(to, { recursive: true }).catch(() => {}); // Ignored: there was none.
+  await removeTree(to);
   await Deno.mkdir(to, { mode: 0o700 });
   for await (const { name, isFile } of Deno.readDir(from)) {
     if (isFile && name.startsWith("db.bin")) {
@@ -120,7 +120,7 @@ export async function installHelper(program: Program, paths: Paths): Promise<Hos
   const folder = paths.at("helper");
   await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
   const path = hostPath(`${folder}/helper-${hash}`);
-  const info = await Deno.stat(path).catch(() => undefined);
+  const info = await Deno.stat(path).catch(ifThere);
   if (info?.size === bytes.length) return path;
   await Deno.writeFile(`${path}.new`, bytes, { mode: 0o700 });
   await Deno.rename(`${path}.new`, path);
@@ -129,7 +129,7 @@ export async function installHelper(program: Program, paths: Paths): Promise<Hos
 
 /** Group id that may use the socket: --group, else the group "lxd", else root with a warning. */
 export async function socketGroup(name: string | undefined, log: Logger): Promise<number> {
-  const text = await Deno.readTextFile("/etc/group").catch(() => "");
+  const text = await readIfThere("/etc/group") ?? "";
   const groups = new Map(
     text.split("\n").map((line) => line.split(":")).map(([group = "", , id = ""]) => [group, id]),
   );

@@ -1,8 +1,9 @@
 /** The daemon: built, started, drained, unwound. README.md tells the order and why it is that one. */
 import { openapiText } from "#api/openapi.ts";
-import { Fault, messageOf } from "#base/errors.ts";
+import { Fault, isFaultOf, messageOf } from "#base/errors.ts";
 import { Logger } from "#base/log.ts";
 import type { Program } from "#base/program.ts";
+import { removeIfThere } from "#daemon/host/files.ts";
 import { createBackups } from "./backups/service.ts";
 import {
   installHelper,
@@ -96,7 +97,9 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
   const setting = async (key: string, project?: string) => {
     const own = project === undefined
       ? undefined
-      : await db.read((tx) => getProject(tx, project)).catch(() => undefined);
+      : await db.read((tx) => getProject(tx, project)).catch((error) => {
+        if (!isFaultOf(error, "not_found")) throw error; // Deleted meanwhile: the server's counts.
+      });
     return own?.config[key] || await settings.value(key);
   };
   const images = createImages({ paths, db, helper, setting });
@@ -303,7 +306,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
   await scheduler.close();
   events.close();
   await Promise.all([local.close(), https.close(), metrics.close(), dns.close(), devlxd.close()]);
-  if (!isSocketHandedOver()) await Deno.remove(paths.at("unix.socket")).catch(() => undefined);
+  if (!isSocketHandedOver()) await removeIfThere(paths.at("unix.socket"));
   databases.global.close();
   databases.local.close();
   return status;
@@ -357,7 +360,8 @@ function openLog(
 async function cleanState(paths: ReturnType<typeof pathsOf>): Promise<void> {
   for (const folder of ["devices", "shmounts", "security/seccomp"]) {
     for await (const { name } of Deno.readDir(paths.at(folder))) {
-      await Deno.remove(paths.at(folder, name), { recursive: true }).catch(() => undefined);
+      await Deno.remove(paths.at(folder, name), { recursive: true })
+        .catch(() => undefined); // Ignored: in use by an instance that runs on.
     }
   }
 }

@@ -2,9 +2,9 @@
 import { Fault } from "#base/errors.ts";
 import type { Program, ShiftOptions } from "#base/program.ts";
 import { fd } from "#base/brand.ts";
+import { exists } from "#daemon/host/files.ts";
 import { memoryFile } from "#ffi/libc/fd.ts";
 import { reap, spawn } from "#ffi/libc/process.ts";
-import { lstat } from "node:fs/promises";
 import { normalize } from "node:path";
 import { parseRanges } from "./idmap/ranges.ts";
 
@@ -17,7 +17,7 @@ export async function shiftIds(program: Program, options: ShiftOptions): Promise
     return [isUid && isGid ? "b" : isUid ? "u" : "g", `${nsId}`, `${hostId}`, `${size}`];
   });
   const path = cleaned(directory);
-  if (await lstat(path).catch(() => undefined) === undefined) {
+  if (!await exists(path)) {
     throw new Fault("not_found", `No such file or directory: ${JSON.stringify(directory)}`);
   }
   // No folder is sure to be there in which programs may be written and run.

@@ -3,8 +3,8 @@
  * sparse file of the server, because an archive of a device has its numbers and not its bytes.
  */
 import { type HostPath, hostPath } from "#base/brand.ts";
+import { removeTree } from "#daemon/host/files.ts";
 import type { Paths } from "#daemon/paths.ts";
-import { removeTree } from "#daemon/storage/files.ts";
 import { requireServerSpace } from "#daemon/storage/space.ts";
 import { copyDisk } from "#daemon/storage/sync.ts";
 import type { Located } from "#daemon/storage/transfer.ts";

@@ -1,5 +1,6 @@
 /** Fill an empty root volume with trees that come one after the other: snapshots, then the present. */
 import { type HostPath, hostPath } from "#base/brand.ts";
+import { ifThere } from "#daemon/host/files.ts";
 import type { InstanceContext } from "#daemon/instances/context.ts";
 import { syncTree } from "#daemon/storage/copy_tree.ts";
 import type { InstanceVolume } from "#daemon/storage/service.ts";
@@ -60,8 +61,4 @@ async function replaceTree(
 
 async function isDirectory(path: string): Promise<boolean> {
   return await Deno.lstat(path).then((info) => info.isDirectory, () => false);
-}
-
-function ifThere(error: unknown): void {
-  if (!(error instanceof Deno.errors.NotFound)) throw error;
 }

@@ -16,6 +16,7 @@ import type { Caller } from "#daemon/http/caller.ts";
 import { describeInstance } from "#daemon/instances/backup_yaml.ts";
 import { type InstanceContext, lxcName, volumeOf } from "#daemon/instances/context.ts";
 import { getSnapshot } from "#daemon/db/instances_snapshots.ts";
+import { removeIfThere } from "#daemon/host/files.ts";
 import { diskMapOf } from "#daemon/instances/id_maps.ts";
 import type { InstanceRecord } from "#daemon/instances/record.ts";
 import { backupEvent } from "./event.ts";
@@ -108,7 +109,7 @@ export function instanceBackups(ctx: InstanceContext): InstanceBackups {
     async remove(instance, name, { caller }) {
       using _held = await ctx.locks.acquire(lockName("instance", instance.id, name));
       const backup = await get(instance, name);
-      await removeFile(path(instance, name));
+      await removeIfThere(path(instance, name));
       await removeIfEmpty(folder(instance));
       await ctx.db.write((tx) => deleteBackupRow(tx, "instance", backup.id));
       backupEvent(ctx.events, "deleted", { instance, name, caller });
@@ -191,12 +192,6 @@ async function pack(
   for (const one of snapshots) parts.push(...await partsOf(`backup/snapshots/${one}`, one));
   parts.push(...await partsOf("backup/container"));
   await packBackup({ target, index, parts, compression, signal });
-}
-
-export async function removeFile(path: HostPath): Promise<void> {
-  await Deno.remove(path).catch((error) => {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  });
 }
 
 /** The folder of an instance's backups goes with the last of them. */

@@ -8,6 +8,7 @@ import {
 } from "#daemon/db/backups.ts";
 import { listInstances } from "#daemon/db/instances.ts";
 import { listVolumes } from "#daemon/db/storage_pools.ts";
+import { entries, removeIfThere, removeTree } from "#daemon/host/files.ts";
 import { writeStream } from "#daemon/host/write_stream.ts";
 import { requireUploadSpace } from "#daemon/storage/space.ts";
 import type { InstanceContext } from "#daemon/instances/context.ts";
@@ -57,7 +58,7 @@ export function createBackups(ctx: InstanceContext, custom: CustomContext): Back
       const file = ctx.paths.at("backups", `import-${crypto.randomUUID()}`);
       const received = {
         file,
-        [Symbol.asyncDispose]: () => Deno.remove(file).catch(() => undefined),
+        [Symbol.asyncDispose]: () => removeIfThere(file),
       };
       try {
         await requireUploadSpace(ctx.paths.at("backups"), request, "receive the backup");
@@ -157,11 +158,7 @@ async function recoverVolumes(ctx: InstanceContext, volumes: VolumeBackups): Pro
 }
 
 async function removeUnfinished(folder: string): Promise<void> {
-  try {
-    for await (const { name } of Deno.readDir(folder)) {
-      if (UNFINISHED.test(name)) await Deno.remove(`${folder}/${name}`, { recursive: true });
-    }
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  for (const name of await entries(folder)) {
+    if (UNFINISHED.test(name)) await removeTree(`${folder}/${name}`);
   }
 }

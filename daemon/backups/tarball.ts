@@ -1,6 +1,7 @@
 /** Backup archives: written by tar(1) in one go, read through the same filter as images. */
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault, messageOf } from "#base/errors.ts";
+import { removeIfThere } from "#daemon/host/files.ts";
 import { decompress } from "#daemon/images/compression.ts";
 import { filterOf } from "#daemon/images/compressor.ts";
 import { TarFilter } from "#daemon/images/tar_filter.ts";
@@ -55,7 +56,7 @@ export async function packBackup(options: PackOptions): Promise<void> {
       await writer.write(new Uint8Array(END_BYTES));
       await writer.close();
     } catch (error) {
-      await writer.abort(error).catch(() => undefined);
+      await writer.abort(error).catch(() => undefined); // Ignored: it has failed already.
       signal.throwIfAborted();
       if (error instanceof Fault) throw error;
       throw tarFailure(`${await complaint}${messageOf(error)}`);
@@ -63,10 +64,10 @@ export async function packBackup(options: PackOptions): Promise<void> {
     const { success } = await sink.status;
     if (!success) throw tarFailure(await complaint);
   } catch (error) {
-    await Deno.remove(target).catch(() => undefined);
+    await Deno.remove(target).catch(() => undefined); // Ignored: the failure above is told.
     throw error;
   } finally {
-    await Deno.remove(index).catch(() => undefined);
+    await removeIfThere(index);
   }
 }
 

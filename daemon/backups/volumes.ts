@@ -14,6 +14,7 @@ import {
 import { getPool, insertVolume, type VolumeRow } from "#daemon/db/storage_pools.ts";
 import { insertVolumeSnapshot, type VolumeSnapshotRow } from "#daemon/db/volume_snapshots.ts";
 import type { VolumeName } from "#daemon/db/volume_uses.ts";
+import { removeIfThere } from "#daemon/host/files.ts";
 import { syncTree } from "#daemon/storage/copy_tree.ts";
 import {
   backupFolder,
@@ -29,13 +30,7 @@ import { noteUnfinished } from "#daemon/storage/custom/unfinished.ts";
 import { type Located, receiveVolume } from "#daemon/storage/transfer.ts";
 import { diskParts, unpackDisk, type VolumeState } from "./disks.ts";
 import type { BackupIndex, SavedVolume } from "./index.ts";
-import {
-  type BackupWish,
-  chooseBackupName,
-  lockName,
-  removeFile,
-  removeIfEmpty,
-} from "./instances.ts";
+import { type BackupWish, chooseBackupName, lockName, removeIfEmpty } from "./instances.ts";
 import { hasHeader, openStreams, requireFormat, streamParts, VOLUME_STREAMS } from "./optimized.ts";
 import { describeVolume } from "./volume_config.ts";
 import { extractMember, packBackup, type Part, readIndex, requireRoomFor } from "./tarball.ts";
@@ -114,7 +109,7 @@ export function volumeBackups(custom: CustomContext, helper: HostPath): VolumeBa
     async remove(volume, name) {
       using _held = await custom.locks.acquire(lockName("volume", volume.id, name));
       const backup = await get(volume, name);
-      await removeFile(path(volume, name));
+      await removeIfThere(path(volume, name));
       await removeFolders(volume);
       await db.write((tx) => deleteBackupRow(tx, "volume", backup.id));
     },

@@ -25,8 +25,9 @@ export function parseRate(text: string): { bytes: number } | { ops: number } {
   if (ops !== null) return { ops: Number(ops[1]) };
   try {
     return { bytes: parseBytes(text) };
-  } catch {
-    throw new Fault("bad_request", `invalid rate "${text}": want 10MB (a second) or 500iops`);
+  } catch (cause) {
+    const message = `invalid rate "${text}": want 10MB (a second) or 500iops`;
+    throw new Fault("bad_request", message, { cause });
   }
 }
 

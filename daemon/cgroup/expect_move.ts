@@ -27,8 +27,9 @@ export function expectMove(withinMs = 0): void {
   const path = ownProcs();
   if (path === undefined) return;
   isWaiting = true;
-  // Ignored: then the move itself waits.
-  Deno.writeTextFile(path, "0", { create: false }).catch(() => {}).finally(() => {
+  Deno.writeTextFile(path, "0", { create: false }).catch(() => {
+    // Ignored: then the move itself waits.
+  }).finally(() => {
     isWaiting = false;
     if (performance.now() < expectedUntil) setTimeout(expectMove, RENEW_MS);
   });

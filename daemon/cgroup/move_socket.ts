@@ -2,6 +2,7 @@
  * Where clients say that a process will be moved soon, before they have parsed what it is: the kernel's
  * wait (expect_move.ts) then runs while they start. A connection is the whole message.
  */
+import { removeIfThere } from "#daemon/host/files.ts";
 import { expectMove } from "./expect_move.ts";
 
 /** Its name in the state directory; ffi/native/entry.c connects to it. */
@@ -20,12 +21,12 @@ export async function listenForMoves(
   gid: number,
   onMove = () => {},
 ): Promise<Disposable> {
-  await Deno.remove(path).catch(() => undefined);
+  await removeIfThere(path);
   const listener = Deno.listen({ transport: "unix", path });
   await Deno.chown(path, 0, gid);
   await Deno.chmod(path, 0o660);
-  // Ignored: who can't be heard (too many open files) waits for the kernel, as everybody did before.
-  hear(listener, onMove).catch(() => {});
+  hear(listener, onMove)
+    .catch(() => {}); // Ignored: who can't be heard (too many open files) waits for the kernel.
   return {
     [Symbol.dispose]() {
       listener.close();

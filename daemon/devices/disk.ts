@@ -7,6 +7,7 @@ import { type HostPath, hostPath } from "#base/brand.ts";
 import { ExecError, Fault, messageOf } from "#base/errors.ts";
 import type { Undo } from "#base/undo.ts";
 import { isFalse, isTrue } from "#base/units.ts";
+import { removeIfThere } from "#daemon/host/files.ts";
 import { runHelper } from "#daemon/host/helper.ts";
 import { areIdMountsOff } from "#daemon/host/id_mounts.ts";
 import { detach } from "#ffi/libc/mount.ts";
@@ -281,11 +282,7 @@ async function stop(device: Device): Promise<void> {
   if (isRoot(device.config)) return;
   const path = blockPath(device);
   detach(path);
-  try {
-    await Deno.remove(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
+  await removeIfThere(path);
 }
 
 // From <sys/mount.h>.

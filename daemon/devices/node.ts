@@ -2,6 +2,7 @@
 import { type HostPath, hostPath, type Pid } from "#base/brand.ts";
 import { ExecError, Fault } from "#base/errors.ts";
 import type { Undo } from "#base/undo.ts";
+import { removeIfThere } from "#daemon/host/files.ts";
 import { runHelper } from "#daemon/host/helper.ts";
 import { toHost } from "#daemon/idmap/format.ts";
 import type { Device } from "./device.ts";
@@ -176,12 +177,4 @@ async function helper(device: Device, args: readonly string[]): Promise<void> {
 
 function baseName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
-}
-
-async function removeIfThere(path: string): Promise<void> {
-  try {
-    await Deno.remove(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }

@@ -60,15 +60,16 @@ async function holdersOf(path: HostPath): Promise<string[]> {
   const found: string[] = [];
   for await (const { name } of Deno.readDir("/proc")) {
     if (!/^\d+$/.test(name) || !await holds(name, path)) continue;
-    const command = (await Deno.readTextFile(`/proc/${name}/comm`).catch(() => "")).trim();
-    found.push(`${name} (${command})`);
+    const command = await Deno.readTextFile(`/proc/${name}/comm`)
+      .catch(() => ""); // Ignored: it has ended just now.
+    found.push(`${name} (${command.trim()})`);
   }
   return found;
 }
 
 async function holds(pid: string, path: string): Promise<boolean> {
   const isBelow = (link: string) => link === path || link.startsWith(`${path}/`);
-  const target = (name: string) => Deno.readLink(`/proc/${pid}/${name}`).catch(() => "");
+  const target = (name: string) => Deno.readLink(`/proc/${pid}/${name}`).catch(() => ""); // Ignored: it ended, or is the kernel's.
   if (isBelow(await target("cwd")) || isBelow(await target("root"))) return true;
   try {
     for await (const { name } of Deno.readDir(`/proc/${pid}/fd`)) {

@@ -34,6 +34,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   }
   if (options.stdin !== undefined) {
     const writer = child.stdin.getWriter();
+    // Ignored, both: it ended without reading all, and its status tells why.
     await writer.write(new TextEncoder().encode(options.stdin)).catch(() => undefined);
     await writer.close().catch(() => undefined);
   }

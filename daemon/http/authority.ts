@@ -4,7 +4,7 @@
  */
 import { Fault, messageOf } from "#base/errors.ts";
 import { fromPem } from "#base/x509.ts";
-import { readIfThere } from "#daemon/host/read_file.ts";
+import { readIfThere } from "#daemon/host/files.ts";
 import type { Paths } from "#daemon/paths.ts";
 import { verify, X509Certificate } from "node:crypto";
 import { type DerValue, hexOf, insideOf, parseDer, TAG } from "./der.ts";

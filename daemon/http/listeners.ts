@@ -2,6 +2,7 @@
 import { lowestSource } from "#api/tls_socket.ts";
 import { Fault, messageOf } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
+import { removeIfThere } from "#daemon/host/files.ts";
 import { keepFromChildren, listenerPid } from "#ffi/libc/listener.ts";
 import { createServer, type RequestListener, type Server } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
@@ -34,7 +35,7 @@ export async function listenUnix(
       hint: "Stop it first, or set LXD_DIR to another directory.",
     });
   }
-  await Deno.remove(path).catch(() => undefined);
+  await removeIfThere(path);
   const server = createServer({ maxHeaderSize: LIMITS.headerBytes }, toListener(handlers));
   configure(server, handlers);
   const before = Deno.umask(0o117);

@@ -31,7 +31,7 @@ export async function serveFiles(
     handshakeTimeout: LIMITS.handshakeMs,
   }, (request, response) => {
     answer(root, request, response)
-      .catch(() => void response.destroy())
+      .catch(() => void response.destroy()) // Ignored: the client went, or the file shrank.
       .finally(() => {
         const { method, url } = request;
         options.log(`${request.socket.remoteAddress} ${method} ${url} ${response.statusCode}`);

@@ -5,6 +5,7 @@
 import { type HostPath, hostPath, type Pid, pid as brandPid } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
 import { formatYaml } from "#api/yaml.ts";
+import { entries, readIfThere, removeIfThere, removeTree } from "#daemon/host/files.ts";
 import type { OwnedFd } from "#ffi/libc/fd.ts";
 import { openPidfd, parentOf, signalPidfd } from "#ffi/libc/process.ts";
 import { parseRecipe, type Recipe, type RecipeWish } from "./recipe.ts";
@@ -210,7 +211,7 @@ async function configureDebian(root: HostPath): Promise<void> {
       "timers.target.wants/e2scrub_all.timer",
     ]
   ) {
-    await Deno.remove(`${root}/etc/systemd/system/${unit}`).catch(() => undefined);
+    await removeIfThere(`${root}/etc/systemd/system/${unit}`);
   }
   await link(
     `${root}/etc/systemd/system/multi-user.target.wants/systemd-networkd.service`,
@@ -227,7 +228,7 @@ async function configureDebian(root: HostPath): Promise<void> {
     "[Service]\nReadOnlyPaths=/sys\n",
   );
   await write("etc/machine-id", "");
-  await Deno.remove(`${root}/var/lib/dbus/machine-id`).catch(() => undefined);
+  await removeIfThere(`${root}/var/lib/dbus/machine-id`);
   await write("etc/hostname", "localhost\n");
   await write("etc/fstab", "");
   await write("etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
@@ -241,7 +242,7 @@ async function configureDebian(root: HostPath): Promise<void> {
     "/lib/systemd/system/systemd-resolved.service",
   );
   await link(`${root}/etc/resolv.conf`, "../run/systemd/resolve/stub-resolv.conf");
-  await Deno.remove(`${root}/var/log/bootstrap.log`).catch(() => undefined);
+  await removeIfThere(`${root}/var/log/bootstrap.log`);
 }
 
 const TEMPLATES = {
@@ -317,13 +318,9 @@ async function tar(args: readonly string[], signal: AbortSignal): Promise<void> 
 async function mirrorOfApt(): Promise<string> {
   const folder = "/etc/apt/sources.list.d";
   const files = ["/etc/apt/sources.list"];
-  try {
-    for await (const { name } of Deno.readDir(folder)) files.push(`${folder}/${name}`);
-  } catch {
-    // Ignored: a host without that folder has the one file.
-  }
+  for (const name of await entries(folder)) files.push(`${folder}/${name}`);
   for (const file of files) {
-    const text = await Deno.readTextFile(file).catch(() => "");
+    const text = await readIfThere(file) ?? "";
     const match = /^(?:URIs:|deb(?:\s+\[[^\]]*\])?)\s+(\S+\/debian\/?)(?:\s|$)/m.exec(text);
     if (match?.[1] !== undefined) return match[1];
   }
@@ -334,18 +331,12 @@ async function mirrorOfApt(): Promise<string> {
 
 async function link(path: string, target: string): Promise<void> {
   await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
-  await Deno.remove(path).catch(() => undefined);
+  await removeIfThere(path);
   await Deno.symlink(target, path);
 }
 
 async function removeContent(path: string): Promise<void> {
-  try {
-    for await (const { name } of Deno.readDir(path)) {
-      await Deno.remove(`${path}/${name}`, { recursive: true });
-    }
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
+  for (const name of await entries(path)) await removeTree(`${path}/${name}`);
 }
 
 async function firstExisting(paths: readonly string[]): Promise<string | undefined> {

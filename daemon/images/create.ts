@@ -17,6 +17,7 @@ import {
   touchImage,
 } from "#daemon/db/images.ts";
 import { effectiveProject } from "#daemon/db/projects.ts";
+import { removeIfThere } from "#daemon/host/files.ts";
 import type { Paths } from "#daemon/paths.ts";
 import { type Push, pushImageTo } from "./push.ts";
 import { directServer } from "./remote/direct.ts";
@@ -206,8 +207,8 @@ async function addImage(
     const meta = deps.paths.at("images", fingerprint);
     const rootfs = hostPath(`${meta}.rootfs`);
     undo.add("remove image files", async () => {
-      await Deno.remove(meta).catch(() => undefined);
-      await Deno.remove(rootfs).catch(() => undefined);
+      await removeIfThere(meta);
+      await removeIfThere(rootfs);
     });
     await Deno.rename(received.meta, meta);
     if (received.rootfs !== undefined) await Deno.rename(received.rootfs, rootfs);

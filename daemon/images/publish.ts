@@ -2,6 +2,7 @@
 import { formatYaml, parseYaml } from "#api/yaml.ts";
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { ExecError, Fault } from "#base/errors.ts";
+import { readIfThere } from "#daemon/host/files.ts";
 import { createHash } from "node:crypto";
 import { createWriteStream } from "node:fs";
 import { Readable } from "node:stream";
@@ -144,7 +145,7 @@ function spawn(argv: readonly string[], stdin: "null" | "piped") {
 }
 
 async function metadataOf(options: PackOptions): Promise<string> {
-  const text = await Deno.readTextFile(`${options.directory}/metadata.yaml`).catch(() => "");
+  const text = await readIfThere(`${options.directory}/metadata.yaml`) ?? "";
   const before = (parseYaml(text) ?? {}) as Record<string, unknown>;
   const old = before["properties"];
   const properties = typeof old === "object" && old !== null ? old : {};

@@ -4,6 +4,7 @@ import type { ImageObject } from "#api/routes/images.ts";
 import { INDEX_PATH, mirrorsOf } from "#api/simplestreams.ts";
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
+import { readIfThere, removeIfThere } from "#daemon/host/files.ts";
 import { Readable } from "node:stream";
 import { compressionOf } from "./compression.ts";
 import { hashFiles, receiveImage } from "./store.ts";
@@ -59,7 +60,7 @@ export async function makeTree(options: TreeOptions): Promise<void> {
   await writeJson(`${directory}/${INDEX_PATH}`, indexFile(products, mirrors.length > 0));
   // Only now nobody is told of them any more.
   for (const path of gone) {
-    await Deno.remove(`${directory}/${path}`).catch(() => undefined);
+    await removeIfThere(`${directory}/${path}`);
     say(`Removed ${path}`);
   }
 }
@@ -71,12 +72,8 @@ async function namedMirrors(directory: string): Promise<string[]> {
 
 /** undefined if it is not there. */
 async function readJson(path: string): Promise<unknown> {
-  try {
-    return JSON.parse(await Deno.readTextFile(path));
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
+  const text = await readIfThere(path);
+  return text === undefined ? undefined : JSON.parse(text);
 }
 
 async function readProducts(directory: string): Promise<TreeProducts> {

@@ -6,6 +6,7 @@
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
+import { ifThere } from "#daemon/host/files.ts";
 import { fileSystemSpace, reserveBytes } from "#daemon/storage/space.ts";
 import { compressionOf, decompress } from "./compression.ts";
 import { removeSurprises } from "./surprises.ts";
@@ -220,7 +221,7 @@ async function checkLayout(directory: HostPath): Promise<void> {
 type FileType = "file" | "directory" | "absent" | "other";
 
 async function typeOf(path: string): Promise<FileType> {
-  const info = await Deno.lstat(path).catch(() => undefined);
+  const info = await Deno.lstat(path).catch(ifThere);
   if (info === undefined) return "absent";
   return info.isFile ? "file" : info.isDirectory ? "directory" : "other";
 }

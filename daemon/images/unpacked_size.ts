@@ -84,8 +84,8 @@ function zstdBytes(head: DataView): number {
 /** The index at its end says it. @see xz(1), "ROBOT MODE" */
 async function xzBytes(path: HostPath): Promise<number> {
   const { size } = await Deno.stat(path);
-  // What is broken shows when it is unpacked.
-  const text = await run(["xz", "--robot", "--list", "--", path]).catch(() => "");
+  const text = await run(["xz", "--robot", "--list", "--", path])
+    .catch(() => ""); // Ignored: what is broken shows when it is unpacked.
   const totals = text.split("\n").find((line) => line.startsWith("totals\t"));
   return Number(totals?.split("\t")[4]) || size;
 }

@@ -9,6 +9,7 @@ import { isTrue } from "#base/units.ts";
 import { findInstanceById, updateInstance } from "#daemon/db/instances.ts";
 import { listSnapshots } from "#daemon/db/instances_snapshots.ts";
 import { criuRefusal } from "#daemon/host/criu.ts";
+import { removeTree } from "#daemon/host/files.ts";
 import { runHelper } from "#daemon/host/helper.ts";
 import { type InstanceContext, lxcName, lxcPath } from "./context.ts";
 import { lastErrors } from "./lxc_log.ts";
@@ -191,12 +192,4 @@ function criuErrors(log: string): string {
     }
   }
   return found.slice(-MAX_ERRORS).join("; ");
-}
-
-async function removeTree(path: HostPath): Promise<void> {
-  try {
-    await Deno.remove(path, { recursive: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }

@@ -10,6 +10,7 @@ import { createHash } from "node:crypto";
 import { type InstanceContext, lxcName } from "./context.ts";
 import type { Config, InstanceRecord } from "./record.ts";
 import { isTrue } from "#base/units.ts";
+import { removeIfThere } from "#daemon/host/files.ts";
 
 type Named = Pick<InstanceRecord, "project" | "name">;
 
@@ -80,9 +81,7 @@ function policyFile(ctx: InstanceContext, instance: Named): HostPath {
 /** Idempotent. */
 export async function unconfine(ctx: InstanceContext, instance: Named): Promise<void> {
   for (const file of [policyFile(ctx, instance), filterFile(ctx, instance)]) {
-    await Deno.remove(file).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    });
+    await removeIfThere(file);
   }
   if (ctx.facts.hasAppArmor) await unloadProfile(filesOf(ctx, instance));
 }

@@ -3,6 +3,7 @@ import { Fault } from "#base/errors.ts";
 import { isTrue } from "#base/units.ts";
 import { deleteInstanceRow, findInstanceById, markHalfMade } from "#daemon/db/instances.ts";
 import { requireType } from "#daemon/devices/registry.ts";
+import { removeTree } from "#daemon/host/files.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import { removeCheckpoints } from "./checkpoint.ts";
 import { announce, type InstanceContext, lockInstance, lxcName, volumeOf } from "./context.ts";
@@ -74,10 +75,6 @@ export async function removeTraces(
       ctx.paths.at("security", "seccomp", lxcName(record)),
     ]
   ) {
-    try {
-      await Deno.remove(path, { recursive: true });
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
+    await removeTree(path);
   }
 }

@@ -36,8 +36,8 @@ export class NetworkStates implements Disposable {
     if (last === undefined) return;
     const timer = setTimeout(() => this.#giveUp(), ANSWER_MS);
     void last.promise.finally(() => clearTimeout(timer));
-    // Ignored: the helper is gone, and the end of its output tells.
-    this.#start().write(questions).catch(() => {});
+    this.#start().write(questions)
+      .catch(() => {}); // Ignored: the helper is gone, and the end of its output tells.
   }
 
   #start(): WritableStreamDefaultWriter<Uint8Array> {

@@ -10,7 +10,7 @@ import { readConfig, writeConfig } from "#daemon/db/config.ts";
 import type { Tx } from "#daemon/db/db.ts";
 import { findInstanceById, patchInstanceConfig } from "#daemon/db/instances.ts";
 import { volumeId } from "#daemon/db/volume_snapshots.ts";
-import { exists } from "#daemon/storage/files.ts";
+import { exists } from "#daemon/host/files.ts";
 import type { InstanceVolume } from "#daemon/storage/service.ts";
 import { saveBackupYaml } from "./backup_yaml.ts";
 import { INSTANCE_ID } from "./cloud_init.ts";

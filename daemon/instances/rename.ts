@@ -8,8 +8,8 @@ import {
   renameInstance,
 } from "#daemon/db/instances.ts";
 import { requireType } from "#daemon/devices/registry.ts";
+import { renameIfThere } from "#daemon/host/files.ts";
 import type { Caller } from "#daemon/http/caller.ts";
-import { renameIfThere } from "#daemon/storage/files.ts";
 import { saveBackupYaml } from "./backup_yaml.ts";
 import { INSTANCE_ID } from "./cloud_init.ts";
 import { announce, type InstanceContext, lockInstance, lxcName, volumeOf } from "./context.ts";

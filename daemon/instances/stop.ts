@@ -7,6 +7,7 @@ import { Fault, messageOf } from "#base/errors.ts";
 import { thaw } from "#daemon/cgroup/freezer.ts";
 import { findInstanceById, patchInstanceConfig, updateInstance } from "#daemon/db/instances.ts";
 import { requireType, startOrder } from "#daemon/devices/registry.ts";
+import { removeTree } from "#daemon/host/files.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import { parseIdmapJson } from "#daemon/idmap/format.ts";
 import { openPidfd, signalPidfd } from "#ffi/libc/process.ts";
@@ -236,19 +237,11 @@ export async function cleanUp(ctx: InstanceContext, record: InstanceRecord): Pro
       failures.push(`device "${name}": ${messageOf(error)}`);
     }
   }
-  await removeIfThere(ctx.paths.at("devices", lxcName(record)));
+  await removeTree(ctx.paths.at("devices", lxcName(record)));
   await unconfine(ctx, record);
   await ctx.storage.instances.presentStopped(volumeOf(record));
   volatile.set({ "volatile.last_state.power": "STOPPED" });
   await ctx.db.write((tx) => patchInstanceConfig(tx, record.id, volatile.changes));
   void rebalance(ctx).catch((error) => ctx.onError("balance CPUs", error));
   if (failures.length > 0) throw new Fault("internal", failures.join("; "));
-}
-
-async function removeIfThere(path: string): Promise<void> {
-  try {
-    await Deno.remove(path, { recursive: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }

@@ -5,6 +5,7 @@ import { isTrue } from "#base/units.ts";
 import { toHost } from "#daemon/idmap/format.ts";
 import type { DiskMap } from "#daemon/storage/shift.ts";
 import { renderTemplate, type TemplateContext } from "#daemon/guest/template.ts";
+import { readIfThere } from "#daemon/host/files.ts";
 import { type ImageMetadata, type ImageTemplate, parseMetadata } from "#daemon/images/metadata.ts";
 import { O, openPath } from "#ffi/libc/fd.ts";
 import {
@@ -26,12 +27,8 @@ async function readMetadata(
   instance: InstanceRecord,
 ): Promise<ImageMetadata | undefined> {
   const directory = ctx.storage.instances.directory(volumeOf(instance));
-  try {
-    return parseMetadata(await Deno.readTextFile(`${directory}/metadata.yaml`));
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
+  const text = await readIfThere(`${directory}/metadata.yaml`);
+  return text === undefined ? undefined : parseMetadata(text);
 }
 
 /**
@@ -71,19 +68,12 @@ export async function applyTemplates(
 }
 
 async function readTemplate(path: string): Promise<string> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new Fault(
-      "bad_request",
-      `cannot apply template "${path.split("/").at(-1)}": no such file`,
-      {
-        cause: error,
-        hint: "The image's metadata.yaml names it; lxc config template edit makes it.",
-      },
-    );
-  }
+  const text = await readIfThere(path);
+  if (text !== undefined) return text;
+  const name = path.split("/").at(-1);
+  throw new Fault("bad_request", `cannot apply template "${name}": no such file`, {
+    hint: "The image's metadata.yaml names it; lxc config template edit makes it.",
+  });
 }
 
 /** What templates see. @see LXD doc/image-handling.md */

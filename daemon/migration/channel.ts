@@ -24,7 +24,9 @@ export function outgoing(socket: WebSocketConnection): Channel {
     next: () => socket.message(),
     send: (data, kind = "binary") => socket.send(data, kind),
     close() {
-      void socket.close().catch(() => undefined).finally(() => socket[Symbol.dispose]());
+      void socket.close()
+        .catch(() => undefined) // Ignored: the other side is gone.
+        .finally(() => socket[Symbol.dispose]());
     },
   };
 }

@@ -4,6 +4,7 @@ import { Fault } from "#base/errors.ts";
 import { type Channel, endStream, stream } from "./channel.ts";
 import { isFalse } from "#base/units.ts";
 import type { Pool } from "#daemon/db/storage_pools.ts";
+import { removeIfThere } from "#daemon/host/files.ts";
 import type { Paths } from "#daemon/paths.ts";
 import type { RsyncFeature } from "./proto.ts";
 
@@ -132,7 +133,7 @@ export async function sendTree(
       end: () => connection.closeWrite(),
     });
   } finally {
-    await Deno.remove(path).catch(() => undefined);
+    await removeIfThere(path);
   }
 }
 
@@ -153,7 +154,7 @@ async function converse(
     for await (const piece of stream(channel)) {
       await write(piece).catch(() => undefined); // rsync may have ended: its status tells.
     }
-    await end().catch(() => undefined);
+    await end().catch(() => undefined); // Likewise.
   })();
   const ended = child.status.then(async ({ success, code }) => {
     // 24: files vanished while the instance ran.

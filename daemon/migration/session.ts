@@ -183,7 +183,8 @@ export async function receiveHeader({ control }: Session): Promise<Header> {
 
 /** Tell the other side how it ended. */
 async function sendControl({ control }: Session, message: string): Promise<void> {
-  await control.send(encodeControl({ success: message === "", message })).catch(() => undefined);
+  await control.send(encodeControl({ success: message === "", message }))
+    .catch(() => undefined); // Ignored: gone without waiting for it.
 }
 
 /** Wait for what the other side says of the end. @throws {Fault} unavailable with its reason. */

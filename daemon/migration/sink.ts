@@ -5,13 +5,14 @@ import type { SavedConfig } from "#daemon/backups/index.ts";
 import { findInstanceById, patchInstanceConfig } from "#daemon/db/instances.ts";
 import { listSnapshots, type NewSnapshot } from "#daemon/db/instances_snapshots.ts";
 import type { NewVolumeSnapshot } from "#daemon/db/volume_snapshots.ts";
+import { removeIfThere, removeTree } from "#daemon/host/files.ts";
 import { saveBackupYaml } from "#daemon/instances/backup_yaml.ts";
 import { type InstanceContext, lockInstance, volumeOf } from "#daemon/instances/context.ts";
 import type { FilledSource } from "#daemon/instances/make.ts";
 import { ON_DISK } from "#daemon/instances/id_maps.ts";
 import type { InstanceRecord } from "#daemon/instances/record.ts";
 import { assertRefreshable, compareSnapshots, replaceRows } from "#daemon/instances/refresh.ts";
-import { copyMetadata } from "#daemon/storage/files.ts";
+import { copyMetadata } from "#daemon/storage/metadata_files.ts";
 import type { InstanceVolume } from "#daemon/storage/service.ts";
 import { requirePoolSpace } from "#daemon/storage/space.ts";
 import { bindMount, detach } from "#ffi/libc/mount.ts";
@@ -124,8 +125,8 @@ async function intoVolume(
   try {
     bindMount(view.path, rootfs);
     await receive(staging);
-    await Deno.remove(`${directory}/templates`, { recursive: true }).catch(() => undefined);
-    await Deno.remove(`${directory}/metadata.yaml`).catch(() => undefined);
+    await removeTree(`${directory}/templates`);
+    await removeIfThere(`${directory}/metadata.yaml`);
     await copyMetadata(staging, directory);
   } finally {
     while (detach(rootfs));

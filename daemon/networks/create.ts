@@ -15,6 +15,7 @@ import { listForwards } from "#daemon/db/network_forwards.ts";
 import { listZones } from "#daemon/db/network_zones.ts";
 import { getNetwork, listNetworks, type NetworkRow } from "#daemon/db/networks.ts";
 import { effectiveProject, projectName } from "#daemon/db/projects.ts";
+import { entries, readIfThere, removeTree } from "#daemon/host/files.ts";
 import { linkExists } from "#daemon/host/links.ts";
 import { applyRuleset } from "#daemon/host/nft.ts";
 import { run } from "#daemon/host/run.ts";
@@ -118,7 +119,7 @@ export function createNetworks({ paths, db, helper, onError }: NetworkDeps): Net
     const isOn = givesOutAddresses(network.config);
     if (isOn === givesOutAddresses(before.config)) return;
     const folder = directory(network.name);
-    await Deno.remove(`${folder}/dnsmasq.hosts`, { recursive: true }).catch(() => undefined);
+    await removeTree(`${folder}/dnsmasq.hosts`);
     if (!isOn) return;
     const nics = await db.read(async (tx) => {
       const project = await projectName(tx, network.projectId);
@@ -193,7 +194,7 @@ export function createNetworks({ paths, db, helper, onError }: NetworkDeps): Net
     async removeHost(network, host) {
       const folder = directory(network);
       const file = hostFile(folder, host);
-      const line = await Deno.readTextFile(file).catch(() => undefined);
+      const line = await readIfThere(file);
       if (line === undefined) return;
       await Deno.remove(file);
       await reloadDnsmasq(folder);
@@ -234,7 +235,7 @@ async function applyDnsmasq(
 ): Promise<void> {
   const running = await findDnsmasq(directory);
   const raw = rawLines + "\n";
-  const oldRaw = await Deno.readTextFile(`${directory}/dnsmasq.raw`).catch(() => "");
+  const oldRaw = await readIfThere(`${directory}/dnsmasq.raw`);
   const isSame = running !== undefined && plan.dnsmasq !== undefined && raw === oldRaw &&
     (await dnsmasqArguments(running)).join("\0") === plan.dnsmasq.join("\0");
   if (isSame) return;
@@ -271,7 +272,7 @@ async function writeHost(directory: HostPath, host: StaticHost): Promise<void> {
   const file = hostFile(directory, host);
   await Deno.mkdir(`${directory}/dnsmasq.hosts`, { recursive: true, mode: 0o755 });
   const line = hostLine(host);
-  const old = await Deno.readTextFile(file).catch(() => undefined);
+  const old = await readIfThere(file);
   if (old === line) return;
   await Deno.writeTextFile(file, line, { mode: 0o644 });
   // dnsmasq notices new files of its --dhcp-hostsdir by itself; of changed ones it keeps the old.
@@ -294,12 +295,10 @@ function bridgeAddress(text: string | undefined): string | undefined {
 /** Addresses in dnsmasq.hosts, but for those of one file. */
 async function knownAddresses(directory: HostPath, own: string): Promise<Set<string>> {
   const found = new Set<string>();
-  const entries = await Array.fromAsync(Deno.readDir(`${directory}/dnsmasq.hosts`))
-    .catch(() => []); // Ignored: there are none yet.
-  for (const { name } of entries) {
+  for (const name of await entries(`${directory}/dnsmasq.hosts`)) {
     const file = `${directory}/dnsmasq.hosts/${name}`;
     if (file === own) continue;
-    const text = await Deno.readTextFile(file).catch(() => "");
+    const text = await readIfThere(file) ?? "";
     for (const part of text.trim().split(",")) found.add(part.replace(/^\[|\]$/g, ""));
   }
   return found;

@@ -1,5 +1,6 @@
 /** One dnsmasq for each bridge that has addresses; it outlives the daemon. */
 import { type HostPath, hostPath, pid as brandPid } from "#base/brand.ts";
+import { readIfThere, removeIfThere } from "#daemon/host/files.ts";
 import { run } from "#daemon/host/run.ts";
 import { processEnd } from "#ffi/libc/exit_watch.ts";
 import { openPidfd, signalPidfd } from "#ffi/libc/process.ts";
@@ -29,7 +30,7 @@ export async function startDnsmasq(
 
 /** The running dnsmasq of a network: by its pid file, and only if it really is ours. */
 export async function findDnsmasq(directory: HostPath): Promise<number | undefined> {
-  const text = await Deno.readTextFile(`${directory}/dnsmasq.pid`).catch(() => "");
+  const text = await readIfThere(`${directory}/dnsmasq.pid`) ?? "";
   const pid = Number(/^(?:pid: )?(\d+)$/m.exec(text)?.[1]);
   if (!Number.isInteger(pid) || pid < 2) return undefined;
   const [program = "", ...argv] = await commandLine(pid);
@@ -44,7 +45,8 @@ export async function dnsmasqArguments(pid: number): Promise<string[]> {
 }
 
 async function commandLine(pid: number): Promise<string[]> {
-  const text = await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "");
+  const text = await Deno.readTextFile(`/proc/${pid}/cmdline`)
+    .catch(() => ""); // Ignored: it has ended, before the file was opened or after.
   return text.split("\0").slice(0, -1);
 }
 
@@ -56,24 +58,16 @@ export async function stopDnsmasq(directory: HostPath): Promise<void> {
     signalPidfd(pidfd.fd, SIGTERM);
     await end.ended;
   }
-  await removeFile(`${directory}/dnsmasq.pid`);
+  await removeIfThere(`${directory}/dnsmasq.pid`);
 }
 
 /** Nobody gives out addresses any more. */
 export async function forgetLeases(directory: HostPath): Promise<void> {
-  await removeFile(leasesFile(directory));
+  await removeIfThere(leasesFile(directory));
 }
 
 function leasesFile(directory: HostPath): string {
   return `${directory}/dnsmasq.leases`;
-}
-
-async function removeFile(path: string): Promise<void> {
-  try {
-    await Deno.remove(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }
 
 /** SIGHUP makes dnsmasq read its hosts again. */
@@ -86,7 +80,7 @@ export async function reloadDnsmasq(directory: HostPath): Promise<void> {
 
 /** User for dnsmasq: "lxd" where there is one, else "nobody". */
 export async function dnsmasqUser(): Promise<string> {
-  const text = await Deno.readTextFile("/etc/passwd").catch(() => "");
+  const text = await readIfThere("/etc/passwd") ?? "";
   return /^lxd:/m.test(text) ? "lxd" : "nobody";
 }
 

@@ -2,6 +2,7 @@
 import type { HostPath } from "#base/brand.ts";
 import { parseSubnet, slaacAddress } from "#base/ip.ts";
 import { isTrue } from "#base/units.ts";
+import { readIfThere } from "#daemon/host/files.ts";
 import type { NicUse } from "./service.ts";
 
 export interface Lease {
@@ -71,7 +72,7 @@ function listLeases(input: LeaseInput): Lease[] {
 }
 
 export async function readLeaseFile(directory: HostPath): Promise<string> {
-  return await Deno.readTextFile(`${directory}/dnsmasq.leases`).catch(() => "");
+  return await readIfThere(`${directory}/dnsmasq.leases`) ?? "";
 }
 
 /** Leases of a managed network as it is now. */

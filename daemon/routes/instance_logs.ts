@@ -1,6 +1,7 @@
 /** Log files of instances. */
 import { deleteInstanceLog, getInstanceLog, getInstanceLogs } from "#api/routes/instances.ts";
 import { Fault } from "#base/errors.ts";
+import { entries } from "#daemon/host/files.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import { type BoundRoute, handle, sync } from "#daemon/http/handle.ts";
 import { projectSuffix } from "#daemon/http/list.ts";
@@ -14,13 +15,8 @@ const SHOWN = /^(lxc\.(log|conf)(\.old)?|(exec|migration|snapshot)_[\w.-]+)$/;
 export default [
   handle(getInstanceLogs, async (services, { params, query }) => {
     const { record, logs } = await services.instances.running.find(query.project, params.name);
-    const names: string[] = [];
-    try {
-      for await (const { name } of Deno.readDir(logs)) if (SHOWN.test(name)) names.push(name);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error; // It never ran.
-    }
-    return sync(names.toSorted().map((name) => logUrl(record, name)));
+    const names = await entries(logs); // None if it never ran.
+    return sync(names.filter((name) => SHOWN.test(name)).map((name) => logUrl(record, name)));
   }),
   handle(getInstanceLog, async (services, { params, query, caller }) => {
     const file = checkName(params.file);

@@ -12,6 +12,7 @@ import { formatYaml } from "#api/yaml.ts";
 import type { HostPath } from "#base/brand.ts";
 import { ERRNO, Fault, isErrno } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
+import { entries, readIfThere } from "#daemon/host/files.ts";
 import { readBody } from "#daemon/http/body.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import { type BoundRoute, handle, sync } from "#daemon/http/handle.ts";
@@ -53,7 +54,7 @@ export default [
   handle(getInstanceTemplates, async (services, { params, query, caller }) => {
     const found = await services.instances.running.find(query.project, params.name);
     const folder = `${directoryOf(services, found)}/templates`;
-    if (query.path === undefined || query.path === "") return sync(await namesIn(folder));
+    if (query.path === undefined || query.path === "") return sync(await entries(folder));
     const name = checkName(query.path);
     return {
       kind: "raw",
@@ -99,12 +100,9 @@ function checkName(path: string | undefined): string {
 
 async function read(services: Services, found: FoundInstance): Promise<InstanceMetadata> {
   const path = `${directoryOf(services, found)}/metadata.yaml`;
-  try {
-    return render(parseMetadata(await Deno.readTextFile(path)));
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    return { architecture: "", creation_date: 0, expiry_date: 0, properties: {}, templates: {} };
-  }
+  const text = await readIfThere(path);
+  if (text !== undefined) return render(parseMetadata(text));
+  return { architecture: "", creation_date: 0, expiry_date: 0, properties: {}, templates: {} };
 }
 
 function render(metadata: ImageMetadata): InstanceMetadata {
@@ -137,15 +135,6 @@ async function write(
   await replaceFile(directoryOf(services, found), "metadata.yaml", text);
 }
 
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).toSorted();
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
-}
-
 /** The old contents or the new ones, never half of them; a link is replaced, not followed. */
 async function replaceFile(folder: string, name: string, text: string): Promise<void> {
   using held = openFolder(folder);
@@ -156,7 +145,8 @@ async function replaceFile(folder: string, name: string, text: string): Promise<
     await Deno.writeTextFile(`${inside}/${temporary}`, text, { mode: 0o600 });
     await Deno.rename(`${inside}/${temporary}`, `${inside}/${name}`);
   } catch (error) {
-    await Deno.remove(`${inside}/${temporary}`).catch(() => undefined);
+    await Deno.remove(`${inside}/${temporary}`)
+      .catch(() => undefined); // Ignored: the failure above is the one to tell.
     throw error;
   }
 }

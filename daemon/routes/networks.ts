@@ -16,6 +16,7 @@ import { writeConfig } from "#daemon/db/config.ts";
 import { getNetwork, insertNetwork, listNetworks, type NetworkRow } from "#daemon/db/networks.ts";
 import { listProfiles } from "#daemon/db/profiles.ts";
 import { effectiveProject, getProject } from "#daemon/db/projects.ts";
+import { removeTree, renameIfThere } from "#daemon/host/files.ts";
 import { checkNetworkAllowed } from "#daemon/projects/check.ts";
 import { isNetworkAllowed } from "#daemon/projects/restricted_devices.ts";
 import { type BoundRoute, type Call, created, handle, sync } from "#daemon/http/handle.ts";
@@ -215,8 +216,7 @@ export function networkRoutes(networks: NetworkService): BoundRoute[] {
       await refuseUsed(services, row);
       if (row.type === "bridge") await refuseTakenName(body.name);
       await networks.takeDown(row);
-      await Deno.rename(networks.directory(row.name), networks.directory(body.name))
-        .catch(() => undefined);
+      await renameIfThere(networks.directory(row.name), networks.directory(body.name));
       await services.db.write((tx) =>
         tx.run("UPDATE networks SET name = ? WHERE id = ?", body.name, row.id)
       );
@@ -231,7 +231,7 @@ export function networkRoutes(networks: NetworkService): BoundRoute[] {
       await refuseUsed(services, row);
       await networks.takeDown(row);
       await services.db.write((tx) => tx.run("DELETE FROM networks WHERE id = ?", row.id));
-      await Deno.remove(networks.directory(row.name), { recursive: true }).catch(() => undefined);
+      await removeTree(networks.directory(row.name));
       const source = `/1.0/networks/${row.name}${projectSuffix(query.project)}`;
       const { project } = query;
       services.events.lifecycle({ action: "network-deleted", source, project, caller });

@@ -1,6 +1,7 @@
 /** Load profiles into the kernel and take them out again: security/apparmor/{profiles,cache}. */
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { ExecError, Fault } from "#base/errors.ts";
+import { exists, readIfThere, removeIfThere, removeTree } from "#daemon/host/files.ts";
 import { run } from "#daemon/host/run.ts";
 
 export interface ProfileFiles {
@@ -17,7 +18,7 @@ export interface ProfileFiles {
  */
 export async function loadProfile(files: ProfileFiles, text: string): Promise<void> {
   const path = profilePath(files);
-  const before = await Deno.readTextFile(path).catch(() => undefined);
+  const before = await readIfThere(path);
   await Deno.writeTextFile(path, text, { mode: 0o600 });
   try {
     await run(["apparmor_parser", "-rWL", `${files.directory}/cache`, path]);
@@ -36,8 +37,8 @@ export async function loadProfile(files: ProfileFiles, text: string): Promise<vo
 export async function unloadProfile(files: ProfileFiles): Promise<void> {
   const path = profilePath(files);
   if (!await exists(path)) return;
-  // Ignored: it may not be loaded, after a restart of the host for one.
-  await run(["apparmor_parser", "-R", path]).catch(() => undefined);
+  await run(["apparmor_parser", "-R", path])
+    .catch(() => undefined); // Ignored: not loaded, after a restart of the host for one.
   await removeIfThere(path);
   const cache = `${files.directory}/cache`;
   for await (const { name, isDirectory } of Deno.readDir(cache)) {
@@ -47,22 +48,10 @@ export async function unloadProfile(files: ProfileFiles): Promise<void> {
     const others = [...Deno.readDirSync(`${cache}/${name}`)].filter((one) =>
       one.name !== ".features"
     );
-    if (others.length === 0) await removeIfThere(`${cache}/${name}`);
+    if (others.length === 0) await removeTree(`${cache}/${name}`);
   }
 }
 
 function profilePath({ directory, file }: ProfileFiles): HostPath {
   return hostPath(`${directory}/profiles/${file}`);
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await Deno.lstat(path).then(() => true, () => false);
-}
-
-async function removeIfThere(path: string): Promise<void> {
-  try {
-    await Deno.remove(path, { recursive: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }

@@ -45,13 +45,14 @@ export class Interception implements Disposable {
     const child = this.#child;
     this.#child = undefined;
     // Its standard input ends, and so does it.
-    void child?.then((one) => one.stdin.close()).catch(() => undefined);
+    void child?.then((one) => one.stdin.close())
+      .catch(() => undefined); // Ignored: it did not start, or has ended.
   }
 }
 
 function disposable(reader: ReadableStreamDefaultReader<Uint8Array>) {
   return {
     read: () => reader.read(),
-    [Symbol.dispose]: () => void reader.cancel().catch(() => undefined),
+    [Symbol.dispose]: () => void reader.cancel().catch(() => undefined), // Ignored: it has ended.
   };
 }

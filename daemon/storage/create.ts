@@ -13,13 +13,13 @@ import {
   type VolumeRow,
 } from "#daemon/db/storage_pools.ts";
 import type { VolumeName } from "#daemon/db/volume_uses.ts";
+import { exists, removeIfThere, removeTree } from "#daemon/host/files.ts";
 import type { Images } from "#daemon/images/service.ts";
 import type { Chore } from "#daemon/operations/scheduler.ts";
 import type { Paths } from "#daemon/paths.ts";
 import type { IdMap } from "#daemon/idmap/idmap.ts";
 import { copyTree, treeBytes } from "./copy_tree.ts";
 import type { StorageDriver } from "./driver.ts";
-import { exists, removeTree } from "./files.ts";
 import {
   createFromImage,
   dropImage,
@@ -298,7 +298,7 @@ function instanceStorage(
     async writeBackupYaml(volume, content) {
       const [driver, tree] = await on(volume);
       const path = `${driver.directory(tree)}/backup.yaml`;
-      await Deno.remove(`${path}.new`).catch(() => undefined);
+      await removeIfThere(`${path}.new`);
       await Deno.writeTextFile(`${path}.new`, content, { mode: 0o400, createNew: true });
       await Deno.rename(`${path}.new`, path);
     },

@@ -1,7 +1,7 @@
 /** A block volume on a pool of directories: a sparse file. */
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
-import { setFileSize } from "./files.ts";
+import { setFileSize } from "#daemon/host/files.ts";
 import { DEFAULT_DISK_BYTES } from "./volume.ts";
 
 /** LXD's name for it. */

@@ -1,5 +1,6 @@
 /** What of the state directory points into pools: $LXD_DIR/containers and snapshots, as in LXD. */
 import type { HostPath } from "#base/brand.ts";
+import { removeIfThere } from "#daemon/host/files.ts";
 import { inProject, type Paths } from "#daemon/paths.ts";
 import type { Pools } from "./pools.ts";
 import type { InstanceVolume } from "./service.ts";
@@ -20,7 +21,7 @@ export async function link(
   if (kind === "snapshots" && !await Deno.stat(target).then(() => true, () => false)) return;
   await Deno.mkdir(paths.at(kind), { recursive: true, mode: kind === "snapshots" ? 0o700 : 0o711 });
   const path = paths.at(kind, diskName(volume));
-  await Deno.remove(path).catch(() => undefined);
+  await removeIfThere(path);
   await Deno.symlink(target, path);
   if (kind === "containers") await link(paths, pools, volume, "snapshots");
 }
@@ -31,7 +32,7 @@ export async function unlink(
   kinds: readonly (keyof typeof LINKS)[] = ["containers", "snapshots"],
 ): Promise<void> {
   for (const kind of kinds) {
-    await Deno.remove(paths.at(kind, diskName(volume))).catch(() => undefined);
+    await removeIfThere(paths.at(kind, diskName(volume)));
   }
 }
 

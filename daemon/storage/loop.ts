@@ -3,8 +3,8 @@ import { statfs } from "node:fs/promises";
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
 import { parseBytes } from "#base/units.ts";
+import { setFileSize } from "#daemon/host/files.ts";
 import { run } from "#daemon/host/run.ts";
-import { setFileSize } from "./files.ts";
 import type { PoolConfig } from "./pool_type.ts";
 
 const GIB = 2 ** 30;
@@ -91,8 +91,9 @@ export async function attachLoop(path: HostPath): Promise<HostPath> {
   await hasLoops();
   const out = await run(["losetup", "--find", "--show", "--nooverlap", "--", path]);
   const device = hostPath(out.trim());
-  // Direct I/O spares the page cache a second copy; not every file system can.
-  await run(["losetup", "--direct-io=on", device]).catch(() => undefined);
+  // Direct I/O spares the page cache a second copy.
+  await run(["losetup", "--direct-io=on", device])
+    .catch(() => undefined); // Ignored: not every file system can.
   return device;
 }
 

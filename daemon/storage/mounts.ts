@@ -1,6 +1,6 @@
 /** Where volumes of a pool are seen that must be mounted one by one. */
 import { type HostPath, hostPath } from "#base/brand.ts";
-import { entries, removeIfEmpty } from "./files.ts";
+import { entries, removeIfEmpty } from "#daemon/host/files.ts";
 import { isMounted, mountTable, unmountFirmly } from "#daemon/host/mounted.ts";
 import { FOLDERS, type Volume } from "./volume.ts";
 

@@ -5,10 +5,10 @@ import { LockTable } from "#base/lock.ts";
 import { Undo } from "#base/undo.ts";
 import type { Database } from "#daemon/db/db.ts";
 import { getPool, listPools, type Pool } from "#daemon/db/storage_pools.ts";
+import { removeEmptyFolders, removeIfEmpty } from "#daemon/host/files.ts";
 import type { Paths } from "#daemon/paths.ts";
 import type { StorageDriver } from "./driver.ts";
 import type { PoolConfig, PoolPlace, PoolServices } from "./pool_type.ts";
-import { removeEmptyFolders, removeIfEmpty } from "./files.ts";
 import { poolType, usablePoolType } from "./pool_types.ts";
 
 export interface PoolDeps extends PoolServices {
@@ -81,7 +81,8 @@ export class Pools {
     const opened = this.#start({ ...pool, config });
     undo.add("stop the pool", async () => {
       this.#open.delete(pool.name);
-      await (await opened.catch(() => undefined))?.close();
+      const driver = await opened.catch(() => undefined); // Ignored: awaited below.
+      await driver?.close();
       await removeEmptyFolders(place.root);
       await type.stop(place);
       await removeIfEmpty(place.root);
@@ -174,7 +175,8 @@ export class Pools {
   async stop(pool: NewPool): Promise<void> {
     const opened = this.#open.get(pool.name);
     this.#open.delete(pool.name);
-    await (await opened?.catch(() => undefined))?.close();
+    const driver = await opened?.catch(() => undefined); // Ignored: it never was open.
+    await driver?.close();
     await poolType(pool.driver).stop(this.#place(pool));
   }
 

@@ -7,11 +7,11 @@ import { Fault } from "#base/errors.ts";
 import { exchange } from "#ffi/libc/rename.ts";
 import { getPool, listVolumes, type VolumeRow } from "#daemon/db/storage_pools.ts";
 import type { VolumeName } from "#daemon/db/volume_uses.ts";
+import { entries, exists, removeTree } from "#daemon/host/files.ts";
 import type { Paths } from "#daemon/paths.ts";
 import type { StorageService } from "./create.ts";
 import { copyTree } from "./copy_tree.ts";
 import { lockVolume, placeOf, snapshotsOf } from "./custom/service.ts";
-import { entries, exists, removeTree } from "./files.ts";
 
 type ServerFolder = "backups" | "images";
 

@@ -20,8 +20,8 @@ export async function receiveBy(
   options: StreamOptions,
 ): Promise<void> {
   const { child, success } = start(argv, { stdin: "piped", stdout: "null" }, options);
-  // The program's own words say more than the broken pipe.
-  await stream.pipeTo(child.stdin).catch(() => undefined);
+  await stream.pipeTo(child.stdin)
+    .catch(() => undefined); // Ignored: the program's own words say more than the broken pipe.
   await success();
 }
 

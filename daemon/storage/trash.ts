@@ -4,7 +4,7 @@
  * crash leaves in it is removed at the next start.
  */
 import { type HostPath, hostPath } from "#base/brand.ts";
-import { entries, exists, removeTree } from "./files.ts";
+import { entries, exists, removeTree } from "#daemon/host/files.ts";
 import { mountTable, unmountFirmly } from "#daemon/host/mounted.ts";
 
 export class Trash {

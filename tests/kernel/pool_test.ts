@@ -1,11 +1,11 @@
 /** Pools whose creation fails, and one whose driver has lost its tools. */
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { probeTag } from "#daemon/storage/block_device.ts";
-import { entries } from "#daemon/storage/files.ts";
 import { insertPool } from "#daemon/db/storage_pools.ts";
 import { testUndone, worldWithoutPools } from "#tests/suites/pool_undo.ts";
 import { must } from "#tests/world/run.ts";
 import assert from "node:assert/strict";
+import { entries } from "#daemon/host/files.ts";
 import { mountLoop } from "./storage_places.ts";
 
 const SIZE = "300MiB";

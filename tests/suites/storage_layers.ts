@@ -1,7 +1,7 @@
 /** Cases of the storage suite about what lies below a volume: made plain, made short, and the same to see. */
 import type { StorageDriver, Swap } from "#daemon/storage/driver.ts";
-import { exists } from "#daemon/storage/files.ts";
 import assert from "node:assert/strict";
+import { exists } from "#daemon/host/files.ts";
 import { container, fromImage, read, rootfsOf, write } from "./storage_tools.ts";
 
 type Case = (place: { readonly driver: StorageDriver }) => Promise<void>;

@@ -1,4 +1,5 @@
 /** Write docs/ out of the tables, or say which pages are stale. */
+import { readIfThere } from "#daemon/host/files.ts";
 import { docs } from "./docs.ts";
 
 const DOCS = new URL("../../docs/", import.meta.url);
@@ -11,7 +12,7 @@ await Deno.mkdir(DOCS, { recursive: true });
 const stale: string[] = [];
 for (const [name, text] of await docs()) {
   const file = new URL(name, DOCS);
-  if (await Deno.readTextFile(file).catch(() => "") === text) continue;
+  if (await readIfThere(file) === text) continue;
   stale.push(name);
   if (!Deno.args.includes("--check")) await Deno.writeTextFile(file, text);
 }

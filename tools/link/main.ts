@@ -1,4 +1,5 @@
 /** Build dist/lxd: bundles, C parts, linking, and the code cache made by a first run. */
+import { ifThere, removeIfThere } from "#daemon/host/files.ts";
 import { bundleDaemon, bundleStart, bundleWhole, stopBundler } from "./bundle.ts";
 import { link, type Payload } from "./link.ts";
 
@@ -44,7 +45,7 @@ async function newest(paths: readonly string[]): Promise<number> {
 }
 
 async function isFresh(target: string, sources: readonly string[]): Promise<boolean> {
-  const made = (await Deno.stat(target).catch(() => undefined))?.mtime?.getTime() ?? 0;
+  const made = (await Deno.stat(target).catch(ifThere))?.mtime?.getTime() ?? 0;
   return made > await newest(sources);
 }
 
@@ -90,7 +91,7 @@ async function makeCache(input: Parameters<typeof link>[0]): Promise<Uint8Array>
     return await Deno.readFile(file);
   } finally {
     await Deno.remove(first);
-    await Deno.remove(file).catch(() => undefined);
+    await removeIfThere(file);
   }
 }
 
@@ -123,7 +124,7 @@ async function main(): Promise<void> {
   const cache = await makeCache({ runtime, entry, payload });
   await write(`${dist}/lxd`, link({ runtime, entry, payload: { ...payload, cache } }));
   for (const name of ["lxc", "fuidshift"]) {
-    await Deno.remove(`${dist}/${name}`).catch(() => undefined);
+    await removeIfThere(`${dist}/${name}`);
     await Deno.symlink("lxd", `${dist}/${name}`);
   }
   const seconds = ((performance.now() - started) / 1000).toFixed(1);

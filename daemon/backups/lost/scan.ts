@@ -6,7 +6,7 @@ import type { Undo } from "#base/undo.ts";
 import { parseBackupYaml, type SavedConfig, type SavedInstance } from "#daemon/backups/index.ts";
 import { listInstances } from "#daemon/db/instances.ts";
 import { listPools, listVolumes, type Pool } from "#daemon/db/storage_pools.ts";
-import { readIfThere } from "#daemon/host/read_file.ts";
+import { readIfThere } from "#daemon/host/files.ts";
 import type { InstanceContext } from "#daemon/instances/context.ts";
 import { checkInstanceName } from "#daemon/instances/name.ts";
 import { isRunningOnHost } from "#daemon/instances/recover.ts";

@@ -75,8 +75,7 @@ async function hostRoutes(nic: Nic, verb: "replace" | "del"): Promise<void> {
       const address = `${one.split("/")[0]}/${family === 4 ? 32 : 128}`;
       const line = `route ${verb} ${address} dev ${link} proto boot table ${table}`;
       if (verb === "replace") await ipBatch([line]);
-      // Ignored: it went with the parent.
-      else await ipBatch([line]).catch(() => undefined);
+      else await ipBatch([line]).catch(() => undefined); // Ignored: it went with the parent.
     }
   }
 }
@@ -95,9 +94,9 @@ async function leaveProxies(nic: Nic): Promise<void> {
   for (const family of FAMILIES) {
     for (const one of listOf(nic.config[`ipv${family}.address`])) {
       const address = one.split("/")[0] ?? "";
-      // Ignored, both: liblxc has removed it.
       const remove = (...words: string[]) =>
-        run(["ip", `-${family}`, ...words]).catch(() => undefined);
+        run(["ip", `-${family}`, ...words])
+          .catch(() => undefined); // Ignored: liblxc has removed it.
       if (hasLink) await remove("neigh", "del", "proxy", address, "dev", link);
       await remove("route", "del", `${address}/${family === 4 ? 32 : 128}`, "dev", "lo");
     }

@@ -6,6 +6,7 @@ import type { Pid } from "#base/brand.ts";
 import { runUnlessGone } from "#daemon/host/links.ts";
 import { run } from "#daemon/host/run.ts";
 import type { Device } from "#daemon/devices/device.ts";
+import { ifThere } from "#daemon/host/files.ts";
 
 const pathOf = ({ host, name }: Device) =>
   `${host.devicesPath()}/net.${name.replaceAll(/[^A-Za-z0-9_-]/g, "_")}`;
@@ -43,7 +44,7 @@ async function leave(
   before: (within: (...argv: string[]) => string[]) => Promise<void>,
 ): Promise<void> {
   const path = pathOf(device);
-  const place = await Deno.stat(path).catch(() => undefined);
+  const place = await Deno.stat(path).catch(ifThere);
   if (place === undefined) return;
   // A daemon may have died before it was mounted.
   const isMounted = place.dev !== (await Deno.stat(device.host.devicesPath())).dev;

@@ -145,8 +145,8 @@ async function dressInside(nic: Nic, link: string, pid: Pid): Promise<void> {
     if (addresses.length === 0 || gatewayOf(nic, family) !== "auto") continue;
     const gateway = hostAddress(nic, family);
     await ip("route", "replace", `${gateway}/${bits}`, "dev", link);
-    // Ignored: another interface has the default route.
-    await ip("route", "add", "default", "via", gateway, "dev", link).catch(() => undefined);
+    await ip("route", "add", "default", "via", gateway, "dev", link)
+      .catch(() => undefined); // Ignored: another interface has the default route.
   }
 }
 

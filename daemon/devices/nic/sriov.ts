@@ -44,7 +44,7 @@ async function setFunction(nic: Nic, id: number): Promise<void> {
   const isChecked = isTrue(config["security.mac_filtering"]);
   await vf("vlan", config["vlan"] || "0");
   // Checked before the address is set, some drivers drop all that follows.
-  await vf("spoofchk", "off").catch(() => undefined);
+  await vf("spoofchk", "off").catch(() => undefined); // Ignored: not all drivers have it.
   await vf("mac", await hwaddrOf(device));
   if (isChecked) await vf("spoofchk", "on");
 }
@@ -84,7 +84,8 @@ async function giveBack(nic: Nic): Promise<void> {
   await leaveNamespace(device, { link, name: await interfaceName(device) });
   if (await linkExists(link)) await run(["ip", "link", "set", "dev", link, "down"]);
   if (id !== undefined) {
-    await run(["ip", "link", "set", "dev", parent, "vf", id, "vlan", "0"]).catch(() => undefined);
+    await run(["ip", "link", "set", "dev", parent, "vf", id, "vlan", "0"])
+      .catch(() => undefined); // Ignored: the card is gone, or has fewer functions by now.
   }
   await forgetRunning(nic);
 }

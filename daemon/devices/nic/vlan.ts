@@ -5,6 +5,7 @@ import { isTrue } from "#base/units.ts";
 import { linkExists, removeLink, writeSysctl } from "#daemon/host/links.ts";
 import { run } from "#daemon/host/run.ts";
 import type { DeviceConfig } from "#daemon/devices/device.ts";
+import { readIfThere } from "#daemon/host/files.ts";
 
 /** The interface that a nic hangs on: its parent, or "<parent>.<vlan>" above it. Pure. */
 export function vlanLink(parent: string, vlan: string | undefined): string {
@@ -51,7 +52,7 @@ export function hasBridgeVlan(config: DeviceConfig): boolean {
 /** @throws {Fault} bad_request if the bridge does not look at VLANs. */
 export async function requireVlanFiltering(bridge: string): Promise<void> {
   const path = `/sys/class/net/${bridge}/bridge/vlan_filtering`;
-  const value = await Deno.readTextFile(path).catch(() => "");
+  const value = await readIfThere(path) ?? "";
   if (value.trim() === "1") return;
   throw new Fault("bad_request", `VLAN filtering is not enabled in parent bridge "${bridge}"`, {
     hint: value === ""

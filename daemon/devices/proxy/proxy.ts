@@ -9,6 +9,7 @@ import type { Undo } from "#base/undo.ts";
 import { isTrue } from "#base/units.ts";
 import { checkDeviceKeys } from "#daemon/devices/check_keys.ts";
 import type { Device, DeviceType } from "#daemon/devices/device.ts";
+import { readIfThere, removeIfThere } from "#daemon/host/files.ts";
 import { runHelper } from "#daemon/host/helper.ts";
 import { inProject } from "#daemon/paths.ts";
 import { processEnd } from "#ffi/libc/exit_watch.ts";
@@ -69,10 +70,12 @@ function helperArguments(device: Device, wish: ProxyWish, pid: Pid): string[] {
 /** Its process, known by its pid file, and only if it really is ours. */
 async function findProcess(device: Device): Promise<number | undefined> {
   const file = pidFile(device);
-  const text = await Deno.readTextFile(file).catch(() => "");
+  const text = await readIfThere(file) ?? "";
   const pid = Number(/^pid: (\d+)$/m.exec(text)?.[1]);
   if (!Number.isInteger(pid) || pid < 2) return undefined;
-  const argv = (await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "")).split("\0");
+  const line = await Deno.readTextFile(`/proc/${pid}/cmdline`)
+    .catch(() => ""); // Ignored: it has ended, before the file was opened or after.
+  const argv = line.split("\0");
   return argv[1] === "proxy" && argv[2] === file ? pid : undefined;
 }
 
@@ -85,9 +88,7 @@ async function end(device: Device): Promise<void> {
     signalPidfd(pidfd.fd, SIGKILL);
     await ended.ended;
   }
-  await Deno.remove(pidFile(device)).catch((error) => {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  });
+  await removeIfThere(pidFile(device));
   const listen = device.config["listen"] ?? "";
   const isHostFile = listen.startsWith("unix:/") &&
     ["", "host"].includes(device.config["bind"] ?? "");
@@ -95,8 +96,9 @@ async function end(device: Device): Promise<void> {
 }
 
 async function removeSocket(path: string): Promise<void> {
-  const info = await Deno.lstat(path).catch(() => undefined);
-  if (info?.isSocket === true) await Deno.remove(path).catch(() => undefined);
+  const info = await Deno.lstat(path)
+    .catch(() => undefined); // Ignored: the option may be invalid by now.
+  if (info?.isSocket === true) await removeIfThere(path);
 }
 
 async function close(device: Device): Promise<void> {

@@ -10,7 +10,8 @@ export class HostFiles {
 
   /** Trimmed; "" if it is not there: hardware goes at any moment, and not all has all files. */
   async text(path: string): Promise<string> {
-    return (await Deno.readTextFile(this.#root + path).catch(() => "")).trim();
+    const text = await Deno.readTextFile(this.#root + path).catch(() => ""); // Ignored: as said.
+    return text.trim();
   }
 
   /** Empty if it is not there. */

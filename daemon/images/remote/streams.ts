@@ -19,6 +19,7 @@ import {
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault, messageOf } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
+import { ifThere } from "#daemon/host/files.ts";
 import { createHash } from "node:crypto";
 import { fetchFile } from "./file.ts";
 import type { RemoteHttp } from "./http.ts";
@@ -160,7 +161,7 @@ async function cachedJson(http: RemoteHttp, place: Place, path: string): Promise
   const urls = urlsOf(place.bases, path);
   const [url] = urls;
   const file = `${place.cache}/${createHash("sha256").update(url).digest("hex")}`;
-  const kept = await Deno.stat(file).catch(() => undefined);
+  const kept = await Deno.stat(file).catch(ifThere);
   const ageMs = Date.now() - (kept?.mtime?.getTime() ?? 0);
   if (!place.isFresh && kept !== undefined && ageMs < LIMITS.streamsCacheMs) {
     const value = await readJson(file);

@@ -10,6 +10,7 @@
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
 import { LockTable } from "#base/lock.ts";
+import { entries, exists, removeIfEmpty } from "#daemon/host/files.ts";
 import { DISK_FILE, growDisk, makeDisk } from "#daemon/storage/disk_file.ts";
 import type {
   CopyOptions,
@@ -20,7 +21,6 @@ import type {
   StreamSender,
   Usage,
 } from "#daemon/storage/driver.ts";
-import { entries, exists, removeIfEmpty } from "#daemon/storage/files.ts";
 import type { RunningRoot, RunOptions } from "#daemon/storage/service.ts";
 import { fileSystemSpace } from "#daemon/storage/space.ts";
 import { Trash } from "#daemon/storage/trash.ts";

@@ -5,6 +5,7 @@
 import type { HostPath } from "#base/brand.ts";
 import { ExecError, Fault } from "#base/errors.ts";
 import type { Undo } from "#base/undo.ts";
+import { entries, exists, removeIfEmpty, removeIfThere } from "#daemon/host/files.ts";
 import { missingTool, run } from "#daemon/host/run.ts";
 import { findByUuid, isBlockDevice, probeTag } from "#daemon/storage/block_device.ts";
 import {
@@ -13,7 +14,6 @@ import {
   isDirectory,
   requirePoolFolders,
 } from "#daemon/storage/dir/pool.ts";
-import { entries, exists, removeIfEmpty } from "#daemon/storage/files.ts";
 import { probeIdMounts } from "#daemon/storage/id_mounts.ts";
 import {
   attachLoop,
@@ -205,15 +205,15 @@ async function update(place: PoolPlace, before: PoolConfig): Promise<void> {
 async function destroy(place: PoolPlace): Promise<void> {
   const { config, root, loopFile } = place;
   const source = config["source"] ?? "";
-  if (source === loopFile) await Deno.remove(loopFile).catch(ifThere);
+  if (source === loopFile) await removeIfThere(loopFile);
   else if (source.startsWith("/") && await isDirectory(source)) {
-    await emptySubvolume(source, config);
+    await emptySubvolume(source);
   } else await wipe(source, config);
   await removeIfEmpty(root);
 }
 
 /** The subvolume itself goes if the pool made it; an adopted one is left empty. */
-async function emptySubvolume(source: string, _config: PoolConfig): Promise<void> {
+async function emptySubvolume(source: string): Promise<void> {
   for (const folder of [...POOL_FOLDERS, "trash"]) {
     await deleteTree(`${source}/${folder}` as HostPath);
   }
@@ -228,8 +228,4 @@ async function wipe(source: string, config: PoolConfig): Promise<void> {
   if (device !== undefined && await isBlockDevice(device)) {
     await run(["wipefs", "--all", "--", device]);
   }
-}
-
-function ifThere(error: unknown): void {
-  if (!(error instanceof Deno.errors.NotFound)) throw error;
 }

@@ -5,8 +5,8 @@
  */
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
+import { entries, removeIfEmpty } from "#daemon/host/files.ts";
 import type { StreamPart } from "#daemon/storage/driver.ts";
-import { entries } from "#daemon/storage/files.ts";
 import { receiveBy, sendBy } from "#daemon/storage/stream_programs.ts";
 import { isReadOnlySubvolume, setReadOnlySubvolume } from "#ffi/libc/btrfs.ts";
 import { btrfs, deleteTree, faultOf, nestedSubvolumes } from "./subvolume.ts";
@@ -64,7 +64,7 @@ export class BtrfsReceiver implements AsyncDisposable {
       const received = await this.#receiveOne(stream, signal);
       const place = path === "" ? target : hostPath(`${target}/${path}`);
       // An empty directory may stand where the nested subvolume was.
-      if (path !== "") await Deno.remove(place).catch(() => undefined);
+      if (path !== "") await removeIfEmpty(place);
       await btrfs("subvolume", "snapshot", received, place);
       if (isReadOnly) readOnly.push(place);
     }

@@ -4,8 +4,8 @@
  */
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { ExecError, Fault } from "#base/errors.ts";
+import { entries, exists } from "#daemon/host/files.ts";
 import { run } from "#daemon/host/run.ts";
-import { entries, exists } from "#daemon/storage/files.ts";
 import { childSubvolumes, isReadOnlySubvolume, setReadOnlySubvolume } from "#ffi/libc/btrfs.ts";
 import { filesystemMagic } from "#ffi/libc/mount.ts";
 

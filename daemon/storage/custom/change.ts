@@ -11,6 +11,7 @@ import {
   renameVolumeSnapshotRow,
 } from "#daemon/db/volume_snapshots.ts";
 import { renameVolumeUses, type VolumeName } from "#daemon/db/volume_uses.ts";
+import { renameIfThere } from "#daemon/host/files.ts";
 import {
   backupFolder,
   copyLocked,
@@ -26,7 +27,6 @@ import {
   requireNotServers,
   snapshotsOf,
 } from "./service.ts";
-import { renameIfThere } from "#daemon/storage/files.ts";
 import { noteUnfinished } from "./unfinished.ts";
 
 /** On its pool and in its project. Devices that have it get the new name. */

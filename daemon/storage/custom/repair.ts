@@ -2,7 +2,7 @@
 import { messageOf, unreachable } from "#base/errors.ts";
 import { listVolumes } from "#daemon/db/storage_pools.ts";
 import { deleteVolumeSnapshotRow } from "#daemon/db/volume_snapshots.ts";
-import { renameIfThere } from "#daemon/storage/files.ts";
+import { renameIfThere } from "#daemon/host/files.ts";
 import {
   backupFolder,
   type CustomContext,

@@ -24,10 +24,10 @@ import {
   type VolumeSnapshotRow,
 } from "#daemon/db/volume_snapshots.ts";
 import type { VolumeName } from "#daemon/db/volume_uses.ts";
+import { removeIfEmpty, removeTree } from "#daemon/host/files.ts";
 import { checkVolumeAllowed } from "#daemon/projects/check.ts";
 import type { Paths } from "#daemon/paths.ts";
 import { copyVolume, type Located, refreshVolume } from "#daemon/storage/transfer.ts";
-import { removeIfEmpty, removeTree } from "#daemon/storage/files.ts";
 import type { Pools } from "#daemon/storage/pools.ts";
 import type { VolumeUser } from "#daemon/storage/service.ts";
 import { changesShifting, checkShifting, withoutMap } from "./shifting.ts";

@@ -5,8 +5,8 @@
  */
 import { type HostPath, hostPath } from "#base/brand.ts";
 import type { VolumeName } from "#daemon/db/volume_uses.ts";
+import { entries } from "#daemon/host/files.ts";
 import type { Paths } from "#daemon/paths.ts";
-import { entries } from "#daemon/storage/files.ts";
 import type { VolumeContent } from "#daemon/storage/volume.ts";
 
 export type Unfinished =

@@ -1,8 +1,8 @@
 /** What lies below a container's upper: made longer by snapshots and copies, shorter where it got long. */
 import { type HostPath, hostPath } from "#base/brand.ts";
+import { isEmptyDirectory } from "#daemon/host/files.ts";
 import { copyTree, treeBytes } from "#daemon/storage/copy_tree.ts";
 import type { Freezer, Swap } from "#daemon/storage/driver.ts";
-import { isEmptyDirectory } from "#daemon/storage/files.ts";
 import { requireSpace } from "#daemon/storage/space.ts";
 import type { CloneContext } from "./clone_context.ts";
 import type { Manifest } from "./manifest.ts";

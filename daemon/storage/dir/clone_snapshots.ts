@@ -1,8 +1,9 @@
 /** Snapshots of the containers of a `dir` pool: sealed layers, or trees of their own. */
 import { Fault } from "#base/errors.ts";
 import { Undo } from "#base/undo.ts";
+import { entries, exists, removeIfEmpty } from "#daemon/host/files.ts";
 import type { Freezer, Swap } from "#daemon/storage/driver.ts";
-import { copyMetadata, entries, exists, removeIfEmpty } from "#daemon/storage/files.ts";
+import { copyMetadata } from "#daemon/storage/metadata_files.ts";
 import type { Chains } from "./chains.ts";
 import {
   type CloneContext,

@@ -1,7 +1,7 @@
 /** What the containers of a `dir` pool are made of: their manifests, and the layers that they share. */
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
-import { exists } from "#daemon/storage/files.ts";
+import { exists } from "#daemon/host/files.ts";
 import type { Trash } from "#daemon/storage/trash.ts";
 import { LayerUsers } from "./layer_users.ts";
 import { Parts } from "./parts.ts";

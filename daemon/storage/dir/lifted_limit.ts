@@ -3,7 +3,7 @@
  * down beside the volume first, so that the next start sets it again where a crash came between.
  */
 import { type HostPath, hostPath } from "#base/brand.ts";
-import { removeTree } from "#daemon/storage/files.ts";
+import { removeTree } from "#daemon/host/files.ts";
 import type { ProjectQuotas } from "./project_quota.ts";
 
 const NAME = "limit.lifted";

@@ -5,7 +5,7 @@
  */
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
-import { exists } from "#daemon/storage/files.ts";
+import { exists } from "#daemon/host/files.ts";
 
 export interface Manifest {
   /** `overlay`: layers under an upper. `plain`: rootfs is a directory of its own. */

@@ -3,7 +3,7 @@
  * and work), or `rootfs` where it is a tree of its own. Each can be limited by a file beside it.
  */
 import { type HostPath, hostPath } from "#base/brand.ts";
-import { isEmptyDirectory } from "#daemon/storage/files.ts";
+import { isEmptyDirectory } from "#daemon/host/files.ts";
 import type { Trash } from "#daemon/storage/trash.ts";
 import type { Manifest } from "./manifest.ts";
 import { type Fill, type SizedFolder, SizedFolders } from "./sized.ts";

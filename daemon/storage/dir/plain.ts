@@ -5,10 +5,10 @@
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
 import { Undo } from "#base/undo.ts";
+import { entries, exists, removeIfEmpty, removeTree } from "#daemon/host/files.ts";
 import { copyTree, treeBytes } from "#daemon/storage/copy_tree.ts";
 import { DISK_FILE, growDisk, makeDisk } from "#daemon/storage/disk_file.ts";
 import type { CopyOptions, CreateOptions, Usage } from "#daemon/storage/driver.ts";
-import { entries, exists, removeIfEmpty, removeTree } from "#daemon/storage/files.ts";
 import { requireSpace } from "#daemon/storage/space.ts";
 import type { Trash } from "#daemon/storage/trash.ts";
 import { FOLDERS, type Volume } from "#daemon/storage/volume.ts";

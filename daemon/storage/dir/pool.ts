@@ -2,7 +2,7 @@
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
 import type { Undo } from "#base/undo.ts";
-import { isEmptyDirectory, removeIfEmpty, removeTree } from "#daemon/storage/files.ts";
+import { isEmptyDirectory, removeIfEmpty, removeTree } from "#daemon/host/files.ts";
 import { isMounted } from "#daemon/host/mounted.ts";
 import type { PoolConfig, PoolPlace, PoolServices, PoolType } from "#daemon/storage/pool_type.ts";
 import { POOL_FOLDERS } from "#daemon/storage/volume.ts";

@@ -1,6 +1,6 @@
 /** How the roots of a `dir` pool's containers and snapshots are seen: overlays, or trees of their own. */
 import { type HostPath, hostPath } from "#base/brand.ts";
-import { removeTree } from "#daemon/storage/files.ts";
+import { removeTree } from "#daemon/host/files.ts";
 import type { RunningRoot, RunOptions } from "#daemon/storage/service.ts";
 import type { UserNamespaces } from "#daemon/storage/user_namespaces.ts";
 import { bindMount, detachAside } from "#ffi/libc/mount.ts";

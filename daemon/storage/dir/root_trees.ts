@@ -1,6 +1,6 @@
 /** A root file system of its own for a stopped container, in the place of whatever it was made of. */
 import { type HostPath, hostPath } from "#base/brand.ts";
-import { exists, removeTree } from "#daemon/storage/files.ts";
+import { exists, removeTree } from "#daemon/host/files.ts";
 import type { CloneContext } from "./clone_context.ts";
 import { isLifted, limitAgain, withoutLimit } from "./lifted_limit.ts";
 import { partOf } from "./parts.ts";

@@ -5,15 +5,15 @@
  */
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { ExecError, Fault } from "#base/errors.ts";
-import { run } from "#daemon/host/run.ts";
-import { growFilesystem, shrinkFilesystem } from "#daemon/storage/block_filesystem.ts";
 import {
   exists,
   isEmptyDirectory,
   removeIfEmpty,
   removeTree,
   setFileSize,
-} from "#daemon/storage/files.ts";
+} from "#daemon/host/files.ts";
+import { run } from "#daemon/host/run.ts";
+import { growFilesystem, shrinkFilesystem } from "#daemon/storage/block_filesystem.ts";
 import { attachLoop, detachLoop, hasLoops, loopDevices } from "#daemon/storage/loop.ts";
 import { isMounted, unmountFirmly } from "#daemon/host/mounted.ts";
 import type { Trash } from "#daemon/storage/trash.ts";
@@ -191,6 +191,7 @@ export async function sizesMissing(): Promise<string | undefined> {
     await run(["mkfs.ext4", "-V"]);
     return undefined;
   } catch {
+    // Ignored: that it is told is all there is to do.
     return "mkfs.ext4 is missing: install the package e2fsprogs";
   }
 }

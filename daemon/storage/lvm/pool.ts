@@ -6,9 +6,9 @@ import { Fault } from "#base/errors.ts";
 import type { HostPath } from "#base/brand.ts";
 import type { Undo } from "#base/undo.ts";
 import { isFalse, isTrue, parseBytes } from "#base/units.ts";
+import { removeTree } from "#daemon/host/files.ts";
 import { missingTool, run } from "#daemon/host/run.ts";
 import { isBlockDevice } from "#daemon/storage/block_device.ts";
-import { removeTree } from "#daemon/storage/files.ts";
 import {
   attachLoop,
   defaultLoopSize,
@@ -43,7 +43,7 @@ async function probe(): Promise<Support> {
       hint: "apt install lvm2 thin-provisioning-tools",
     };
   }
-  const load = (module: string) => run(["modprobe", module]).catch(() => undefined);
+  const load = (module: string) => run(["modprobe", module]).catch(() => undefined); // Ignored: looked for below.
   const misc = async () => await Deno.readTextFile("/proc/misc");
   if (!/\bdevice-mapper$/m.test(await misc())) await load("dm-mod");
   if (!/\bdevice-mapper$/m.test(await misc())) {

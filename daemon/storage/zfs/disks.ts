@@ -1,8 +1,8 @@
 /** Devices of disks (zvols): by the links of udev, or by asking each device where no udev runs. */
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
+import { entries, exists } from "#daemon/host/files.ts";
 import { run } from "#daemon/host/run.ts";
-import { entries, exists } from "#daemon/storage/files.ts";
 import { zfs } from "./tool.ts";
 
 /** Of zfsutils-linux: says which dataset a device is. */

@@ -3,9 +3,9 @@ import { type HostPath, hostPath } from "#base/brand.ts";
 import { ExecError, Fault } from "#base/errors.ts";
 import type { Undo } from "#base/undo.ts";
 import { isFalse } from "#base/units.ts";
+import { exists, removeTree } from "#daemon/host/files.ts";
 import { missingTool, run } from "#daemon/host/run.ts";
 import { isBlockDevice } from "#daemon/storage/block_device.ts";
-import { exists, removeTree } from "#daemon/storage/files.ts";
 import { probeIdMounts } from "#daemon/storage/id_mounts.ts";
 import { defaultLoopSize, growLoopFile, makeLoopFile } from "#daemon/storage/loop.ts";
 import { unmountFirmly } from "#daemon/host/mounted.ts";
@@ -43,7 +43,9 @@ async function probe(): Promise<Support> {
       hint: "apt install zfsutils-linux zfs-dkms (Debian: of contrib)",
     };
   }
-  if (!await exists(MODULE)) await run(["modprobe", "zfs"]).catch(() => undefined);
+  if (!await exists(MODULE)) {
+    await run(["modprobe", "zfs"]).catch(() => undefined); // Ignored: looked for below.
+  }
   if (!await exists(MODULE)) {
     return {
       reason: "the kernel has no module zfs",

@@ -1,31 +1,45 @@
-/** Small steps on files and folders of pools. */
+/** Small steps on files and folders of the host, most of them on what may be absent. */
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault, messageOf } from "#base/errors.ts";
 
+/** Also true of a link to nowhere; false if it can't be told, as in a folder that may not be seen. */
 export async function exists(path: string): Promise<boolean> {
   return await Deno.lstat(path).then(() => true, () => false);
 }
 
-/** Names in a folder, sorted; none if there is no such folder. */
-export async function entries(path: HostPath): Promise<string[]> {
-  try {
-    return (await Array.fromAsync(Deno.readDir(path))).map(({ name }) => name).toSorted();
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
+/** For `.catch()`: what is not there is no error. @throws Any other error, as it came */
+export function ifThere(error: unknown): undefined {
+  if (!(error instanceof Deno.errors.NotFound)) throw error;
 }
 
+/** The text of a file; undefined if there is none. One that can't be read is an error, not absent. */
+export async function readIfThere(path: string | URL): Promise<string | undefined> {
+  return await Deno.readTextFile(path).catch(ifThere);
+}
+
+/** Names in a folder, sorted; none if there is no such folder. */
+export async function entries(path: string): Promise<string[]> {
+  const found = await Array.fromAsync(Deno.readDir(path)).catch(ifThere);
+  return (found ?? []).map(({ name }) => name).toSorted();
+}
+
+/** @throws {Deno.errors.NotFound} if there is no such folder. */
 export async function isEmptyDirectory(path: HostPath): Promise<boolean> {
   for await (const _entry of Deno.readDir(path)) return false;
   return true;
 }
 
-/** Absent is no error. */
-export async function removeTree(path: HostPath): Promise<void> {
+/** A file or an empty folder; absent is no error. */
+export async function removeIfThere(path: string): Promise<void> {
+  await Deno.remove(path).catch(ifThere);
+}
+
+/** With all that is in it; absent is no error. */
+export async function removeTree(path: string): Promise<void> {
   await Deno.remove(path, { recursive: true }).catch(ifThere);
 }
 
+/** A folder that others may still use: it stays then, and that is no error. */
 export async function removeIfEmpty(path: HostPath): Promise<void> {
   await Deno.remove(path).catch(() => undefined); // Ignored: it is in use or gone.
 }
@@ -43,19 +57,6 @@ export async function removeEmptyFolders(path: HostPath): Promise<void> {
 /** Of folders that there may be. */
 export async function renameIfThere(from: string, to: string): Promise<void> {
   await Deno.rename(from, to).catch(ifThere);
-}
-
-/** metadata.yaml and templates/ of an image, instance or snapshot. */
-export async function copyMetadata(source: HostPath, target: HostPath): Promise<void> {
-  await Deno.copyFile(`${source}/metadata.yaml`, `${target}/metadata.yaml`).catch(ifThere);
-  for (const name of await entries(hostPath(`${source}/templates`))) {
-    await Deno.mkdir(`${target}/templates`, { recursive: true, mode: 0o700 });
-    await Deno.copyFile(`${source}/templates/${name}`, `${target}/templates/${name}`);
-  }
-}
-
-function ifThere(error: unknown): void {
-  if (!(error instanceof Deno.errors.NotFound)) throw error;
 }
 
 const EFBIG = /\(os error 27\)/;
