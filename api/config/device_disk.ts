@@ -36,6 +36,11 @@ export const DISK_KEYS = {
   "limits.max": { check: rate, summary: "Rate limit for reads and for writes" },
   "limits.read": { check: rate, summary: 'Rate limit for reads a second ("10MB" or "500iops")' },
   "limits.write": { check: rate, summary: 'Rate limit for writes a second ("10MB" or "500iops")' },
+  "optional": {
+    check: boolValue,
+    default: "false",
+    summary: "Start without a source that is missing: the old name of required=false",
+  },
   "path": { summary: "Where it is mounted inside; a container needs it" },
   "pool": { summary: "Storage pool of the volume" },
   "propagation": {

@@ -44,12 +44,21 @@ function isRoot(config: DeviceConfig): boolean {
   return config["path"] === "/";
 }
 
+/** May its source be missing? */
+function isOptional(config: DeviceConfig): boolean {
+  return isFalse(config["required"]) || isTrue(config["optional"]);
+}
+
 async function validate(
   name: string,
   config: DeviceConfig,
   context: ValidateContext,
 ): Promise<void> {
   checkDeviceKeys(name, config, DISK_KEYS);
+  if ((config["required"] ?? "") !== "" && (config["optional"] ?? "") !== "") {
+    const why = 'Cannot use both "required" and deprecated "optional" properties at the same time';
+    throw invalidDevice(name, why);
+  }
   const source = config["source"] ?? "";
   const isOfCeph = /^(ceph|cephfs):/.test(source);
   if (!isOfCeph && (config["ceph.cluster_name"] || config["ceph.user_name"])) {
@@ -90,7 +99,7 @@ async function validate(
     throw invalidDevice(name, `source "${source}" is neither an absolute path nor a pool's volume`);
   }
   // A profile may name what only some hosts have.
-  if (context.instance === undefined || isFalse(config["required"])) return;
+  if (context.instance === undefined || isOptional(config)) return;
   if (!await exists(source)) {
     throw invalidDevice(name, `Missing source path "${source}" for disk "${name}"`);
   }
@@ -191,7 +200,7 @@ async function resolve(device: Device): Promise<Source | undefined> {
     : { path: hostPath(config["source"] ?? "/"), idmap: isShifted(device) };
   const stat = await statOrUndefined(path);
   if (stat === undefined) {
-    if (isFalse(config["required"])) return undefined;
+    if (isOptional(config)) return undefined;
     throw new Fault("bad_request", `Missing source path "${path}" for disk "${name}"`, {
       hint: "Make it, or set required=false.",
     });
@@ -265,7 +274,7 @@ function mountEntry(config: DeviceConfig, source: Source): string {
     isTrue(config["recursive"]) ? "rbind" : "bind",
     source.isDirectory ? "create=dir" : "create=file",
     ...(isTrue(config["readonly"]) ? ["ro"] : []),
-    ...(isFalse(config["required"]) ? ["optional"] : []),
+    ...(isOptional(config) ? ["optional"] : []),
     ...((config["propagation"] ?? "") === "" ? [] : [config["propagation"] ?? ""]),
     ...(config["raw.mount.options"] ?? "").split(",").filter((option) => option !== ""),
     ...(source.idmap ? ["idmap=container"] : []),

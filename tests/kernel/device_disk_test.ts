@@ -182,6 +182,17 @@ Deno.test("disk: one with rates whose source is not there yet does not keep it f
   await world.remove();
 });
 
+Deno.test("disk: optional, the old name, says the same as required=false, and not both at a time", async () => {
+  const late = { type: "disk", source: "/nowhere/to/be/found", path: "/mnt/late" };
+  const both = { ...late, optional: "true", required: "false" };
+  await world.create({ dut: { ...late, optional: "true" } });
+
+  await world.setState("start");
+
+  await assert.rejects(world.setDevice("dut", both), /Cannot use both .*deprecated/);
+  await world.remove();
+});
+
 Deno.test("disk: what only virtual machines have is for profiles", async () => {
   await assert.rejects(world.create({ dut: CLOUD_INIT }), /only supported by virtual machines/);
 });
