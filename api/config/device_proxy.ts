@@ -35,7 +35,10 @@ export const PROXY_KEYS = {
 
 export interface ProxyAddress {
   readonly type: "tcp" | "udp" | "unix";
-  /** IP address, or path or @name of a unix socket. */
+  /**
+   * IP address, or path or @name of a unix socket; "": every address to listen on, the own one to
+   * connect to.
+   */
   readonly host: string;
   /** In order; none for unix. */
   readonly ports: readonly number[];
@@ -56,7 +59,9 @@ export function parseProxyAddress(text: string): ProxyAddress {
   const match = /^(?:\[([^\]]*)\]|([^:]*)):(.*)$/.exec(value);
   if (match === null) throw new Error(`want ${type}:<address>:<ports>`);
   const host = match[1] ?? match[2] ?? "";
-  if (parseAddress(host) === undefined) throw new Error(`Not an IP address "${host}"`);
+  if (host !== "" && parseAddress(host) === undefined) {
+    throw new Error(`Not an IP address "${host}"`);
+  }
   return { type, host, ports: parsePorts(match[3] ?? "") };
 }
 
@@ -77,8 +82,8 @@ export function proxyPairs(
   listen: ProxyAddress,
   connect: ProxyAddress,
 ): (readonly [from: string, to: string])[] {
-  const from = endpoints(listen);
-  const to = endpoints(connect);
+  const from = endpoints(listen, "0.0.0.0");
+  const to = endpoints(connect, "127.0.0.1");
   const [only = ""] = to;
   if (to.length !== 1 && to.length !== from.length) {
     throw new Error("Mismatch between listen port(s) and connect port(s) count");
@@ -86,8 +91,9 @@ export function proxyPairs(
   return from.map((one, index) => [one, to.length === 1 ? only : to[index] ?? only]);
 }
 
-function endpoints({ type, host, ports }: ProxyAddress): string[] {
+/** @param unnamed The address that an empty host stands for. */
+function endpoints({ type, host, ports }: ProxyAddress, unnamed: string): string[] {
   if (type === "unix") return [`unix:${host}`];
-  const address = host.includes(":") ? `[${host}]` : host;
+  const address = host.includes(":") ? `[${host}]` : host || unnamed;
   return ports.map((port) => `${type}:${address}:${port}`);
 }

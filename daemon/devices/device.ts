@@ -11,6 +11,7 @@ import type { Uevents } from "#daemon/host/uevents.ts";
 import type { Storage } from "#daemon/storage/service.ts";
 
 export type DeviceConfig = Readonly<Record<string, string>>;
+export type Devices = Readonly<Record<string, DeviceConfig>>;
 
 /** The narrow view of an instance that a device gets. */
 export interface DeviceHost {
@@ -21,7 +22,7 @@ export interface DeviceHost {
   /** Expanded configuration. */
   readonly config: Readonly<Record<string, string>>;
   /** All expanded devices. */
-  readonly devices: Readonly<Record<string, DeviceConfig>>;
+  readonly devices: Devices;
   /** null: privileged. */
   readonly idmap: IdMap | null;
   /** init's pid while running, as it was when this view was made. */
@@ -103,6 +104,8 @@ export interface DeviceType {
   adopt?(device: Device, pid: Pid): Promise<void>;
   /** Change options of a running device in place. Returns false if it must be unplugged and plugged. */
   update?(device: Device, before: DeviceConfig, pid: Pid): Promise<boolean>;
+  /** Its options stayed; is it to be plugged again, as other devices of the instance changed? Pure. */
+  leansOn?(config: DeviceConfig, before: Devices, after: Devices): boolean;
 }
 
 export interface ValidateContext {
@@ -116,5 +119,5 @@ export interface ValidateContext {
    */
   readonly mustBeUnique?: ReadonlySet<string>;
   /** All expanded devices, for rules across devices (paths, addresses). */
-  readonly devices: Readonly<Record<string, DeviceConfig>>;
+  readonly devices: Devices;
 }

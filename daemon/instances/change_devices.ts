@@ -31,6 +31,21 @@ export async function changeDevices(ctx: InstanceContext, change: DeviceChange):
   for (const [name, config] of startOrder(diff.added)) {
     await addDevice(ctx, change, name, config);
   }
+  for (const [name, config] of startOrder(leaning(ctx, before, next))) {
+    await removeDevice(ctx, change, name, config);
+    await addDevice(ctx, change, name, config);
+  }
+}
+
+/** Devices that stayed as they are, but use what other devices say. */
+function leaning(ctx: InstanceContext, before: InstanceRecord, next: InstanceRecord): Devices {
+  const [old, now] = [before.expandedDevices, next.expandedDevices];
+  return Object.fromEntries(
+    Object.entries(now).filter(([name, config]) => {
+      const same = old[name] !== undefined && isSame(old[name], config);
+      return same && requireType(ctx.types, name, config).leansOn?.(config, old, now) === true;
+    }),
+  );
 }
 
 /** Pure. */

@@ -101,16 +101,48 @@ static int is_path(const struct endpoint *endpoint)
 	return endpoint->address.any.sa_family == AF_UNIX && endpoint->address.un.sun_path[0] != '\0';
 }
 
-static int listen_on(const struct endpoint *at, const struct settings *settings, const char *name)
+static int is_wildcard(const struct endpoint *endpoint)
 {
-	int family = at->address.any.sa_family, one = 1;
-	int fd = socket(family, at->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const struct sockaddr_in *v4 = (const void *)&endpoint->address;
+	const struct sockaddr_in6 *v6 = (const void *)&endpoint->address;
+	return (v4->sin_family == AF_INET && v4->sin_addr.s_addr == htonl(INADDR_ANY)) ||
+	       (v6->sin6_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr));
+}
+
+/* Each address of IPv4 and of IPv6, whichever of the two names it. */
+static void to_both_families(struct endpoint *endpoint)
+{
+	struct sockaddr_in *v4 = (void *)&endpoint->address;
+	struct sockaddr_in6 *v6 = (void *)&endpoint->address;
+	if (v4->sin_family != AF_INET)
+		return;
+	in_port_t port = v4->sin_port;
+	memset(v6, 0, sizeof *v6);
+	v6->sin6_family = AF_INET6;
+	v6->sin6_port = port;
+	endpoint->length = sizeof *v6;
+}
+
+static int listen_on(const struct endpoint *wanted, const struct settings *settings,
+		     const char *name)
+{
+	struct endpoint copy = *wanted;
+	const struct endpoint *at = &copy;
+	int kind = wanted->type | SOCK_CLOEXEC | SOCK_NONBLOCK, one = 1, zero = 0;
+	if (is_wildcard(wanted))
+		to_both_families(&copy);
+	int fd = socket(at->address.any.sa_family, kind, 0);
+	if (fd < 0 && errno == EAFNOSUPPORT) { /* A kernel without IPv6. */
+		copy = *wanted;
+		fd = socket(at->address.any.sa_family, kind, 0);
+	}
 	if (fd < 0)
 		return fail("cannot make a socket for", name);
+	int family = at->address.any.sa_family;
 	if (family != AF_UNIX)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
 	if (family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, is_wildcard(at) ? &zero : &one, sizeof one);
 	struct stat info;
 	const char *path = at->address.un.sun_path;
 	/* One that a killed proxy left; anything else stays. */

@@ -176,6 +176,18 @@ static int connect_to(const struct endpoint *to)
 	return -1;
 }
 
+/* A listener for both families names clients of IPv4 by addresses of IPv6. */
+static void unmap(struct sockaddr_storage *address)
+{
+	struct sockaddr_in6 v6 = *(struct sockaddr_in6 *)address;
+	struct sockaddr_in *v4 = (void *)address;
+	if (v6.sin6_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
+		return;
+	v4->sin_family = AF_INET;
+	v4->sin_port = v6.sin6_port;
+	memcpy(&v4->sin_addr, &v6.sin6_addr.s6_addr[12], sizeof v4->sin_addr);
+}
+
 static int address_text(const struct sockaddr_storage *address, char *text, size_t size)
 {
 	const struct sockaddr_in *v4 = (const void *)address;
@@ -202,6 +214,8 @@ static void announce(struct pair *pair)
 	int fd = pair->ends[0].fd, source_port = -1, target_port = -1;
 	if (getpeername(fd, (void *)&from, &from_length) == 0 &&
 	    getsockname(fd, (void *)&to, &to_length) == 0) {
+		unmap(&from);
+		unmap(&to);
 		source_port = address_text(&from, source, sizeof source);
 		target_port = address_text(&to, target, sizeof target);
 	}

@@ -267,6 +267,22 @@ Deno.test("proxy: connects both ways over tcp, udp and unix sockets", async () =
   await setDevices({ px: undefined });
 });
 
+Deno.test("proxy: one without an address listens on all of both families and connects to itself", async () => {
+  const listen = "tcp::7010";
+  await setDevices({ px: { type: "proxy", listen, connect: "tcp::7110", proxy_protocol: "true" } });
+  const within = nsenter(await initPid());
+  const outside = nsenter(world.daemon.pid);
+  const headers = { "127.0.0.1": "TCP4 127.0.0.1 127.0.0.1", "[::1]": "TCP6 ::1 ::1" };
+
+  for (const [address, header] of Object.entries(headers)) {
+    const child = await serve(within, "tcp-listen:7110,reuseaddr");
+    const reply = await talk(outside, `tcp:${address}:7010`);
+    assert.equal(reply.replace(/ \d+ 7010\r/, ""), `PROXY ${header}\nhello\n`);
+    await end(child);
+  }
+  await setDevices({ px: undefined });
+});
+
 Deno.test("proxy: tells the server who the client is, on request", async () => {
   const listen = "tcp:127.0.0.1:7006";
   const connect = "tcp:127.0.0.1:7106";
@@ -296,6 +312,22 @@ Deno.test("proxy: one by rules may come before the address of its nic, but not s
   assert.match(await host("nft", "list", "ruleset"), /dnat ip to 10\.247\.23\.99:80/);
   await world.setState(name, "stop", { force: true });
   await world.api.do("DELETE", at);
+});
+
+Deno.test("proxy: one by rules to whatever address its nic has goes along with it", async () => {
+  const ends = { listen: "tcp:10.247.23.1:7011", connect: "tcp:0.0.0.0:80" };
+  const eth0 = { type: "nic", network: "testbr0", name: "eth0" };
+  await setDevices({
+    eth0: { ...eth0, "ipv4.address": "10.247.23.31" },
+    px: { type: "proxy", nat: "true", ...ends },
+  });
+
+  await setDevices({ eth0: { ...eth0, "ipv4.address": "10.247.23.32" } });
+
+  const rules = await host("nft", "list", "ruleset");
+  assert.match(rules, /dport 7011 dnat ip to 10\.247\.23\.32:80/);
+  assert.doesNotMatch(rules, /10\.247\.23\.31:80/);
+  await setDevices({ eth0, px: undefined });
 });
 
 Deno.test("proxy: a wrong one is refused and changes nothing", async () => {

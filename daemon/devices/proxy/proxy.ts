@@ -15,7 +15,7 @@ import { inProject } from "#daemon/paths.ts";
 import { processEnd } from "#ffi/libc/exit_watch.ts";
 import { openPidfd, signalPidfd } from "#ffi/libc/process.ts";
 import { applyNat, removeNat } from "./nat.ts";
-import { natTarget, parseProxy, type ProxyWish } from "./wish.ts";
+import { hasNewTarget, natTarget, parseProxy, type ProxyWish } from "./wish.ts";
 
 const SIGKILL = 9;
 
@@ -123,4 +123,5 @@ export const proxy: DeviceType = {
   stop: close,
   plug: open,
   unplug: close,
+  leansOn: hasNewTarget,
 };

@@ -4,7 +4,7 @@ import { parseAddress } from "#base/ip.ts";
 import { messageOf } from "#base/errors.ts";
 import { isTrue } from "#base/units.ts";
 import { invalidDevice } from "#daemon/devices/check_keys.ts";
-import type { DeviceConfig } from "#daemon/devices/device.ts";
+import type { DeviceConfig, Devices } from "#daemon/devices/device.ts";
 
 export interface ProxyWish {
   readonly listen: ProxyAddress;
@@ -14,7 +14,7 @@ export interface ProxyWish {
   readonly config: DeviceConfig;
 }
 
-const isWildcard = (address: string) => parseAddress(address)?.value === 0n;
+const isWildcard = (address: string) => address === "" || parseAddress(address)?.value === 0n;
 
 /** @throws {Fault} bad_request in LXD's words. */
 export function parseProxy(name: string, config: DeviceConfig): ProxyWish {
@@ -79,12 +79,10 @@ function checkNat(name: string, { listen, connect, side }: ProxyWish): void {
 export function natTarget(
   name: string,
   { connect }: ProxyWish,
-  devices: Readonly<Record<string, DeviceConfig>>,
+  devices: Devices,
 ): string {
   const family = parseAddress(connect.host)?.family ?? 4;
-  const fixed = Object.values(devices).filter(({ type }) => type === "nic")
-    .map((device) => device[`ipv${family}.address`] ?? "")
-    .filter((address) => parseAddress(address) !== undefined);
+  const fixed = fixedAddresses(devices, family);
   const [first] = fixed;
   if (isWildcard(connect.host)) {
     if (first !== undefined) return first;
@@ -100,4 +98,19 @@ export function natTarget(
     `Proxy connect IP "${connect.host}" cannot be used with any of the instance NICs static IPs`,
     "NAT needs an address that a nic of the instance has for good.",
   );
+}
+
+function fixedAddresses(devices: Devices, family: 4 | 6): string[] {
+  return Object.values(devices).filter(({ type }) => type === "nic")
+    .map((device) => device[`ipv${family}.address`] ?? "")
+    .filter((address) => parseAddress(address) !== undefined);
+}
+
+/** Does NAT to whatever address the nics have lead elsewhere now? One without an address stays. */
+export function hasNewTarget(config: DeviceConfig, before: Devices, after: Devices): boolean {
+  if (!isTrue(config["nat"])) return false;
+  const address = parseAddress(parseProxyAddress(config["connect"] ?? "").host);
+  if (address?.value !== 0n) return false;
+  const target = fixedAddresses(after, address.family)[0];
+  return target !== undefined && target !== fixedAddresses(before, address.family)[0];
 }
