@@ -65,6 +65,7 @@ export interface WaitOptions {
   readonly onProgress?: (metadata: Readonly<Record<string, unknown>>) => void;
 }
 
+/** One connection to one server, in one project. Dispose it when done: that closes the connection. */
 export class Client implements Disposable {
   constructor(
     readonly transport: Transport,
@@ -318,4 +319,5 @@ export function localSocket(env: (name: string) => string | undefined): string {
   return env("LXD_SOCKET") || `${env("LXD_DIR") || "/var/lib/lxd"}/unix.socket`;
 }
 
+/** Product, version and system, as the servers of images log it. @see RFC 9110, 10.1.5 */
 export const userAgent = () => `lxd/${VERSION} (${Deno.build.os}; ${Deno.build.arch})`;

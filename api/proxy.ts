@@ -10,6 +10,7 @@ export interface ProxySettings {
 
 export const NO_PROXY: ProxySettings = { https: "", http: "", ignoreHosts: "" };
 
+/** As Go programs read them: upper case wins over lower, what is unset is "". */
 export function proxyFromEnv(env: (name: string) => string | undefined): ProxySettings {
   const either = (name: string) => env(name) || env(name.toLowerCase()) || "";
   return {

@@ -42,6 +42,7 @@ export const configMap = () => map(stringOf());
 /** `{device: {key: value}}`. */
 export const devicesMap = () => map(map(stringOf()));
 
+/** One of these texts and nothing else. */
 export function oneOf<const V extends string[]>(
   ...values: V
 ): TUnion<{ [K in keyof V]: TLiteral<V[K] & string> }> {

@@ -42,6 +42,7 @@ function parseAddress(
   return { host: hostname.replace(/^\[|\]$/g, ""), port: Number(explicit ?? defaultPort) };
 }
 
+/** `dial` throws if nobody answers, the proxy refuses, or the certificate is not the one to be trusted. */
 export function tlsDialer(url: string, options: TlsOptions): Dialer {
   const { host, port } = parseAddress(url, options.defaultPort);
   return {

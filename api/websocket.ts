@@ -25,6 +25,7 @@ export class WebSocketError extends Error {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
+/** One reader at a time; writes queue. Disposing it closes the connection without a closing handshake. */
 export class WebSocketConnection implements Disposable {
   readonly #to: Duplex;
   readonly #reader: ByteReader;

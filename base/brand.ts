@@ -22,16 +22,19 @@ export function hostPath(path: string): HostPath {
   return path as HostPath;
 }
 
+/** A path as the instance sees it: hostile, to be opened by ffi/libc/in_root.ts only. */
 export function guestPath(path: string): GuestPath {
   assert(!path.includes("\0"), "guest path has no NUL byte");
   return path as GuestPath;
 }
 
+/** Never 0 or negative: to kill(2) those are groups, or everybody. */
 export function pid(value: number): Pid {
   assert(Number.isInteger(value) && value > 0, `pid ${value} is positive`);
   return value as Pid;
 }
 
+/** Of this process; who closes it is for others to say. */
 export function fd(value: number): Fd {
   assert(Number.isInteger(value) && value >= 0, `fd ${value} is not negative`);
   return value as Fd;

@@ -61,6 +61,7 @@ export function parseSubnet(text: string): Subnet | undefined {
   return { family: parsed.family, address: parsed.value, prefix };
 }
 
+/** As people write it: IPv6 in lower case, its longest run of zeros as "::". @see RFC 5952 */
 export function formatAddress(family: 4 | 6, value: bigint): string {
   if (family === 4) {
     return [24n, 16n, 8n, 0n].map((shift) => ((value >> shift) & 255n).toString()).join(".");
@@ -94,10 +95,12 @@ export function formatNetwork(subnet: Subnet): string {
   return `${formatAddress(subnet.family, networkOf(subnet))}/${subnet.prefix}`;
 }
 
+/** Whether an address is in a subnet; false for the other family. */
 export function contains(subnet: Subnet, family: 4 | 6, value: bigint): boolean {
   return family === subnet.family && networkOf({ ...subnet, address: value }) === networkOf(subnet);
 }
 
+/** Whether any address is in both. */
 export function overlaps(a: Subnet, b: Subnet): boolean {
   if (a.family !== b.family) return false;
   const prefix = Math.min(a.prefix, b.prefix);

@@ -21,6 +21,7 @@ export interface LogRecord {
 
 const RANK: Readonly<Record<Level, number>> = { debug: 0, info: 1, warning: 2, error: 3 };
 
+/** Lines below the level are dropped; `observe` sees the others as records. */
 export class Logger {
   readonly #options: LogOptions;
 

@@ -122,6 +122,7 @@ function extensions(options: CertificateOptions): Uint8Array[] {
   return list;
 }
 
+/** Text armour of DER bytes, 64 characters a line. @see RFC 7468 */
 export function toPem(label: string, bytes: Uint8Array): string {
   const lines = (bytes as Uint8Array & { toBase64(): string }).toBase64().match(/.{1,64}/g) ?? [];
   return `-----BEGIN ${label}-----\n${lines.join("\n")}\n-----END ${label}-----\n`;

@@ -33,6 +33,7 @@ const FOLDERS: readonly (readonly [path: string, mode: number])[] = [
   ["backups/instances", 0o700],
 ];
 
+/** Idempotent: what is there gets its mode again; what is a link to a volume is left alone. */
 export async function makeFolders(paths: Paths): Promise<void> {
   for (const [path, mode] of FOLDERS) {
     // On a volume: storage.images_volume and storage.backups_volume.

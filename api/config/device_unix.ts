@@ -14,6 +14,7 @@ export const UNIX_KEYS = {
   "uid": { check: uint32Value, default: "0", summary: "Owner inside" },
 } as const satisfies Record<string, DeviceKey>;
 
+/** For files: up to four octal digits, with or without a 0 before them. @throws {Fault} bad_request */
 export function octalMode(value: string): void {
   if (!/^0?[0-7]{1,4}$/.test(value)) {
     throw new Fault("bad_request", `invalid value "${value}": want an octal mode such as 0660`);

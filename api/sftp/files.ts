@@ -30,6 +30,7 @@ export async function statOf(session: SftpSession, path: string): Promise<Stat> 
   return (await session.must(FXP.lstat, path)).stat();
 }
 
+/** The text of a symbolic link, as bytes: it need not be UTF-8. @throws {FileError} */
 export async function linkTarget(session: SftpSession, path: string): Promise<Uint8Array> {
   const fields = await session.must(FXP.readlink, path);
   fields.u32();

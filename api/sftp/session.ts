@@ -29,6 +29,7 @@ interface Reply {
 const STATUS_OK = 0;
 const STATUS_EOF = 1;
 
+/** Many may ask at once; how many bytes wait for an answer is for the callers to bound. */
 export abstract class SftpSession {
   readonly #waiting = new Map<number, PromiseWithResolvers<Reply>>();
   readonly #chunks: Uint8Array[] = [];

@@ -3,6 +3,7 @@ import type { Caller } from "#daemon/http/caller.ts";
 import { backupUrl } from "#daemon/instances/context.ts";
 import type { Events } from "#daemon/operations/events.ts";
 
+/** "instance-backup-<action>", as LXD tells it. */
 export function backupEvent(
   events: Events,
   action: "created" | "renamed" | "deleted" | "retrieved",

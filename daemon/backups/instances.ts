@@ -57,6 +57,7 @@ export interface InstanceBackups {
   path(instance: Pick<InstanceRecord, "project" | "name">, name: string): HostPath;
 }
 
+/** Makes an archive or nothing; names are locked, so that two of one name can't be made at once. */
 export function instanceBackups(ctx: InstanceContext): InstanceBackups {
   const folder = (instance: Pick<InstanceRecord, "project" | "name">) =>
     ctx.paths.at("backups/instances", lxcName(instance));

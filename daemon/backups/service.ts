@@ -46,6 +46,7 @@ export interface Backups {
 /** Names of files and folders of work that goes on. */
 const UNFINISHED = /^import-|\.new(\.index\.yaml)?$/;
 
+/** The clock calls its `chores`; an upload is a file of its own until it is imported, gone after. */
 export function createBackups(ctx: InstanceContext, custom: CustomContext): Backups {
   const instances = instanceBackups(ctx);
   const volumes = volumeBackups(custom, ctx.helper);

@@ -4,6 +4,7 @@ import type { VolumeSnapshotRow } from "#daemon/db/volume_snapshots.ts";
 
 const NEVER = "0001-01-01T00:00:00Z";
 
+/** In names of the wire. Times that we don't know are LXD's zero time. */
 export function describeVolume(volume: VolumeRow, snapshots: readonly VolumeSnapshotRow[]) {
   return {
     volume: {

@@ -54,6 +54,7 @@ export interface VolumeBackups {
   planImport(file: HostPath, wish: VolumeName): Promise<VolumeImport>;
 }
 
+/** As instanceBackups, of custom volumes. */
 export function volumeBackups(custom: CustomContext, helper: HostPath): VolumeBackups {
   const { db } = custom;
   const path: VolumeBackups["path"] = (volume, name) =>

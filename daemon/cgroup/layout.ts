@@ -40,6 +40,7 @@ export function parseLayout(mountinfo: string, controllers: (v2: string) => stri
   return { v1, v2, v2Controllers: v2Controllers.filter((name) => name !== "") };
 }
 
+/** As this process sees it now. @see proc_pid_mountinfo(5), cgroups(7) */
 export function readLayout(): CgroupLayout {
   return parseLayout(
     Deno.readTextFileSync("/proc/self/mountinfo"),

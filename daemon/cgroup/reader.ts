@@ -11,6 +11,7 @@ let kept = 0;
 
 const decoder = new TextDecoder();
 
+/** Owns the files of one run of a container; disposed, it answers as if that had ended. */
 export class CgroupReader implements Disposable {
   readonly #files = new Map<string, OwnedFd>();
   #isOver = false;

@@ -9,6 +9,7 @@ export interface PoolInfo {
   readonly config: Readonly<Record<string, string>>;
 }
 
+/** undefined if there is no such pool. */
 export async function poolInfo(tx: Tx, name: string): Promise<PoolInfo | undefined> {
   const row = await tx.get(
     "SELECT id, driver, description FROM storage_pools WHERE name = ?",

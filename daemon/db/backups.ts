@@ -28,6 +28,7 @@ const MISSING: Readonly<Record<BackupOwner, string>> = {
   volume: "Storage volume backup not found",
 };
 
+/** Of one owner, or of all; oldest first. */
 export async function listBackups(
   tx: Tx,
   owner: BackupOwner,
@@ -95,6 +96,7 @@ export async function renameBackupRow(
   await tx.run(`UPDATE ${TABLES[owner].table} SET name = ? WHERE id = ?`, name, backup.id);
 }
 
+/** The archive is for the caller to remove. Absent is no error. */
 export async function deleteBackupRow(tx: Tx, owner: BackupOwner, id: number): Promise<void> {
   await tx.run(`DELETE FROM ${TABLES[owner].table} WHERE id = ?`, id);
 }

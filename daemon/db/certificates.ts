@@ -35,6 +35,7 @@ async function toCertificate(tx: Tx, row: Row): Promise<CertificateRow> {
   };
 }
 
+/** By fingerprint. */
 export async function listCertificates(tx: Tx): Promise<CertificateRow[]> {
   const rows = await tx.all("SELECT * FROM certificates ORDER BY fingerprint");
   return await Promise.all(rows.map((row) => toCertificate(tx, row)));

@@ -60,6 +60,7 @@ export async function readAllConfig(
   return all;
 }
 
+/** Of one owner; {} if it has none, or is not there. Keys sorted. */
 export async function readConfig(tx: Tx, owner: ConfigOwner, id: number) {
   return (await readAllConfig(tx, owner, id)).get(id) ?? {};
 }
@@ -104,6 +105,7 @@ export async function patchConfig(
   }
 }
 
+/** Devices of all owners at once: owner id -> device name -> its config with `type`. */
 export async function readAllDevices(
   tx: Tx,
   owner: DeviceOwner,
@@ -129,10 +131,12 @@ export async function readAllDevices(
   return all;
 }
 
+/** Of one owner; {} if it has none, or is not there. */
 export async function readDevices(tx: Tx, owner: DeviceOwner, id: number) {
   return (await readAllDevices(tx, owner, id)).get(id) ?? {};
 }
 
+/** Replaces all that were there; empty values are not kept. */
 export async function writeDevices(
   tx: Tx,
   owner: DeviceOwner,

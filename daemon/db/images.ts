@@ -56,6 +56,7 @@ function toImage(row: Row): Omit<ImageRow, "properties" | "profiles" | "aliases"
   };
 }
 
+/** Oldest first, each with its properties, aliases and profiles. Cost: four queries for each image. */
 export async function listImages(tx: Tx, projectId: number): Promise<ImageRow[]> {
   const rows = await tx.all("SELECT * FROM images WHERE project_id = ? ORDER BY id", projectId);
   const images: ImageRow[] = [];
@@ -128,6 +129,7 @@ export async function findSourceImage(
   return { fingerprint: text(row, "fingerprint"), size: integer(row, "size") };
 }
 
+/** It is used now: the clock that removes cached images starts anew. */
 export async function touchImage(tx: Tx, projectId: number, fingerprint: string): Promise<void> {
   await tx.run(
     "UPDATE images SET last_use_date = ? WHERE project_id = ? AND fingerprint = ?",
@@ -183,6 +185,7 @@ export async function getImage(tx: Tx, projectId: number, prefix: string): Promi
   return found;
 }
 
+/** undefined if the project has none of that name. */
 export async function findAlias(
   tx: Tx,
   projectId: number,
@@ -191,6 +194,7 @@ export async function findAlias(
   return (await listAliases(tx, projectId)).find((alias) => alias.name === name);
 }
 
+/** By name; `target` is the whole fingerprint. */
 export async function listAliases(tx: Tx, projectId: number): Promise<AliasRow[]> {
   const rows = await tx.all(
     "SELECT a.name, a.description, a.image_id, i.fingerprint FROM images_aliases a " +
@@ -221,6 +225,7 @@ export interface NewImage {
   readonly source?: ImageSourceRow;
 }
 
+/** @returns its id. @throws {Fault} conflict if the project has an image of that fingerprint. */
 export async function insertImage(tx: Tx, image: NewImage): Promise<number> {
   const { lastId } = await tx.run(
     "INSERT INTO images (project_id, fingerprint, filename, size, public, auto_update, architecture, " +
@@ -259,6 +264,7 @@ async function writeSource(tx: Tx, id: number, source: ImageSourceRow): Promise<
   );
 }
 
+/** Replaces all that were there. */
 export async function writeProperties(
   tx: Tx,
   id: number,

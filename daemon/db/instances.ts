@@ -52,6 +52,7 @@ export async function listInstances(tx: Tx, project?: string): Promise<InstanceR
   });
 }
 
+/** Expanded with its profiles; undefined if there is none. Instances only, no snapshots. */
 export async function findInstance(
   tx: Tx,
   project: string,
@@ -72,6 +73,7 @@ export async function getInstance(tx: Tx, project: string, name: string): Promis
   return record;
 }
 
+/** As findInstance. */
 export async function findInstanceById(tx: Tx, id: number): Promise<InstanceRecord | undefined> {
   const row = await tx.get(`${SELECT} WHERE i.id = ?`, id);
   return row === undefined ? undefined : await load(tx, row);
@@ -221,6 +223,7 @@ export async function markHalfMade(tx: Tx, id: number): Promise<void> {
   await tx.run("UPDATE instances SET half_made = 1 WHERE id = ?", id);
 }
 
+/** Its config, devices, snapshots and backups go with it. Absent is no error. */
 export async function deleteInstanceRow(tx: Tx, id: number): Promise<void> {
   await tx.run("DELETE FROM instances WHERE id = ?", id);
 }
@@ -249,6 +252,7 @@ export interface InstanceChange {
   readonly profiles?: readonly { readonly id: number }[];
 }
 
+/** Only what the change names; config, devices and profiles replace all that were there. */
 export async function updateInstance(tx: Tx, id: number, change: InstanceChange): Promise<void> {
   const columns: [string, SqlValue][] = [];
   if (change.description !== undefined) columns.push(["description", change.description]);
@@ -273,6 +277,7 @@ export async function patchInstanceConfig(
   await patchConfig(tx, "instances", id, changes);
 }
 
+/** @param at ISO 8601, UTC. */
 export async function setLastUsed(tx: Tx, id: number, at: string): Promise<void> {
   await tx.run("UPDATE instances SET last_use_date = ? WHERE id = ?", at, id);
 }

@@ -153,6 +153,7 @@ export async function markStateful(tx: Tx, id: number): Promise<void> {
   await tx.run("UPDATE instances_snapshots SET stateful = 1 WHERE id = ?", id);
 }
 
+/** Its config and devices go with it. Absent is no error. */
 export async function deleteSnapshotRow(tx: Tx, id: number): Promise<void> {
   await tx.run("DELETE FROM instances_snapshots WHERE id = ?", id);
 }

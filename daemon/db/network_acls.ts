@@ -4,6 +4,7 @@ import { Fault } from "#base/errors.ts";
 import { readAllConfig, writeConfig } from "./config.ts";
 import { integer, text, type Tx } from "./db.ts";
 
+/** Of one project, by name. */
 export async function listAcls(tx: Tx, projectId: number): Promise<AclRow[]> {
   const rows = await tx.all(
     "SELECT id, name, description, ingress, egress FROM networks_acls WHERE project_id = ? " +
@@ -33,6 +34,7 @@ export async function getAcl(tx: Tx, projectId: number, name: string): Promise<A
   return found;
 }
 
+/** @throws {Fault} conflict if the project has one of that name. */
 export async function insertAcl(
   tx: Tx,
   projectId: number,
@@ -50,6 +52,7 @@ export async function insertAcl(
   await writeConfig(tx, "networks_acls", lastId, acl.config);
 }
 
+/** All of it, also its name. @throws {Fault} conflict if that is taken. */
 export async function updateAcl(tx: Tx, acl: AclRow): Promise<void> {
   await tx.run(
     "UPDATE networks_acls SET name = ?, description = ?, ingress = ?, egress = ? WHERE id = ?",
@@ -62,6 +65,7 @@ export async function updateAcl(tx: Tx, acl: AclRow): Promise<void> {
   await writeConfig(tx, "networks_acls", acl.id, acl.config);
 }
 
+/** Its config goes with it; who uses it is for the caller to check. */
 export async function deleteAcl(tx: Tx, id: number): Promise<void> {
   await tx.run("DELETE FROM networks_acls WHERE id = ?", id);
 }

@@ -39,6 +39,7 @@ export async function getForward(tx: Tx, networkId: number, address: string): Pr
   return found;
 }
 
+/** @throws {Fault} conflict if the network has one of that address. */
 export async function insertForward(tx: Tx, networkId: number, forward: Forward): Promise<void> {
   const { lastId } = await tx.run(
     "INSERT INTO networks_forwards (network_id, node_id, listen_address, description, ports) " +
@@ -51,6 +52,7 @@ export async function insertForward(tx: Tx, networkId: number, forward: Forward)
   await writeConfig(tx, "networks_forwards", lastId, forward.config);
 }
 
+/** All but the address, which says which one it is. */
 export async function updateForward(tx: Tx, forward: ForwardRow): Promise<void> {
   await tx.run(
     "UPDATE networks_forwards SET description = ?, ports = ? WHERE id = ?",
@@ -61,6 +63,7 @@ export async function updateForward(tx: Tx, forward: ForwardRow): Promise<void> 
   await writeConfig(tx, "networks_forwards", forward.id, forward.config);
 }
 
+/** Its config goes with it. Absent is no error. */
 export async function deleteForward(tx: Tx, id: number): Promise<void> {
   await tx.run("DELETE FROM networks_forwards WHERE id = ?", id);
 }

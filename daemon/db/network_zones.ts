@@ -21,6 +21,7 @@ export interface ZoneRecordRow {
   readonly config: Config;
 }
 
+/** Of one project, or of all; by name, which no two projects share. */
 export async function listZones(tx: Tx, projectId?: number): Promise<ZoneRow[]> {
   const rows = await tx.all(
     "SELECT z.id, z.project_id, p.name AS project, z.name, z.description FROM networks_zones z " +
@@ -45,6 +46,7 @@ export async function getZone(tx: Tx, projectId: number, name: string): Promise<
   return found;
 }
 
+/** @throws {Fault} conflict if any project has one of that name. */
 export async function insertZone(
   tx: Tx,
   zone: Pick<ZoneRow, "projectId" | "name" | "description" | "config">,
@@ -58,6 +60,7 @@ export async function insertZone(
   await writeConfig(tx, "networks_zones", lastId, zone.config);
 }
 
+/** All but the name. */
 export async function updateZone(
   tx: Tx,
   zone: Pick<ZoneRow, "id" | "description" | "config">,
@@ -67,10 +70,12 @@ export async function updateZone(
   await writeConfig(tx, "networks_zones", id, config);
 }
 
+/** Its records and config go with it; which networks use it is for the caller to check. */
 export async function deleteZone(tx: Tx, id: number): Promise<void> {
   await tx.run("DELETE FROM networks_zones WHERE id = ?", id);
 }
 
+/** Of one zone, by name. */
 export async function listRecords(tx: Tx, zoneId: number): Promise<ZoneRecordRow[]> {
   const rows = await tx.all(
     "SELECT id, name, description, entries FROM networks_zones_records " +
@@ -94,6 +99,7 @@ export async function getRecord(tx: Tx, zoneId: number, name: string): Promise<Z
   return found;
 }
 
+/** @throws {Fault} conflict if the zone has one of that name. */
 export async function insertRecord(
   tx: Tx,
   zoneId: number,
@@ -110,6 +116,7 @@ export async function insertRecord(
   await writeConfig(tx, "networks_zones_records", lastId, record.config);
 }
 
+/** All but the name. */
 export async function updateRecord(tx: Tx, record: ZoneRecordRow): Promise<void> {
   await tx.run(
     "UPDATE networks_zones_records SET description = ?, entries = ? WHERE id = ?",
@@ -120,6 +127,7 @@ export async function updateRecord(tx: Tx, record: ZoneRecordRow): Promise<void>
   await writeConfig(tx, "networks_zones_records", record.id, record.config);
 }
 
+/** Its config goes with it. Absent is no error. */
 export async function deleteRecord(tx: Tx, id: number): Promise<void> {
   await tx.run("DELETE FROM networks_zones_records WHERE id = ?", id);
 }

@@ -14,6 +14,7 @@ export interface NetworkRow {
   readonly config: Config;
 }
 
+/** Of one project, or of all; by name. */
 export async function listNetworks(tx: Tx, projectId?: number): Promise<NetworkRow[]> {
   const rows = await tx.all(
     "SELECT n.id, n.name, n.description, n.type, n.project_id, p.name AS project FROM networks n " +
@@ -39,6 +40,7 @@ export async function getNetwork(tx: Tx, projectId: number, name: string): Promi
   return found;
 }
 
+/** @throws {Fault} conflict if the project has one of that name. */
 export async function insertNetwork(
   tx: Tx,
   network: Pick<NetworkRow, "projectId" | "name" | "description" | "type" | "config">,

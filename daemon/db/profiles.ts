@@ -50,6 +50,7 @@ export async function getProfile(tx: Tx, project: string, name: string): Promise
   return found;
 }
 
+/** @throws {Fault} conflict, in LXD's words, if the project has one of that name. */
 export async function insertProfile(
   tx: Tx,
   projectId: number,
@@ -76,6 +77,7 @@ export async function insertProfile(
   await writeDevices(tx, "profiles", lastId, profile.devices);
 }
 
+/** All but the name; instances that have it are for the caller to update. */
 export async function updateProfile(
   tx: Tx,
   id: number,

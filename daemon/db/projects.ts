@@ -20,6 +20,7 @@ export async function getProject(tx: Tx, name: string): Promise<Project> {
   return await toProject(tx, integer(row, "id"), name, text(row, "description"));
 }
 
+/** By name, each with its own config. */
 export async function listProjects(tx: Tx): Promise<Project[]> {
   const rows = await tx.all("SELECT id, name, description FROM projects ORDER BY name");
   return await Promise.all(

@@ -21,6 +21,7 @@ export interface ServerConfigStore {
   write(config: Readonly<Record<string, string>>): Promise<void>;
 }
 
+/** `write` replaces all; empty values are not kept. */
 export function serverConfigStore(global: Database, local: Database): ServerConfigStore {
   const readOne = (db: Database) =>
     db.read((tx) => tx.all("SELECT key, value FROM config ORDER BY key"));

@@ -11,6 +11,7 @@ export interface Pool {
   readonly config: Config;
 }
 
+/** By name. */
 export async function listPools(tx: Tx): Promise<Pool[]> {
   const rows = await tx.all(
     "SELECT id, name, driver, description FROM storage_pools ORDER BY name",
@@ -32,6 +33,7 @@ export async function getPool(tx: Tx, name: string): Promise<Pool> {
   return found;
 }
 
+/** @throws {Fault} conflict if there is one of that name. */
 export async function insertPool(tx: Tx, pool: Omit<Pool, "id">): Promise<void> {
   const { lastId } = await tx.run(
     "INSERT INTO storage_pools (name, driver, description, state) VALUES (?, ?, ?, 1)",
@@ -92,6 +94,7 @@ export interface VolumeRow {
   readonly config: Config;
 }
 
+/** Of all pools and projects but for the filter; by type and name. No snapshots. */
 export async function listVolumes(
   tx: Tx,
   filter: { pool?: string; type?: VolumeType; name?: string; project?: string } = {},
@@ -119,6 +122,7 @@ export async function listVolumes(
   );
 }
 
+/** @returns its id. @throws {Fault} not_found if the pool or project has gone, conflict if it is there. */
 export async function insertVolume(
   tx: Tx,
   volume:
@@ -146,6 +150,7 @@ export async function insertVolume(
   return lastId;
 }
 
+/** Whether the database knows it; what lies on the pool is another question. */
 export async function hasVolumeRow(
   tx: Tx,
   volume: Pick<VolumeRow, "pool" | "project" | "name" | "type">,
@@ -162,6 +167,7 @@ export async function hasVolumeRow(
   return row !== undefined;
 }
 
+/** Its config, snapshots and backups go with it. Absent is no error. */
 export async function deleteVolumeRow(
   tx: Tx,
   volume: Pick<VolumeRow, "pool" | "project" | "name" | "type">,
@@ -177,6 +183,7 @@ export async function deleteVolumeRow(
   );
 }
 
+/** Its snapshots keep to it. @throws {Fault} conflict if the new name is taken. */
 export async function renameVolumeRow(
   tx: Tx,
   volume: Pick<VolumeRow, "pool" | "project" | "name" | "type">,

@@ -106,6 +106,7 @@ async function nextId(tx: Tx): Promise<number> {
   return integer(row ?? {}, "seq");
 }
 
+/** Only what the change names; `expiresAt` is ISO 8601, or "" for never. */
 export async function updateVolumeSnapshot(
   tx: Tx,
   id: number,
@@ -140,6 +141,7 @@ export async function renameVolumeSnapshotRow(
   await tx.run("UPDATE storage_volumes_snapshots SET name = ? WHERE id = ?", name, snapshot.id);
 }
 
+/** Its config goes with it. Absent is no error. */
 export async function deleteVolumeSnapshotRow(tx: Tx, id: number): Promise<void> {
   await tx.run("DELETE FROM storage_volumes_snapshots WHERE id = ?", id);
 }

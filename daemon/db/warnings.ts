@@ -108,6 +108,7 @@ const COLUMNS = "w.uuid, p.name AS project, w.type_code, w.status, w.first_seen_
   "w.last_seen_date, w.last_message, w.count, w.entity_type_code, w.entity_id";
 const FROM = "FROM warnings w LEFT JOIN projects p ON p.id = w.project_id";
 
+/** Those seen last come first. */
 export async function listWarnings(tx: Tx): Promise<Warning[]> {
   const rows = await tx.all(`SELECT ${COLUMNS} ${FROM} ORDER BY w.last_seen_date DESC, w.id`);
   return await Promise.all(rows.map((row) => toWarning(tx, row)));

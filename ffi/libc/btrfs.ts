@@ -16,6 +16,7 @@ function open(path: string): OwnedFd {
   return openPath(path, O.RDONLY | O.DIRECTORY);
 }
 
+/** @throws {SysError} ENOTTY if it is on no btrfs, EINVAL if it is a folder in a subvolume. */
 export function isReadOnlySubvolume(path: string): boolean {
   using root = open(path);
   const flags = new BigUint64Array(1);
@@ -24,6 +25,7 @@ export function isReadOnlySubvolume(path: string): boolean {
   return ((flags[0] ?? 0n) & SUBVOL_RDONLY) !== 0n;
 }
 
+/** As `btrfs property set ro`. @throws {SysError} as isReadOnlySubvolume; EROFS, EPERM */
 export function setReadOnlySubvolume(path: string, readOnly: boolean): void {
   using root = open(path);
   const flags = new BigUint64Array([readOnly ? SUBVOL_RDONLY : 0n]);

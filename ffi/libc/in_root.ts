@@ -70,6 +70,7 @@ export function openParent(
   return { directory: openInRoot(root, parent, O.PATH | O.DIRECTORY), name };
 }
 
+/** `name` is one part, never a path. @throws {SysError} EEXIST also for a link. @see mkdir(2) */
 export function makeDirectoryAt(directory: Fd, name: string, mode: number): void {
   check(libc().mkdirat(directory, cstring(name), mode), "mkdir", `"${name}"`);
 }

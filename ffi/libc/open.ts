@@ -17,22 +17,27 @@ let fsconfigs: Deno.DynamicLibrary<typeof SYSCALL_FSCONFIG>["symbols"] | undefin
 let openat2s: Deno.DynamicLibrary<typeof SYSCALL_OPENAT2>["symbols"] | undefined;
 let errnoView: Deno.UnsafePointerView | undefined;
 
+/** The functions of the table LIBC; opened once, never closed. */
 export function libc() {
   return symbols ??= Deno.dlopen(NAME, LIBC).symbols;
 }
 
+/** syscall(2) with numbers only; several prototypes, because arguments are typed per library opened. */
 export function syscallNumbers() {
   return (numbers ??= Deno.dlopen(NAME, SYSCALL_NUMBERS).symbols).syscall;
 }
 
+/** syscall(2) whose second argument is text: fsopen. */
 export function syscallTextFirst() {
   return (textFirst ??= Deno.dlopen(NAME, SYSCALL_TEXT_FIRST).symbols).syscall;
 }
 
+/** syscall(2) for fsconfig(2) with a text as value. */
 export function syscallFsconfig() {
   return (fsconfigs ??= Deno.dlopen(NAME, SYSCALL_FSCONFIG).symbols).syscall;
 }
 
+/** syscall(2) for openat2(2), which glibc does not wrap. */
 export function syscallOpenat2() {
   return (openat2s ??= Deno.dlopen(NAME, SYSCALL_OPENAT2).symbols).syscall;
 }

@@ -8,6 +8,7 @@ const SOL_SOCKET = 1;
 const SO_PEERCRED = 17;
 const SO_PEERPIDFD = 77;
 
+/** As they were at connect(2), in our namespaces; pid 0 if theirs does not show here. @throws {SysError} */
 export function peerCredentials(socket: Fd): { pid: number; uid: number; gid: number } {
   const value = new Int32Array(3);
   const length = new Uint32Array([value.byteLength]);

@@ -19,6 +19,7 @@ export type LxcState =
   | "FROZEN"
   | "THAWED";
 
+/** Owns one reference of liblxc; disposing gives it back, the container itself goes on. */
 export class Container implements Disposable {
   readonly #self: Deno.PointerObject;
   readonly #view: Deno.UnsafePointerView;

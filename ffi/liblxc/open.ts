@@ -33,6 +33,7 @@ export function lxcVersion(): string {
   return textAt(liblxc().lxc_get_version());
 }
 
+/** Copy a NUL-ended text; "" for NULL. The memory stays liblxc's. */
 export function textAt(pointer: Deno.PointerValue): string {
   return pointer === null ? "" : new Deno.UnsafePointerView(pointer).getCString();
 }

@@ -17,6 +17,7 @@ export interface LostAndFound {
   takeUp(pools: readonly NamedPool[]): Promise<void>;
 }
 
+/** One search at a time; what a search mounted is unmounted again, unless it is taken up. */
 export function lostAndFound(ctx: InstanceContext, custom: CustomContext): LostAndFound {
   const locks = new LockTable();
   const turn = () => locks.acquire("recover");
