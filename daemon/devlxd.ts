@@ -29,6 +29,7 @@ export interface DevlxdService extends Pick<Devlxd, "close"> {
   changed(before: InstanceRecord, after: InstanceRecord): void;
 }
 
+/** Listens on devlxd/sock in the state directory. @throws if it can't; what fails later goes to onError. */
 export async function startDevlxd(deps: DevlxdDeps): Promise<DevlxdService> {
   const { db, images } = deps;
   const server = await serveDevlxd(deps.paths.at("devlxd", "sock"), {

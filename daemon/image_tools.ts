@@ -8,6 +8,7 @@ import { makeTree } from "./images/tree.ts";
 
 const DEFAULT_PORT = 8443;
 
+/** @throws {Fault} bad_request, not_found */
 export async function imageTree(options: ImageTreeOptions): Promise<void> {
   const images = options.images.map(({ client, fingerprint }) => {
     // The client's part of the program has a class of its own of that name.
@@ -17,6 +18,7 @@ export async function imageTree(options: ImageTreeOptions): Promise<void> {
   await makeTree({ ...options, images });
 }
 
+/** Until SIGINT or SIGTERM. @throws {Fault} bad_request if it can't listen there. */
 export async function imageServe(options: ImageServeOptions): Promise<void> {
   const address = parseAddress(options.address, DEFAULT_PORT);
   const end = new AbortController();

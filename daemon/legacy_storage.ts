@@ -16,6 +16,7 @@ interface LegacyDeps {
   readonly onError: (what: string, error: unknown) => void;
 }
 
+/** @see LXD doc/server.md, storage.lvm_vg_name and its like */
 export function legacyStorage(deps: LegacyDeps): SettingEffect {
   return {
     keys: Object.keys(LEGACY_STORAGE_KEYS),

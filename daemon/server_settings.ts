@@ -36,6 +36,7 @@ export interface SettingsDeps {
   readonly effects: readonly SettingEffect[];
 }
 
+/** Values are checked and take effect before they are stored; if that fails, nothing has changed. */
 export function createSettings({ store, effects }: SettingsDeps): ServerSettings {
   return {
     raw: () => store.read(),

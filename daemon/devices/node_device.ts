@@ -32,6 +32,7 @@ export interface NodeSpec {
   watched(config: DeviceConfig): { readonly path: string } | "uevents" | undefined;
 }
 
+/** A device type of such nodes; while it is used, it listens to uevents if the spec says so. */
 export function nodeDevice(spec: NodeSpec): DeviceType {
   return {
     type: spec.type,

@@ -28,6 +28,7 @@ export const DEVICE_TYPES: readonly DeviceType[] = [
 /** Types by name; nic types come from networks/ and are passed in by the composition. */
 export type DeviceTypes = ReadonlyMap<string, DeviceType>;
 
+/** By their LXD name; tests give others. */
 export function deviceTypes(types: readonly DeviceType[] = DEVICE_TYPES): DeviceTypes {
   return new Map(types.map((type) => [type.type, type]));
 }

@@ -8,6 +8,7 @@ import { sendFds } from "#ffi/libc/send_fds.ts";
 /** So long after the last program it may end: it costs half a megabyte, and some milliseconds to have again. */
 const IDLE_MS = 5_000;
 
+/** Started when it is needed, ended when it has been idle; anew if somebody has killed it. */
 export class ExecServer implements Disposable {
   #socket: OwnedFd | undefined;
   #idle: ReturnType<typeof setTimeout> | undefined;

@@ -16,6 +16,7 @@ import type { Peer } from "./streams.ts";
 
 type Message = readonly [data: Uint8Array, isBinary: boolean];
 
+/** Owns the connection from here on: its end is the end of the client. */
 export class ExecStream implements ExecSockets {
   readonly control = new PendingSockets(["control"]);
   readonly #websocket: WebSocket;

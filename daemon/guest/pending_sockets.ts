@@ -4,6 +4,7 @@ import { LIMITS } from "#base/limits.ts";
 import type { ExecSockets } from "./exec_session.ts";
 import type { Peer } from "./streams.ts";
 
+/** Each is claimed once; who waits for one that does not come in time gets a Fault. */
 export class PendingSockets implements ExecSockets {
   /** Name ("0", "1", "2", "control") -> secret. */
   readonly secrets: Readonly<Record<string, string>>;

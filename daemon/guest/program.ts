@@ -25,6 +25,7 @@ export interface ProgramOptions {
 const SIGKILL = 9;
 const SIGNAL_BASE = 128;
 
+/** Owns our end of a connection to the helper, which knows by its close that nobody listens. */
 export class Program {
   /** Exit status as shells count: 128 + n for signal n. @throws {Fault} if it could not be started. */
   readonly ended: Promise<number>;

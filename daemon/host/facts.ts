@@ -29,6 +29,7 @@ const LXC_FEATURES = [
   "seccomp_proxy_send_notify_fd",
 ];
 
+/** Cost: opens liblxc. @throws {Fault} if liblxc is not there or its layout is unknown. */
 export function readFacts(): HostFacts {
   const os = parseOsRelease();
   return {

@@ -2,6 +2,7 @@
 import { ExecError } from "#base/errors.ts";
 import { run } from "./run.ts";
 
+/** In the daemon's network namespace. */
 export async function linkExists(name: string): Promise<boolean> {
   return await Deno.stat(`/sys/class/net/${name}`).then(() => true, () => false);
 }
@@ -29,6 +30,7 @@ export async function hostLinks(): Promise<string[]> {
   return entries.map(({ name }) => name).filter((name) => name !== "bonding_masters").toSorted();
 }
 
+/** Absent is no error, also if it goes at this moment. */
 export async function removeLink(name: string): Promise<void> {
   if (await linkExists(name)) await runUnlessGone(["ip", "link", "delete", "dev", name]);
 }
@@ -75,6 +77,7 @@ export async function ipBatch(lines: readonly string[]): Promise<void> {
   if (lines.length > 0) await run(["ip", "-batch", "-"], { stdin: lines.join("\n") + "\n" });
 }
 
+/** @param path below /proc/sys, e.g. "net/ipv6/conf/lxdbr0/accept_ra". */
 export async function writeSysctl(path: string, value: string): Promise<void> {
   try {
     await Deno.writeTextFile(`/proc/sys/${path}`, value, { create: false });

@@ -11,6 +11,7 @@ export interface MountInfo {
   readonly source: string;
 }
 
+/** In the daemon's mount namespace, in the kernel's order: of two on one path the later is on top. */
 export async function mountTable(): Promise<MountInfo[]> {
   return parseMountInfo(await Deno.readTextFile("/proc/self/mountinfo"));
 }

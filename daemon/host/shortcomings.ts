@@ -61,6 +61,7 @@ const CHECKED = [
   "pids",
 ] as const satisfies readonly WarningName[];
 
+/** Also forgets old warnings that are settled. */
 export async function noteShortcomings(db: Database, host: HostView): Promise<void> {
   const found = new Map(shortcomings(host).map(({ warning, message }) => [warning, message]));
   await db.write(async (tx) => {

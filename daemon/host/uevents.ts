@@ -5,6 +5,7 @@ import type { HostPath } from "#base/brand.ts";
 const SETTLE_MS = 50;
 const RESTART_MS = 1000;
 
+/** The helper is started anew if it ends; disposing forgets all listeners. */
 export class Uevents implements Disposable {
   readonly #listeners = new Map<string, () => void>();
   #child: Deno.ChildProcess | undefined;

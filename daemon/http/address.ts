@@ -27,6 +27,7 @@ export function parseAddress(address: string, defaultPort: number): ListenAddres
   return { host: host === "*" ? "" : host, port };
 }
 
+/** "host:port", an IPv6 host in brackets. */
 export function formatAddress({ host, port }: ListenAddress): string {
   return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }

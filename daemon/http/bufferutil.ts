@@ -19,6 +19,7 @@ export function unmask(buffer: Uint8Array, mask: Uint8Array): void {
   while (at < buffer.length) at = xorByte(buffer, mask, at);
 }
 
+/** As unmask, into `output`: what ws calls for frames that we send. */
 export function mask(
   source: Uint8Array,
   key: Uint8Array,

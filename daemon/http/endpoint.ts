@@ -10,6 +10,7 @@ export interface EndpointOptions {
   readonly certificate: () => ServerCertificate;
 }
 
+/** One address at a time; open connections outlive a change of it. */
 export class Endpoint {
   readonly #options: EndpointOptions;
   #handlers: HttpHandlers | undefined;

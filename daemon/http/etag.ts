@@ -2,6 +2,7 @@
 import { Fault } from "#base/errors.ts";
 import { createHash } from "node:crypto";
 
+/** Without the quotes that HTTP wants around it. Key order counts: give LXD's. */
 export function etagOf(value: unknown): string {
   const json = JSON.stringify(value);
   return createHash("sha256").update(`${json}\n`).digest("hex");

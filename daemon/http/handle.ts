@@ -55,10 +55,12 @@ export function sync(
   return { kind: "sync", metadata, ...options };
 }
 
+/** An empty reply that says where the new thing is. */
 export function created(location: string): Reply {
   return { kind: "sync", metadata: {}, location };
 }
 
+/** The work goes on as this operation: 202, with its URL. */
 export function background(operation: Operation): Reply {
   return { kind: "operation", operation };
 }

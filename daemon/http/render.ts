@@ -5,6 +5,7 @@ import type { ServerResponse } from "node:http";
 import { etagOf } from "./etag.ts";
 import type { Reply } from "./handle.ts";
 
+/** @throws {Fault} before anything was sent: the caller answers with it. */
 export async function sendReply(response: ServerResponse, reply: Reply): Promise<void> {
   switch (reply.kind) {
     case "sync":

@@ -20,6 +20,7 @@ export interface Router {
 
 const ALIASES = ["containers", "virtual-machines"];
 
+/** Literal parts of a path win over parameters; "method": the path is there, the method is not. */
 export function createRouter(routes: readonly BoundRoute[]): Router {
   const tries = new Map<Method, TrieRouter<BoundRoute>>();
   const paths = new TrieRouter<true>();

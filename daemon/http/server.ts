@@ -33,6 +33,7 @@ export interface HttpHandlers {
   upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): Promise<void>;
 }
 
+/** What all listeners share. A failure that is no Fault is logged and answered with 500. */
 export function createHandlers(options: HttpOptions): HttpHandlers {
   return {
     async request(request, response) {

@@ -35,6 +35,7 @@ const PACKAGES = [
 const RESOLVER_IN_SYSTEMD = ["bullseye", "focal", "jammy"];
 const DEBIAN_ARCH: Readonly<Record<string, string>> = { x86_64: "amd64", aarch64: "arm64" };
 
+/** Cost: minutes, for Debian; needs the mirror. @throws {Fault} bad_request if the recipe is unknown. */
 export async function buildImage(options: BuildOptions): Promise<BuiltImage> {
   const recipe = parseRecipe(options);
   const root = hostPath(`${options.directory}/rootfs`);

@@ -15,6 +15,7 @@ export interface ImageChoreDeps {
 
 const HOUR_MS = 3600_000;
 
+/** Cached ones that nobody used are removed, those with auto_update refreshed. */
 export function imageChores({ db, upkeep, setting, signal }: ImageChoreDeps): readonly Chore[] {
   const refreshedAt = new Map<string, number>();
   return [

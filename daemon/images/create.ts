@@ -74,6 +74,7 @@ export interface ImageService extends Images {
   readonly helper: HostPath;
 }
 
+/** Files of an image lie in `images` of the state directory, named by fingerprint. */
 export function createImages(deps: ImageDeps): ImageService {
   const { paths, db } = deps;
   const files = (fingerprint: string): ImageFiles => {

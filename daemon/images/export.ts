@@ -48,6 +48,7 @@ export async function wireForm(files: ImageFiles): Promise<WireForm> {
 
 const CHUNK_BYTES = 1 << 20;
 
+/** One file as it is, two as multipart. @throws {Fault} before the headers are sent; later it hangs up. */
 export async function sendImage(files: ImageFiles, response: ServerResponse): Promise<void> {
   const { contentType, length, filename, pieces } = await wireForm(files);
   response.setHeader("Content-Type", contentType);

@@ -20,6 +20,7 @@ import { hashFiles, receiveImage } from "./store.ts";
 
 type PostCall = Call<typeof postImages>;
 
+/** Event image-created. */
 export function created(services: Services, call: PostCall, fingerprint: string): void {
   const { project } = call.query;
   const source = `/1.0/images/${fingerprint}${projectSuffix(project)}`;
@@ -107,6 +108,7 @@ function optionsOfSecret(said: Readonly<Record<string, unknown>>): Described {
   };
 }
 
+/** Started, cancellable. @throws {Fault} bad_request if the recipe is unknown. */
 export function buildAndAdd(
   services: Services,
   images: ImageService,
@@ -143,6 +145,7 @@ export function buildAndAdd(
   });
 }
 
+/** @param filename If the request names none. @throws {Fault} bad_request for a bad expires_at */
 export function optionsOf(call: PostCall, filename: string): ImportOptions {
   const { body, query } = call;
   const expiresAt = expiryOf(body.expires_at);

@@ -133,6 +133,7 @@ export function prune(
   return { products: Object.fromEntries(kept), gone };
 }
 
+/** @see simplestreams' products:1.0 */
 export function productsFile(products: TreeProducts): unknown {
   return {
     content_id: "images",

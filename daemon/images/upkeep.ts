@@ -34,6 +34,7 @@ export interface RefreshOptions {
 
 const DAY_MS = 24 * 3600 * 1000;
 
+/** One image that can't be refreshed does not keep others from it: onError hears of it. */
 export function createUpkeep(deps: UpkeepDeps): Upkeep {
   const refresh: Upkeep["refresh"] = (image, options) => refreshImage(deps, image, options);
   return {

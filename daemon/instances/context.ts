@@ -49,6 +49,7 @@ export function lxcName(instance: Named): string {
   return inProject(instance.project, instance.name);
 }
 
+/** liblxc's lxcpath: below it each container has a folder, or a link to one on its pool. */
 export function lxcPath(ctx: InstanceContext): HostPath {
   return ctx.paths.at("containers");
 }
@@ -65,10 +66,12 @@ function instanceUrl(instance: Named): string {
   return `/1.0/instances/${instance.name}${projectSuffix(instance.project)}`;
 }
 
+/** As events and lists have it, with ?project= unless it is the default. */
 export function snapshotUrl(instance: Named, snapshot: string): string {
   return `/1.0/instances/${instance.name}/snapshots/${snapshot}${projectSuffix(instance.project)}`;
 }
 
+/** As snapshotUrl, of a backup. */
 export function backupUrl(instance: Named, backup: string): string {
   return `/1.0/instances/${instance.name}/backups/${backup}${projectSuffix(instance.project)}`;
 }
@@ -89,6 +92,7 @@ export function announce(
   });
 }
 
+/** Changes of one instance come one after the other. @throws the signal's reason if it aborts first. */
 export async function lockInstance(
   ctx: InstanceContext,
   instance: { readonly id: number },

@@ -67,6 +67,7 @@ export interface InstanceDeps {
   readonly onError: (what: string, error: unknown) => void;
 }
 
+/** Opens liblxc and reads the host's facts. @throws {Fault} unavailable without a fit liblxc */
 export function createInstances(deps: InstanceDeps): InstanceService {
   const { onError } = deps;
   const watches = { paths: new PathWatches(), uevents: new Uevents(deps.helper, onError), onError };

@@ -22,6 +22,7 @@ export function assertDeletable(ctx: InstanceContext, instance: InstanceRecord):
   }
 }
 
+/** @throws {Fault} not_found, bad_request if it runs or is protected */
 export async function deleteInstance(
   ctx: InstanceContext,
   instance: InstanceRecord,

@@ -35,6 +35,7 @@ export interface HostOptions {
   readonly idmap: IdMap | null;
 }
 
+/** Of one run, or one change: make a new one for the next, as the record may have changed. */
 export function deviceHost(
   ctx: InstanceContext,
   instance: InstanceRecord,
@@ -92,6 +93,7 @@ function devicesPath(ctx: InstanceContext, instance: InstanceRecord): HostPath {
   return path;
 }
 
+/** A device as its type gets it. */
 export function deviceOf(
   ctx: InstanceContext,
   host: DeviceHost,

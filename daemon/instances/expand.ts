@@ -36,12 +36,14 @@ export function findRootDisk(devices: Devices): { name: string; config: Config }
   return rootDisks(devices).at(-1);
 }
 
+/** More than one is an error of the configuration, for the caller to tell. */
 export function rootDisks(devices: Devices): { name: string; config: Config }[] {
   return Object.entries(devices).flatMap(([name, config]) =>
     isRootDisk(config) ? [{ name, config }] : []
   );
 }
 
+/** On "/", of a pool and of no custom volume. */
 export function isRootDisk(config: Config): boolean {
   return config["type"] === "disk" && config["path"] === "/" && (config["source"] ?? "") === "" &&
     (config["pool"] ?? "") !== "";

@@ -37,6 +37,7 @@ export const FIXED_DIRECTORIES = [
 export const FIXED_NODES = ["/dev/fuse", "/dev/net/tun"] as const;
 const LXCFS = "/var/lib/lxcfs";
 
+/** @throws if /proc or /sys is not mounted. */
 export function readFacts(): HostFacts {
   const layout = readLayout();
   const existing = new Set([...FIXED_DIRECTORIES, ...FIXED_NODES].filter(exists));

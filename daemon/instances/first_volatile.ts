@@ -4,6 +4,7 @@ import { ON_DISK } from "./id_maps.ts";
 import type { CreationPlan } from "./make.ts";
 import type { Config } from "./record.ts";
 
+/** ISO 8601, UTC; what is moved or imported keeps its own. */
 export function createdAtOf({ source }: CreationPlan): string {
   if (source.kind === "copy" && source.isMove) return source.instance.createdAt;
   const saved = source.kind === "filled" ? source.saved.instance?.createdAt : undefined;
@@ -19,6 +20,7 @@ export const NO_MAP: Config = {
   [ON_DISK]: "[]",
 };
 
+/** A moved one keeps what it has; a copy is another machine: it gets new ids. */
 export function firstVolatile(plan: CreationPlan): Config {
   if (plan.source.kind === "copy" && plan.source.isMove) return {};
   if (plan.source.kind === "filled") {

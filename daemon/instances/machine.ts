@@ -94,6 +94,7 @@ export function pidOf(state: RunState): Pid | undefined {
   return "pid" in state ? state.pid : undefined;
 }
 
+/** It has processes: also while it is frozen, or stops. */
 export function isRunning(state: RunState): boolean {
   return pidOf(state) !== undefined;
 }

@@ -76,6 +76,7 @@ export async function planMove(
   };
 }
 
+/** All or nothing; the plan says that it is stopped. @throws {Fault} as createInstance, deleteInstance */
 export async function moveInstance(
   ctx: InstanceContext,
   instance: InstanceRecord,

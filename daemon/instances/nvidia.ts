@@ -16,6 +16,7 @@ export interface NvidiaTools {
 const HOOK = "/usr/share/lxc/hooks/nvidia";
 const CAPABILITIES = "compute,utility";
 
+/** What of them is installed now. */
 export async function findNvidiaTools(): Promise<NvidiaTools> {
   return {
     hook: await Deno.stat(HOOK).then(() => HOOK, () => undefined),

@@ -64,6 +64,7 @@ async function assertRebuildable(ctx: InstanceContext, instance: InstanceRecord)
   }
 }
 
+/** All or nothing. @throws {Fault} not_found, bad_request if it runs or has snapshots */
 export async function rebuildInstance(
   ctx: InstanceContext,
   instance: InstanceRecord,

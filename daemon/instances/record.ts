@@ -55,6 +55,7 @@ export interface SnapshotRecord {
 
 export { findArchitecture, hostArchitecture } from "#base/architectures.ts";
 
+/** @param id LXD's number, as images and instances have it. */
 export function architectureName(id: number): string {
   return ARCHITECTURES[id] ?? "unknown";
 }

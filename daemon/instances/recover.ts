@@ -34,6 +34,7 @@ import { RENAME_TO, undoRename } from "./rename.ts";
 import { findRunning, startInstance } from "./start.ts";
 import { cleanUp, stopInstance } from "./stop.ts";
 
+/** Called once, before requests are served. One instance that fails does not keep others from it. */
 export async function recoverInstances(ctx: InstanceContext): Promise<void> {
   await attempt(
     ctx,

@@ -55,6 +55,7 @@ export function assertRefreshable(ctx: InstanceContext, target: InstanceRecord):
   });
 }
 
+/** The target is stopped. @throws {Fault} bad_request if it runs, not_found if one of them has gone */
 export async function refreshInstance(
   ctx: InstanceContext,
   target: InstanceRecord,

@@ -33,6 +33,7 @@ export async function assertRenamable(
 /** Noted before the first step of a rename and gone with the last. */
 export const RENAME_TO = "volatile.rename_to";
 
+/** All or nothing. @throws {Fault} bad_request if it runs, conflict if the name is taken */
 export async function renameTo(
   ctx: InstanceContext,
   instance: InstanceRecord,

@@ -9,6 +9,7 @@ import { architectureName, type InstanceRecord, type SnapshotRecord } from "./re
 export const NEVER = "0001-01-01T00:00:00Z";
 const NEVER_USED = "1970-01-01T00:00:00Z";
 
+/** Without snapshots, backups and state: those cost more questions. */
 export function renderInstance(record: InstanceRecord, state: RunState): InstanceObject {
   return {
     architecture: architectureName(record.architecture),

@@ -35,6 +35,7 @@ export interface RunningLookup {
 export const notRunning = (name: string) =>
   new Fault("bad_request", "Instance is not running", { hint: `lxc start ${name}` });
 
+/** Its methods read the row at each call: keep nothing of them across a change. */
 export function runningLookup(ctx: InstanceContext): RunningLookup {
   const find = async (project: string, name: string): Promise<FoundInstance> => {
     const record = await ctx.db.read((tx) => getInstance(tx, project, name));

@@ -28,6 +28,7 @@ interface Entry {
 
 const NO_CGROUPS = new CgroupReader(new Map());
 
+/** Owns a watch on each monitor; `leave` lets go of all, and the containers go on. */
 export class Runtime {
   readonly #entries = new Map<number, Entry>();
 

@@ -12,6 +12,7 @@ import type { InstanceRecord } from "./record.ts";
 import { deleteSnapshot } from "./snapshots.ts";
 import { planSnapshotName, scheduleOf, takeSnapshot } from "./take_snapshot.ts";
 
+/** A schedule missed while no daemon ran is not made up for; an expiry is. */
 export function snapshotChores(ctx: InstanceContext): Chore[] {
   return [scheduledSnapshots(ctx), expiredSnapshots(ctx)];
 }

@@ -8,6 +8,7 @@ interface Asked {
   readonly caller?: Caller;
 }
 
+/** "instance-snapshot-<action>", as LXD tells it. */
 export function snapshotEvent(
   ctx: InstanceContext,
   action: string,
@@ -38,6 +39,7 @@ export async function announceCreated(
   }
 }
 
+/** Oldest first. */
 export async function snapshotNames(
   ctx: InstanceContext,
   instance: InstanceRecord,

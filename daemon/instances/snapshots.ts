@@ -128,6 +128,7 @@ function keepIdentity(
   return result;
 }
 
+/** @throws {Fault} not_found, conflict if the name is taken, bad_request if it is none */
 export async function renameSnapshot(
   ctx: InstanceContext,
   instance: InstanceRecord,
@@ -154,6 +155,7 @@ export async function renameSnapshot(
   await saveBackupYaml(ctx, instance.id);
 }
 
+/** @throws {Fault} not_found */
 export async function deleteSnapshot(
   ctx: InstanceContext,
   instance: InstanceRecord,

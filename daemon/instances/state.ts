@@ -48,6 +48,7 @@ interface StateOf {
   readonly usage: UsageCache;
 }
 
+/** Bytes, and nanoseconds of CPU, as LXD has them; zeros if it does not run. */
 export async function instanceState(
   ctx: InstanceContext,
   { record, state, usage }: StateOf,

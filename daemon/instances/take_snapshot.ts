@@ -166,10 +166,12 @@ async function recordOfVolume(
   return await insertVolumeSnapshot(tx, volume, { name, description: "", expiresAt, config });
 }
 
+/** @throws {Fault} not_found */
 export async function rootVolumeId(tx: Tx, record: InstanceRecord): Promise<number> {
   return await volumeId(tx, { ...volumeOf(record), type: "container" });
 }
 
+/** Of snapshots.schedule; with no times if that is not set. */
 export function scheduleOf(instance: InstanceRecord): Schedule {
   try {
     return parseSchedule(instance.expandedConfig["snapshots.schedule"] ?? "");

@@ -84,6 +84,7 @@ export async function* stream(channel: Channel): AsyncGenerator<Uint8Array> {
   }
 }
 
+/** The other side's reading ends; this one may still read. */
 export async function endStream(channel: Channel): Promise<void> {
   await channel.send(new Uint8Array(), "text");
 }
@@ -103,6 +104,7 @@ export async function readText(channel: Channel): Promise<string> {
   return text;
 }
 
+/** A stream of its own, in UTF-8. */
 export async function writeText(channel: Channel, text: string): Promise<void> {
   await channel.send(new TextEncoder().encode(text));
   await endStream(channel);

@@ -80,6 +80,7 @@ class Writer {
   }
 }
 
+/** MigrationHeader, as LXD numbers its fields. */
 export function encodeHeader(header: Header): Uint8Array<ArrayBuffer> {
   const writer = new Writer().varint(1, header.fs);
   for (const name of header.snapshotNames) writer.bytes(4, name);
@@ -110,6 +111,7 @@ function encodeSnapshot(snapshot: WireSnapshot): Uint8Array {
 const pairs = (config: Config) =>
   Object.entries(config).map(([key, value]) => new Writer().bytes(1, key).bytes(2, value).done());
 
+/** MigrationControl: how one side ended; an empty message is left out. */
 export function encodeControl({ success, message }: Control): Uint8Array<ArrayBuffer> {
   const writer = new Writer().varint(1, success);
   return (message === "" ? writer : writer.bytes(2, message)).done();

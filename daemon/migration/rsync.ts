@@ -26,6 +26,7 @@ export interface Rate {
   readonly limit: string;
 }
 
+/** Of the pool's rsync.*; `limit` as rsync(1) takes it for --bwlimit, "" for none. */
 export function rateOf({ config }: Pick<Pool, "config">): Rate {
   return {
     isCompressed: !isFalse(config["rsync.compression"]),

@@ -47,6 +47,7 @@ export interface Migrations {
   refuseLive(live: boolean | undefined, runs: boolean): Promise<void>;
 }
 
+/** Nothing is opened before an operation runs. @see LXD doc/migration.md */
 export function createMigrations(
   ctx: InstanceContext,
   { http, accept, custom }: {

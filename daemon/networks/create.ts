@@ -77,6 +77,7 @@ export interface NetworkService extends Networks {
   directory(name: string): HostPath;
 }
 
+/** One change of a network at a time. What is on the host outlives the daemon. */
 export function createNetworks({ paths, db, helper, onError }: NetworkDeps): NetworkService {
   const locks = new LockTable();
   const directory = (name: string) => networkDirectory(paths.root, name);

@@ -50,6 +50,7 @@ async function commandLine(pid: number): Promise<string[]> {
   return text.split("\0").slice(0, -1);
 }
 
+/** Returns when it has ended; none is no error. Leases stay. */
 export async function stopDnsmasq(directory: HostPath): Promise<void> {
   const pid = await findDnsmasq(directory);
   if (pid !== undefined) {
@@ -84,6 +85,7 @@ export async function dnsmasqUser(): Promise<string> {
   return /^lxd:/m.test(text) ? "lxd" : "nobody";
 }
 
+/** Where its pid file, leases and hosts are. */
 export function networkDirectory(root: HostPath, name: string): HostPath {
   return hostPath(`${root}/networks/${name}`);
 }

@@ -26,6 +26,7 @@ export interface FirewallDeps {
   readonly helper: HostPath;
 }
 
+/** Every hour: firewalls come and go while we run. */
 export function firewallChore(deps: FirewallDeps): Chore {
   let lookedAt = 0;
   return {

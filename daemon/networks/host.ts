@@ -150,6 +150,7 @@ function reason(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** None is no error. */
 export async function removeRules(name: string): Promise<void> {
   await applyRuleset(removalRules(name));
 }

@@ -71,6 +71,7 @@ function listLeases(input: LeaseInput): Lease[] {
   return leases;
 }
 
+/** "" before the first lease. @see dnsmasq(8), --dhcp-leasefile */
 export async function readLeaseFile(directory: HostPath): Promise<string> {
   return await readIfThere(`${directory}/dnsmasq.leases`) ?? "";
 }

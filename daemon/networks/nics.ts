@@ -21,6 +21,7 @@ export function isOnNetwork(
   return isBridged && device["parent"] === network.name;
 }
 
+/** Of all projects that see the network, stopped instances too. */
 export async function nicsOn(
   tx: Tx,
   network: Pick<ManagedNetwork, "name" | "project">,

@@ -7,6 +7,7 @@ import { planDnsmasq } from "./plan_dnsmasq.ts";
 import { planRules } from "./plan_rules.ts";
 import { planTunnels, tunnelMtu } from "./plan_tunnels.ts";
 
+/** @throws {Fault} bad_request for a rule of an ACL that can't be. */
 export function planNetwork(input: PlanInput): NetworkPlan {
   const { config } = input;
   const v4 = subnetOf(config["ipv4.address"]);

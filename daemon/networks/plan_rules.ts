@@ -16,6 +16,7 @@ const CHAINS = [
   ...["fwdprert", "fwdout", "fwdpstrt"],
 ];
 
+/** Text for `nft -f`: removal of what there was, then what is wanted. */
 export function planRules(bridge: Bridge): string {
   const chains = [
     ...bridgeChains(bridge),

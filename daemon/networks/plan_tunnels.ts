@@ -11,6 +11,7 @@ export interface Tunnel {
 /** What the outer headers take from an Ethernet frame of 1500 bytes. */
 const MTU = { none: 1500, gre: 1400, vxlan: 1450 } as const;
 
+/** By name; those without what their protocol needs are left out. */
 export function planTunnels(
   network: string,
   config: Readonly<Record<string, string>>,

@@ -21,6 +21,7 @@ export interface EventBus extends Events {
   close(): void;
 }
 
+/** Nothing is kept: who listens later has missed it. */
 export function createEvents(): EventBus {
   const listeners = new Set<Listener>();
   const observers: (() => void)[] = [];

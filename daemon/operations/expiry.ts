@@ -9,6 +9,7 @@ export interface Expiring {
   readonly now?: () => Date;
 }
 
+/** @param now For tests. */
 export function expiryChore({ what, first, run, now = () => new Date() }: Expiring): Chore {
   /** When to delete what had expired before it was noticed. */
   let promised: Date | undefined;

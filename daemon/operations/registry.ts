@@ -20,6 +20,7 @@ export interface OperationRegistry extends Operations {
   list(project?: string): readonly LiveOperation[];
 }
 
+/** `get` throws not_found; those that ended stay a few seconds for who waits. */
 export function createOperations(deps: { events: Events; log: Logger }): OperationRegistry {
   const all = new Map<string, Running>();
   const get = (id: string) => {

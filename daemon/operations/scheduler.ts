@@ -24,6 +24,7 @@ const SETTLE_MS = 100;
 /** A chore that says it is due again at once (it failed) waits for this. */
 const RETRY_MS = 60_000;
 
+/** One run of a chore at a time; `close` waits for those that run. */
 export class Scheduler {
   readonly #deps: SchedulerDeps;
   readonly #done = new Map<Chore, Date>();

@@ -31,6 +31,7 @@ export function isLimited({ config }: Pick<Project, "config">): boolean {
     Object.keys(config).some((key) => key.startsWith("limits."));
 }
 
+/** Within the transaction of the change that it is to judge. @throws {Fault} not_found */
 export async function loadContent(tx: Tx, name: string): Promise<ProjectContent> {
   const project = await getProject(tx, name);
   const instances = await listInstances(tx, name);

@@ -24,6 +24,7 @@ export interface AddDeps {
 
 type PostCall = Call<typeof postImages>;
 
+/** @throws {Fault} not_authorized, bad_request; what fails later is told by the operation */
 export async function addImage(
   services: Services,
   { images, operations }: AddDeps,

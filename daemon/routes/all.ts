@@ -56,6 +56,7 @@ export interface RouteDeps {
   readonly lifetime: Lifetime;
 }
 
+/** Built once, before the daemon listens. */
 export function allRoutes(deps: RouteDeps): readonly BoundRoute[] {
   return [
     ...serverRoutes(deps.identity, deps.settings),

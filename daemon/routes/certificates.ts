@@ -51,6 +51,7 @@ const isAdmin = (caller: Caller) => caller.trusted && caller.projects === "all";
 type PostCall = Call<typeof postCertificates>;
 type PutCall = Call<typeof putCertificate>;
 
+/** `POST` is open to strangers with a token or the trust password. */
 export function certificateRoutes(deps: TrustDeps): BoundRoute[] {
   return [
     handle(getCertificates, async ({ db }, call) => {

@@ -118,6 +118,7 @@ export interface ImageRouteDeps {
   readonly upkeep: Upkeep;
 }
 
+/** Strangers see public images, and others with a secret. */
 export function imageRoutes({ images, operations, upkeep }: ImageRouteDeps): BoundRoute[] {
   const maySee = (image: ImageRow, call: Call<typeof getImageRow>) =>
     call.caller.trusted || image.isPublic ||

@@ -68,6 +68,7 @@ export async function compressionWish(
   return config[key] || await settings.value(key);
 }
 
+/** Also their export, as the archive itself. */
 export function instanceBackupRoutes(backups: Backups, settings: ServerSettings): BoundRoute[] {
   const urlOf = (project: string, instance: string) => ({ name }: { name: string }) =>
     `/1.0/instances/${instance}/backups/${name}${projectSuffix(project)}`;

@@ -37,6 +37,7 @@ import { pipeline } from "node:stream";
 
 const LINK_BYTES_MAX = 4096;
 
+/** One file or folder each; whole trees go by SFTP. */
 export function instanceFileRoutes(pool: FilesPool): BoundRoute[] {
   return [
     handle(getInstanceFiles, async (services, { params, query, caller }) => {

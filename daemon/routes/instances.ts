@@ -311,6 +311,7 @@ export interface InstanceRouteDeps {
   readonly migrations: Migrations;
 }
 
+/** What takes time goes on as an operation. */
 export const instanceRoutes = (deps: InstanceRouteDeps): BoundRoute[] => [
   handle(getInstances, listInstances),
   handle(postInstances, (services, call) => create(services, deps, call)),

@@ -24,6 +24,7 @@ export interface Lifetime {
   readonly databasePath: (name: string) => string | undefined;
 }
 
+/** Outside of the API: not in its documents, and subject to change. */
 export function internalRoutes(lifetime: Lifetime, backups: Backups): BoundRoute[] {
   const path = (name: string | undefined) => {
     const found = lifetime.databasePath(name ?? "global");

@@ -5,6 +5,7 @@ import { type BoundRoute, handle } from "#daemon/http/handle.ts";
 /** Scrapers come together: they share an answer for a while. */
 const KEPT_MS = 1000;
 
+/** Kept for a second: two scrapers cost no more than one. */
 export function metricsRoutes(): BoundRoute[] {
   const kept = new Map<string, { at: number; text: Promise<string> }>();
   return [

@@ -102,6 +102,7 @@ function refuseUsed(found: Found): void {
   });
 }
 
+/** @see LXD doc/network-acls.md */
 export function networkAclRoutes(networks: NetworkService): BoundRoute[] {
   /** First the firewall of each network, then the database; all of it or nothing. */
   const update = async (services: Services, call: Call<typeof putNetworkAcl>, isPatch: boolean) => {

@@ -69,6 +69,7 @@ function canonical(address: string): string {
   return parsed === undefined ? address : formatAddress(parsed.family, parsed.value);
 }
 
+/** @see LXD doc/network-forwards.md */
 export function networkForwardRoutes(networks: NetworkService): BoundRoute[] {
   interface Change {
     readonly services: Services;

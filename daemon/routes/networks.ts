@@ -122,6 +122,7 @@ async function refuseUsed(services: Services, row: NetworkRow): Promise<void> {
   });
 }
 
+/** Those of the host are shown, managed ones can be changed. */
 export function networkRoutes(networks: NetworkService): BoundRoute[] {
   const update = async (services: Services, call: Call<typeof putNetwork>, isPatch: boolean) => {
     const { body, params, query, caller } = call;

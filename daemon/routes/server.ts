@@ -88,6 +88,7 @@ function asText(config: ServerPut["config"]): Record<string, string> {
   );
 }
 
+/** Strangers see what says how to be trusted. */
 export function serverRoutes(identity: ServerIdentity, settings: ServerSettings): BoundRoute[] {
   const update = async (services: Services, call: Call<typeof putServer>, isPatch: boolean) => {
     const shown = await settings.shown();

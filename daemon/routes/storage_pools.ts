@@ -104,6 +104,7 @@ function keptKeys(config: Pool["config"]): Record<string, string> {
 
 const etagOf = (pool: Pool) => [pool.name, pool.driver, pool.description, pool.config];
 
+/** Host first, then the database; all of it or nothing. */
 export function storagePoolRoutes(storage: StorageService): BoundRoute[] {
   const update = async (services: Services, call: Call<typeof putPool>, isPatch: boolean) => {
     const pool = await services.db.read((tx) => getPool(tx, call.params.pool));

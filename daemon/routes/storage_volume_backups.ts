@@ -32,6 +32,7 @@ function announce(services: Services, caller: Caller, action: string, volume: Vo
   });
 }
 
+/** Of instances: instance_backups.ts. */
 export function storageVolumeBackupRoutes(
   backups: Backups,
   settings: ServerSettings,

@@ -52,6 +52,7 @@ const etagOf = (snapshot: { readonly description: string; readonly expiresAt: st
   snapshot.expiresAt,
 ];
 
+/** What takes time goes on as an operation. */
 export function storageVolumeSnapshotRoutes(
   storage: StorageService,
   migrations: Migrations,

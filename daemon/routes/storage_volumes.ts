@@ -102,6 +102,7 @@ async function listAll(services: Services, call: Call<typeof getVolumes>, type?:
   return list(call, rendered, (one) => volumeUrl({ ...one, pool: call.params.pool }));
 }
 
+/** What takes time goes on as an operation. */
 export function storageVolumeRoutes(
   storage: StorageService,
   backups: Backups,

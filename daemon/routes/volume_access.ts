@@ -32,6 +32,7 @@ export function typeOf(text: string): VolumeType {
   });
 }
 
+/** "filesystem" if it does not say. @throws {Fault} bad_request */
 export function contentTypeOf(body: Pick<VolumesPost, "content_type">): "filesystem" | "block" {
   const text = body.content_type || "filesystem";
   if (text === "filesystem" || text === "block") return text;
@@ -74,6 +75,7 @@ export async function findCustom(services: Services, call: VolumeParams): Promis
   return volume;
 }
 
+/** @throws {Fault} bad_request */
 export function requireCustom(type: VolumeType): void {
   if (type === "custom") return;
   throw new Fault("bad_request", `Volumes of type "${type}" cannot be changed here`, {
@@ -81,6 +83,7 @@ export function requireCustom(type: VolumeType): void {
   });
 }
 
+/** @param volume Of a snapshot: its name has "volume/snapshot". */
 export function volumeUrl(
   volume: { pool: string; type: string; name: string; project: string },
 ): string {
@@ -113,6 +116,7 @@ export async function volumeUsers(services: Services, volume: VolumeRow): Promis
   ];
 }
 
+/** Cost: looks through instances and profiles for who uses it. */
 export async function renderVolume(services: Services, volume: VolumeRow) {
   return {
     config: volume.config,
@@ -150,6 +154,7 @@ export async function renderWithSnapshots(services: Services, volumes: readonly 
   return groups.flat();
 }
 
+/** Without times of creation: LXD 5.0 keeps none of volumes. */
 export function renderVolumeSnapshot(volume: VolumeRow, snapshot: VolumeSnapshotRow) {
   return {
     description: snapshot.description,

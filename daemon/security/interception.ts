@@ -5,6 +5,7 @@ import { Fault } from "#base/errors.ts";
 const READY_MS = 5_000;
 const SOCKET_NAME_MAX = 107;
 
+/** Owns the helper; disposing ends it. */
 export class Interception implements Disposable {
   #child: Promise<Deno.ChildProcess> | undefined;
 

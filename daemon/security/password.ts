@@ -4,11 +4,13 @@ import { randomBytes, scrypt, timingSafeEqual } from "node:crypto";
 const SALT_BYTES = 32;
 const HASH_BYTES = 64;
 
+/** Cost: some 50 ms and 16 MB, on purpose. */
 export async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(SALT_BYTES);
   return Buffer.concat([salt, await derive(password, salt)]).toString("hex");
 }
 
+/** In a time that does not tell how much was right. Cost: as hashPassword. */
 export async function matchesPassword(password: string, stored: string): Promise<boolean> {
   const bytes = Buffer.from(stored, "hex");
   const hash = await derive(password, bytes.subarray(0, SALT_BYTES));

@@ -3,6 +3,7 @@ import type { HostPath } from "#base/brand.ts";
 import { ExecError } from "#base/errors.ts";
 import { run } from "#daemon/host/run.ts";
 
+/** Also through a link; false for what can't be looked at. */
 export async function isBlockDevice(path: string): Promise<boolean> {
   return await Deno.stat(path).then(({ isBlockDevice }) => isBlockDevice === true, () => false);
 }

@@ -16,6 +16,7 @@ const MAKE: Readonly<Record<Filesystem, readonly string[]>> = {
 /** The kernel makes none smaller than this. */
 const BTRFS_BYTES_MIN = 256 * 2 ** 20;
 
+/** What was there is lost. @throws {Fault} bad_request with mkfs's words */
 export async function makeFilesystem(device: HostPath, type: Filesystem): Promise<void> {
   try {
     await run([...MAKE[type], device]);
@@ -28,6 +29,7 @@ export async function makeFilesystem(device: HostPath, type: Filesystem): Promis
   }
 }
 
+/** @throws {Fault} internal if it is none of those we make. */
 export async function filesystemOf(device: HostPath): Promise<Filesystem> {
   const type = await probeTag(device, "TYPE");
   const found = FILESYSTEMS.find((one) => one === type);
@@ -42,6 +44,7 @@ export async function renewIdentity(device: HostPath): Promise<void> {
   await run(["btrfstune", "-f", "-u", device], { stdin: "y\n" });
 }
 
+/** Read-only ones, as snapshots, write nothing at all: no journal is replayed. */
 export async function mountDevice(
   device: HostPath,
   target: HostPath,

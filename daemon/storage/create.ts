@@ -75,6 +75,7 @@ export interface StorageService extends Storage {
   readonly chores: readonly Chore[];
 }
 
+/** No pool is opened before it is used. */
 export function createStorage(deps: StorageDeps): StorageService {
   const namespaces = new UserNamespaces(deps.helper);
   const imageExists = async (fingerprint: string) =>

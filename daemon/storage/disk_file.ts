@@ -10,6 +10,7 @@ export const DISK_FILE = "root.img";
 /** Disks are made of whole blocks of this size. */
 const BLOCK_BYTES = 8192;
 
+/** Owned by root, for root only. @param sizeBytes 0: LXD's default */
 export async function makeDisk(directory: HostPath, sizeBytes = 0): Promise<void> {
   const path = hostPath(`${directory}/${DISK_FILE}`);
   (await Deno.open(path, { write: true, createNew: true, mode: 0o600 })).close();
@@ -26,6 +27,7 @@ export async function growDisk(directory: HostPath, sizeBytes: number): Promise<
   await setFileSize(path, wanted);
 }
 
+/** To be thrown: what is in a disk is not ours to move. */
 export function cannotShrink(): Fault {
   return new Fault("bad_request", "Block volumes cannot be shrunk", {
     hint: "Make a smaller volume and copy what you need.",

@@ -26,6 +26,7 @@ export async function link(
   if (kind === "containers") await link(paths, pools, volume, "snapshots");
 }
 
+/** None is no error. */
 export async function unlink(
   paths: Paths,
   volume: InstanceVolume,
@@ -36,6 +37,7 @@ export async function unlink(
   }
 }
 
+/** Of a daemon that did not stop: they are made anew. Only links; other things stay. */
 export async function emptyLinks(folder: HostPath): Promise<void> {
   try {
     for await (const entry of Deno.readDir(folder)) {

@@ -15,6 +15,7 @@ export interface MountSource {
 /** Mount points for a moment, in the root of the pool. */
 const WITHIN_PREFIX = ".mnt-";
 
+/** What it remembers is of views; mounts themselves are asked of the kernel. */
 export class VolumeMounts {
   readonly #source: MountSource;
   /** Views of snapshots: how many use each mount. */

@@ -19,6 +19,7 @@ export interface PoolDeps extends PoolServices {
 /** What makes a pool. */
 export type NewPool = Pick<Pool, "name" | "driver" | "config">;
 
+/** A pool is opened by its first user, once; who changes it holds its lock. */
 export class Pools {
   readonly #deps: PoolDeps;
   readonly #open = new Map<string, Promise<StorageDriver>>();

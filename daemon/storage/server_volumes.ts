@@ -44,6 +44,7 @@ const NOT_COUNTED = "lost+found";
 /** In a volume while it is filled: a crash then left it half full, and it may be emptied. */
 const HALF = ".lxd-half-moved";
 
+/** All or nothing for each folder; a move that was cut off goes on at the next start. */
 export function createServerVolumes(deps: ServerVolumesDeps): ServerVolumes {
   const { paths, storage: { custom } } = deps;
 

@@ -18,6 +18,7 @@ export interface ShiftState {
   readonly begun?: DiskMap | undefined;
 }
 
+/** Whether a tree for one fits the other. */
 export function isSameMap(a: DiskMap, b: DiskMap): boolean {
   return idmapJson(a) === idmapJson(b);
 }

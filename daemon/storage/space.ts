@@ -4,6 +4,7 @@ import type { HostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
 import type { PoolSpace, StorageDriver } from "./driver.ts";
 
+/** Bytes; `freeBytes` is what others than root get. @throws if there is no such path. */
 export async function fileSystemSpace(path: HostPath): Promise<PoolSpace> {
   const { bsize, blocks, bfree, bavail, files, ffree } = await statfs(path);
   return {

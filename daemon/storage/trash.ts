@@ -7,6 +7,7 @@ import { type HostPath, hostPath } from "#base/brand.ts";
 import { entries, exists, removeTree } from "#daemon/host/files.ts";
 import { mountTable, unmountFirmly } from "#daemon/host/mounted.ts";
 
+/** What can't be removed is told to onError, and tried again at the next start. */
 export class Trash {
   readonly #folder: HostPath;
   readonly #onError: (what: string, error: unknown) => void;

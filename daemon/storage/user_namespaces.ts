@@ -23,6 +23,7 @@ interface Entry {
   holders: number;
 }
 
+/** Owns a descriptor for each map; disposing what is held lets go of it, not of the namespace. */
 export class UserNamespaces {
   readonly #helper: HostPath;
   /** The one used last is at the end. */

@@ -34,6 +34,7 @@ export const POOL_FOLDERS = [
 /** LXD's default for a disk and for volumes of pools that must give each a size. */
 export const DEFAULT_DISK_BYTES = 10 * 2 ** 30;
 
+/** Named without its project if that is the default, as LXD does. */
 export function containerVolume(
   project: string,
   name: string,
@@ -43,6 +44,7 @@ export function containerVolume(
   return { kind: "container", content: "filesystem", name: disk, ...config && { config } };
 }
 
+/** Named with its project, also the default. */
 export function customVolume(
   project: string,
   name: string,

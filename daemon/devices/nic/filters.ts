@@ -26,10 +26,12 @@ export interface FilterWish {
 const CHAINS = ["in", "fwd"] as const;
 const HOOKS = { in: "input", fwd: "forward" } as const;
 
+/** Whether any of security.{mac,ipv4,ipv6}_filtering is on. */
 export function isFiltered(config: DeviceConfig): boolean {
   return ["mac", "ipv4", "ipv6"].some((one) => isTrue(config[`security.${one}_filtering`]));
 }
 
+/** For the table of the family bridge: what comes from the nic to the host, or to another port. */
 export function filterChains(wish: FilterWish): Chain[] {
   const rules = filterRules(wish).map((rule) => `iifname "${wish.link}" ${rule}`);
   return CHAINS.map((chain) => ({

@@ -61,6 +61,7 @@ function freeName(taken: ReadonlySet<string>): string {
   return `eth${index}`;
 }
 
+/** Prefix and eight hexadecimal digits: with at most seven characters before them it fits IFNAMSIZ. */
 export function randomName(prefix: string): string {
   const tail = [...crypto.getRandomValues(new Uint8Array(4))]
     .map((byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -11,6 +11,7 @@ import { ifThere } from "#daemon/host/files.ts";
 const pathOf = ({ host, name }: Device) =>
   `${host.devicesPath()}/net.${name.replaceAll(/[^A-Za-z0-9_-]/g, "_")}`;
 
+/** Bind it to a file of the device. @throws {Fault} if the process has ended. */
 export async function keepNamespace(device: Device, pid: Pid): Promise<void> {
   const path = pathOf(device);
   await Deno.writeTextFile(path, "");

@@ -142,10 +142,12 @@ function routesOf(config: Nic["config"]): string[] {
   return ROUTES.flatMap((key) => listOf(config[key]));
 }
 
+/** ipv4.routes and ipv6.routes, to the link. What is there is replaced; `proto boot` marks them as ours. */
 export async function addRoutes(config: Nic["config"], link: string): Promise<void> {
   await ipBatch(routesOf(config).map((route) => `route replace ${route} dev ${link} proto boot`));
 }
 
+/** Those of addRoutes; what has gone is no error. */
 export async function removeRoutes(config: Nic["config"], link: string): Promise<void> {
   for (const route of routesOf(config)) {
     await runUnlessGone(["ip", "route", "delete", route, "dev", link, "proto", "boot"]);

@@ -40,11 +40,13 @@ export async function createVlan(parent: string, config: DeviceConfig): Promise<
   return true;
 }
 
+/** Nothing to do for a nic without VLAN; absent is no error. Who else uses it is for the caller to know. */
 export async function removeVlan(parent: string, config: DeviceConfig): Promise<void> {
   const link = vlanLink(parent, config["vlan"]);
   if (link !== parent) await removeLink(link);
 }
 
+/** Whether it says of which VLANs of its bridge it is a member. */
 export function hasBridgeVlan(config: DeviceConfig): boolean {
   return (config["vlan"] ?? "") !== "" || (config["vlan.tagged"] ?? "") !== "";
 }

@@ -13,6 +13,7 @@ export interface WholeLink {
   giveBack(nic: Nic): Promise<void>;
 }
 
+/** All but how the link is got and given back, in which physical and sriov differ. */
 export function wholeLink(
   { prepare, giveBack }: WholeLink,
 ): Pick<NicKind, "start" | "stop" | "plug" | "unplug"> {

@@ -49,6 +49,7 @@ function portRanges(
   }));
 }
 
+/** Replaces the rules of `owner` in one step. @throws {Fault} bad_request if the kernel lacks nftables. */
 export async function applyNat(owner: string, wish: ProxyWish, target: string): Promise<void> {
   await applyRuleset(removal(owner) + tableText("inet", natChains(owner, wish, target)));
 }

@@ -21,6 +21,7 @@ export type Answer =
 
 const EVENT_TYPES = ["config", "device"];
 
+/** @param url of the request. @see LXD doc/dev-lxd.md */
 export function answer(guest: Guest, url: URL): Answer {
   const path = url.pathname;
   if (path === "/") return { kind: "json", value: ["/1.0"] };
@@ -42,6 +43,7 @@ export function answer(guest: Guest, url: URL): Answer {
   return isAllowed ? { kind: "image", fingerprint } : refusal(403, "not authorized");
 }
 
+/** @param status of HTTP; the text goes to the guest as it is. */
 export function refusal(status: number, text: string): Answer {
   return { kind: "refusal", status, text };
 }

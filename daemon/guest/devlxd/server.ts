@@ -36,6 +36,7 @@ export interface Devlxd {
   close(): Promise<void>;
 }
 
+/** Replaces a socket of an earlier daemon; closing it ends all connections. */
 export async function serveDevlxd(path: HostPath, view: DevlxdView): Promise<Devlxd> {
   const listeners = new Set<Listener>();
   const callers = new WeakMap<object, Promise<Found | undefined>>();

@@ -60,6 +60,7 @@ function parseMode(text: string | undefined): number | undefined {
   throw new Fault("bad_request", `invalid header X-LXD-mode "${text}"`, { hint: "Example: 0644" });
 }
 
+/** Ids as the instance sees them, the mode in octal with its special bits. */
 export function fileHeaders(stat: Stat): Record<string, string> {
   return {
     "X-LXD-uid": String(stat.uid),

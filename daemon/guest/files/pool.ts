@@ -9,6 +9,7 @@ interface Idle {
   readonly timer: ReturnType<typeof setTimeout>;
 }
 
+/** Closing it ends those that wait; those at work end with their request. */
 export class FilesPool {
   readonly #idle = new Set<Idle>();
 

@@ -13,6 +13,7 @@ interface Thread {
   readonly die: number;
 }
 
+/** Frequencies in MHz, caches in bytes. */
 export async function readCpu(host: HostFiles) {
   const threads = await readThreads(host);
   const isolated = new Set(parseCpuList(await host.text(`${CPUS}/isolated`)));

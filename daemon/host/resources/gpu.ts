@@ -7,6 +7,7 @@ import { type NvidiaCards, readNvidia } from "./nvidia.ts";
 
 const DRM = "/sys/class/drm";
 
+/** Cards without a driver come last. */
 export async function readGpus(host: HostFiles, names: IdNames) {
   const nvidia = await readNvidia(host);
   // Not their connectors: card0-HDMI-A-1.

@@ -1,5 +1,6 @@
 /** /sys, /proc, /dev and /run of the host, or of a directory where a test made them up. */
 
+/** What can't be read counts as absent: no question here fails. */
 export class HostFiles {
   readonly #root: string;
 
@@ -57,7 +58,9 @@ export class HostFiles {
   }
 }
 
+/** What is behind the last slash. */
 export const baseName = (path: string) => path.slice(path.lastIndexOf("/") + 1);
+/** What is before the last slash. */
 export const parentOf = (path: string) => path.slice(0, path.lastIndexOf("/"));
 
 /** `{[key]: value}`, or nothing if there is no value: what LXD leaves out of its JSON. */

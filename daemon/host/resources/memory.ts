@@ -4,6 +4,7 @@ import type { HostFiles } from "./host_files.ts";
 const BLOCKS = "/sys/devices/system/memory";
 const NODES = "/sys/devices/system/node";
 
+/** `used` is without buffers and page cache. */
 export async function readMemory(host: HostFiles) {
   const amounts = parseMeminfo(await host.text("/proc/meminfo"));
   const page = amounts("Hugepagesize");

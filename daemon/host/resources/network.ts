@@ -10,6 +10,7 @@ const NET = "/sys/class/net";
 /** Of <linux/if_arp.h>. */
 const PROTOCOLS: Readonly<Record<string, string>> = { "1": "ethernet", "32": "infiniband" };
 
+/** Cards with an interface, and those that no driver drives; no virtual interfaces. */
 export async function readNetwork(host: HostFiles, names: IdNames) {
   const devices = (await host.names(NET)).map((name) => `${NET}/${name}/device`);
   const read = (place: CardPlace) => readCard(host, { ...place, names });

@@ -20,6 +20,7 @@ export interface NvidiaCard {
 /** By PCI address. */
 export type NvidiaCards = ReadonlyMap<string, NvidiaCard>;
 
+/** PCI address -> card; empty if the driver is not loaded. */
 export async function readNvidia(host: HostFiles): Promise<NvidiaCards> {
   const addresses = await host.names(CARDS);
   if (addresses.length === 0) return new Map();

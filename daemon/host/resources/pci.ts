@@ -6,6 +6,7 @@ import { parseVpd } from "./vpd.ts";
 
 const DEVICES = "/sys/bus/pci/devices";
 
+/** All of them, bridges too. */
 export async function readPci(host: HostFiles, names: IdNames) {
   const devices = [];
   for (const address of await host.names(DEVICES)) {

@@ -7,6 +7,7 @@ const SECTOR_BYTES = 512;
 /** What the kernel says of a drive without a disc. */
 const NO_DISC_SECTORS = 0x1fffff;
 
+/** Sizes in bytes; `total` counts disks and partitions. */
 export async function readStorage(host: HostFiles) {
   const links = {
     ids: await readLinks(host, "/dev/disk/by-id"),

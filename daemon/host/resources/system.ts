@@ -13,6 +13,7 @@ const CHASSIS_TYPES = (
   "Blade Enclosure|Tablet|Convertible|Detachable|IoT Gateway|Embedded PC|Mini PC|Stick PC"
 ).split("|");
 
+/** Firmware, chassis and motherboard are null where there is no SMBIOS. */
 export async function readSystem(host: HostFiles) {
   const dmi = (name: string) => host.text(`${DMI}/${name}`);
   const hasDmi = await host.has(DMI);

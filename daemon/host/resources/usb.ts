@@ -6,6 +6,7 @@ import type { IdNames } from "./id_names.ts";
 const DEVICES = "/sys/bus/usb/devices";
 const HUB = "09";
 
+/** Without hubs; speeds in Mbit/s. */
 export async function readUsb(host: HostFiles, names: IdNames) {
   const devices = [];
   for (const name of await host.names(DEVICES)) {

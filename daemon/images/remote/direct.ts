@@ -7,6 +7,7 @@ import { fetchFile } from "./file.ts";
 import type { RemoteHttp } from "./http.ts";
 import type { RemoteImage, RemoteServer } from "./source.ts";
 
+/** `find` throws bad_request if the reply lacks a header; `unavailable` if nobody answers. */
 export function directServer(http: RemoteHttp): RemoteServer {
   return {
     async find({ server }, { architecture, signal }): Promise<RemoteImage> {

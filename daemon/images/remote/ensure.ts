@@ -43,6 +43,7 @@ export interface EnsureDeps {
 
 export type Ensure = (source: RemoteSource, options: EnsureOptions) => Promise<Ensured>;
 
+/** One that was fetched before is used if its server is down. */
 export function createEnsure(deps: EnsureDeps): Ensure {
   const locks = new LockTable();
   const progress = createProgress();

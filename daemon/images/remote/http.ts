@@ -37,6 +37,7 @@ export interface RemoteHttpDeps {
 const HTTPS_PORT = 443;
 const REDIRECTS_MAX = 5;
 
+/** https only. Proxies are looked up at each request: core.proxy_* may change. */
 export function createRemoteHttp({ setting }: RemoteHttpDeps): RemoteHttp {
   const once = async (url: string, options: RemoteRequest): Promise<TransportReply> => {
     const { pathname, search, protocol } = parseUrl(url);

@@ -9,6 +9,7 @@ import { receiveImage } from "#daemon/images/store.ts";
 import { type RemoteHttp, unreachable } from "./http.ts";
 import type { RemoteImage, RemoteServer, RemoteSource } from "./source.ts";
 
+/** An alias costs a request more than a whole fingerprint. */
 export function lxdServer(http: RemoteHttp): RemoteServer {
   return {
     async find(source, { signal }) {

@@ -16,6 +16,7 @@ export interface ProgressBoard {
   note(name: string, transferred: Transferred): void;
 }
 
+/** @param now Milliseconds of a clock that never goes back. */
 export function createProgress(now: () => number = () => performance.now()): ProgressBoard {
   const listeners = new Map<string, Set<(text: string) => void>>();
   const last = new Map<string, { atMs: number; startMs: number; part: string }>();

@@ -36,6 +36,7 @@ export interface StreamDeps {
 
 type Bases = readonly [string, ...string[]];
 
+/** `find` throws not_found; bad_request if there is only an image for virtual machines. */
 export function streamServer(http: RemoteHttp, { cache, mirrors }: StreamDeps): RemoteServer {
   return {
     async find({ server, alias, fingerprint }, { architecture, isFresh, signal }) {

@@ -8,6 +8,7 @@ export interface DnsOptions {
   readonly findZone: (name: string) => Promise<ServedZone | undefined>;
 }
 
+/** One address at a time; "" is nowhere. */
 export class DnsEndpoint {
   readonly #options: DnsOptions;
   #address = "";

@@ -134,6 +134,7 @@ function encodeText(text: string): Uint8Array {
   return join(parts);
 }
 
+/** Never compressed. A final dot may be there or not. */
 export function encodeName(name: string): Uint8Array {
   const labels = name.replace(/\.$/, "").split(".").filter((label) => label !== "");
   const encoder = new TextEncoder();
@@ -146,12 +147,14 @@ export function encodeName(name: string): Uint8Array {
   ]);
 }
 
+/** In network order. */
 export function uint16(...values: number[]): Uint8Array {
   const view = new DataView(new ArrayBuffer(values.length * 2));
   values.forEach((value, index) => view.setUint16(index * 2, value));
   return new Uint8Array(view.buffer);
 }
 
+/** Copies them into one. */
 export function join(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;

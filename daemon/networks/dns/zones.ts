@@ -15,6 +15,7 @@ export interface ZoneDeps {
   readonly networks: Pick<NetworkService, "directory" | "nicsOn">;
 }
 
+/** undefined: we don't serve a zone of that name (in lower case). */
 export function createZones({ db, networks }: ZoneDeps) {
   return async (name: string): Promise<ServedZone | undefined> => {
     const found = await db.read(async (tx) => {

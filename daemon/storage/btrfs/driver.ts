@@ -40,6 +40,7 @@ export interface BtrfsDeps {
   readonly onError: (what: string, error: unknown) => void;
 }
 
+/** One for each open pool. Its state is on disk: nothing is lost with it. */
 export class BtrfsDriver implements StorageDriver {
   readonly can;
   readonly streams: Streams = {

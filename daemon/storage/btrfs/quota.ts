@@ -13,6 +13,7 @@ export interface GroupUsage {
   readonly limitBytes: number;
 }
 
+/** Of one file system; others may switch them on or off behind our back. */
 export class Quotas {
   readonly #root: HostPath;
   #isOn: boolean | undefined;

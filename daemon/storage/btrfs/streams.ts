@@ -11,6 +11,7 @@ import { receiveBy, sendBy } from "#daemon/storage/stream_programs.ts";
 import { isReadOnlySubvolume, setReadOnlySubvolume } from "#ffi/libc/btrfs.ts";
 import { btrfs, deleteTree, faultOf, nestedSubvolumes } from "./subvolume.ts";
 
+/** Owns `staging`; disposing deletes it. */
 export class BtrfsSender implements AsyncDisposable {
   readonly #staging: HostPath;
   /** What was sent last at each path within the volume. */
@@ -44,6 +45,7 @@ export class BtrfsSender implements AsyncDisposable {
   }
 }
 
+/** Owns `staging`; disposing deletes it, what was received stays. */
 export class BtrfsReceiver implements AsyncDisposable {
   readonly #staging: HostPath;
   #count = 0;

@@ -28,10 +28,12 @@ export function faultOf(error: ExecError): Fault | undefined {
   return new Fault("no_space", "no space left on the storage pool", { cause: error });
 }
 
+/** false for what is not there. @see statfs(2), f_type */
 export async function isBtrfs(path: string): Promise<boolean> {
   return await exists(path) && filesystemMagic(path) === BTRFS_MAGIC;
 }
 
+/** On a btrfs: the root of a subvolume has inode 256. */
 export async function isSubvolume(path: string): Promise<boolean> {
   return await Deno.lstat(path).then(
     ({ ino, isDirectory }) => isDirectory && ino === ROOT_INODE,
@@ -39,6 +41,7 @@ export async function isSubvolume(path: string): Promise<boolean> {
   );
 }
 
+/** @throws {Fault} no_space; {ExecError} if something is there already */
 export async function createSubvolume(path: HostPath, mode = 0o711): Promise<void> {
   await btrfs("subvolume", "create", path);
   await Deno.chmod(path, mode);
@@ -102,6 +105,7 @@ export async function deleteTree(path: HostPath): Promise<void> {
   await btrfs("subvolume", "delete", path);
 }
 
+/** Decimal, as qgroups have it behind "0/". */
 export async function subvolumeId(path: HostPath): Promise<string> {
   return (await btrfs("inspect-internal", "rootid", path)).trim();
 }

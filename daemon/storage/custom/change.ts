@@ -91,6 +91,7 @@ export interface SnapshotWish {
   readonly expiresAt: string;
 }
 
+/** All or nothing. @throws {Fault} not_found, conflict, bad_request if the daemon itself uses it */
 export async function takeVolumeSnapshot(
   ctx: CustomContext,
   volume: VolumeName,
@@ -118,6 +119,7 @@ async function requireFreeSnapshot(ctx: CustomContext, row: VolumeRow, name: str
   throw new Fault("conflict", `Snapshot "${name}" already exists`);
 }
 
+/** Later snapshots go where the driver can't keep them. @throws {Fault} bad_request if it is in use */
 export async function restoreVolume(
   ctx: CustomContext,
   volume: VolumeName,
@@ -152,6 +154,7 @@ function restoredConfig(now: Config, saved: Config): Config {
   };
 }
 
+/** All or nothing. @throws {Fault} not_found, conflict */
 export async function renameVolumeSnapshot(
   ctx: CustomContext,
   volume: VolumeName,
@@ -177,6 +180,7 @@ export async function renameVolumeSnapshot(
   undo.keep();
 }
 
+/** What a crash leaves of it is removed at the next start. @throws {Fault} not_found */
 export async function removeVolumeSnapshot(
   ctx: CustomContext,
   volume: VolumeName,

@@ -9,6 +9,7 @@ import type { Chore } from "#daemon/operations/scheduler.ts";
 import { removeVolumeSnapshot, takeVolumeSnapshot } from "./change.ts";
 import { type CustomContext, snapshotsOf } from "./service.ts";
 
+/** As snapshotChores, of custom volumes. */
 export function volumeChores(ctx: CustomContext): Chore[] {
   return [scheduledSnapshots(ctx), expiredSnapshots(ctx)];
 }

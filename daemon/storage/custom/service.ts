@@ -59,6 +59,7 @@ export interface NewVolume {
   readonly config: Readonly<Record<string, string>>;
 }
 
+/** Changes of one volume come one after the other. @throws the signal's reason if it aborts first. */
 export async function lockVolume(
   ctx: CustomContext,
   volume: VolumeName,
@@ -131,11 +132,13 @@ export async function fullConfig(
   return all;
 }
 
+/** Bytes; undefined: no limit. @throws {Fault} bad_request if it is no size */
 export const sizeOf = (config: Readonly<Record<string, string>>) => {
   const size = config["size"] ?? "";
   return size === "" ? undefined : parseBytes(size);
 };
 
+/** All or nothing. @throws {Fault} conflict, not_found, bad_request for its keys or the project's limits */
 export async function createVolume(
   ctx: CustomContext,
   volume: VolumeName,
@@ -248,6 +251,7 @@ export async function refreshCustom(
   });
 }
 
+/** In the order in which they were taken. */
 export async function snapshotsOf(
   ctx: CustomContext,
   volume: Pick<VolumeRow, "id">,
@@ -255,6 +259,7 @@ export async function snapshotsOf(
   return await ctx.db.read((tx) => listVolumeSnapshots(tx, volume.id));
 }
 
+/** @throws {Fault} not_found */
 export async function getSnapshot(
   ctx: CustomContext,
   volume: Pick<VolumeRow, "id">,

@@ -14,6 +14,7 @@ import { isSameMap, type ShiftState, shiftTree } from "#daemon/storage/shift.ts"
 import { LAST, NEXT } from "./shifting.ts";
 import { type CustomContext, lockVolume, placeOf, requireNotServers } from "./service.ts";
 
+/** Mounted afterwards, and its owners on disk fit the instance. @throws {Fault} not_found, bad_request */
 export async function useCustomVolume(
   ctx: CustomContext,
   { pool, name }: { readonly pool: string; readonly name: string },

@@ -8,6 +8,7 @@ import type { CloneContext } from "./clone_context.ts";
 import type { Manifest } from "./manifest.ts";
 import { DEPTH_MAX, lowersAbove, mergeLayers } from "./merge.ts";
 
+/** One call at a time for each volume: callers hold its lock. */
 export class Chains {
   readonly #ctx: CloneContext;
 

@@ -22,6 +22,7 @@ export interface CloneContext {
   readonly mounts: RootMounts;
 }
 
+/** One for each open pool. */
 export function cloneContext(deps: ClonesDeps): CloneContext {
   const layers = new Layers(deps);
   return { deps, layers, mounts: new RootMounts(layers, deps.namespaces) };

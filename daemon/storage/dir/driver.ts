@@ -47,6 +47,7 @@ export interface DirDeps {
   readonly onError: (what: string, error: unknown) => void;
 }
 
+/** One for each open pool. Its state is on disk: nothing is lost with it. */
 export class DirDriver implements StorageDriver {
   readonly can;
   readonly #root: HostPath;

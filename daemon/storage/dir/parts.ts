@@ -10,11 +10,13 @@ import { type Fill, type SizedFolder, SizedFolders } from "./sized.ts";
 
 const PART_OF = { overlay: "overlay", plain: "rootfs" } as const;
 
+/** The folder, and the file that limits it. */
 export function partOf(directory: HostPath, kind: Manifest["kind"]): SizedFolder {
   const path = `${directory}/${PART_OF[kind]}`;
   return { path: hostPath(path), image: hostPath(`${path}.img`) };
 }
 
+/** One call at a time for each volume: callers hold its lock. */
 export class Parts {
   readonly #trash: Trash;
   readonly sized: SizedFolders;

@@ -28,6 +28,7 @@ export interface PlainDeps {
   readonly onError: (what: string, error: unknown) => void;
 }
 
+/** One call at a time for each volume: callers hold its lock. */
 export class PlainTrees {
   readonly #deps: PlainDeps;
   readonly #sized: SizedFolders;

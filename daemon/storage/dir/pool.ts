@@ -123,6 +123,7 @@ export async function requirePoolFolders(root: HostPath, source: string): Promis
   }
 }
 
+/** Also through a link; false for what can't be looked at. */
 export async function isDirectory(path: string): Promise<boolean> {
   return await Deno.stat(path).then((stat) => stat.isDirectory, () => false);
 }

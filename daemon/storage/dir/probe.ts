@@ -15,6 +15,7 @@ export interface PoolAbilities {
   readonly reason: string;
 }
 
+/** Leaves nothing behind. `reason` says in words why something can't be. */
 export async function probePool(
   root: HostPath,
   namespaces: UserNamespaces,

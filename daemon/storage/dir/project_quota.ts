@@ -18,6 +18,7 @@ export interface Limit {
 /** Ids that are no project's: 0 and (uid_t) -1. */
 const IDS = 2 ** 32 - 2;
 
+/** Each question forks the helper: it takes a few milliseconds. @see quotactl(2) */
 export class ProjectQuotas {
   readonly #helper: HostPath;
 

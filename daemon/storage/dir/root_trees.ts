@@ -8,6 +8,7 @@ import type { Fill } from "./sized.ts";
 
 const freshOf = (directory: HostPath) => hostPath(`${directory}/rootfs.new`);
 
+/** Callers hold the volume's lock; a crash leaves the old tree or the new one. */
 export class RootTrees {
   readonly #ctx: CloneContext;
 

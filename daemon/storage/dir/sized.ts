@@ -39,6 +39,7 @@ const MKFS = ["mkfs.ext4", "-q", "-F", "-m", "0", "-E", "nodiscard,assume_storag
 /** What is deleted inside is given back; tables of inodes stay holes. */
 const MOUNT_OPTIONS = "loop,discard,noinit_itable";
 
+/** What is half made lies in the trash of the pool. */
 export class SizedFolders {
   readonly #trash: Trash;
 

@@ -37,6 +37,7 @@ export interface LvmDeps {
   readonly imageExists: (fingerprint: string) => Promise<boolean>;
 }
 
+/** One for each open pool. Its state is in LVM: nothing is lost with it. */
 export class LvmDriver extends MountedDriver implements StorageDriver {
   readonly can;
   readonly #deps: LvmDeps;

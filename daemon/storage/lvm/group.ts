@@ -16,6 +16,7 @@ export interface LogicalVolume {
   readonly dataPercent: number;
 }
 
+/** Failures of LVM come as Faults in its own words. */
 export class VolumeGroup {
   readonly name: string;
   /** undefined: volumes are made in the group itself. */
@@ -182,6 +183,7 @@ export async function lvm(...argv: readonly string[]): Promise<string> {
   }
 }
 
+/** Bytes, to whole extents of 4 MiB. */
 export function roundUp(bytes: number): number {
   return Math.ceil(bytes / EXTENT_BYTES) * EXTENT_BYTES;
 }

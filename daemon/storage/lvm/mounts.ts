@@ -13,6 +13,7 @@ export interface MountDeps {
   readonly defaults: Readonly<Record<string, string>>;
 }
 
+/** A volume is active while it is mounted or its device is used. */
 export class LogicalMounts {
   readonly #deps: MountDeps;
   /** Where volumes are seen. */

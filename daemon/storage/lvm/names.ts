@@ -43,6 +43,7 @@ export function isOwnName(name: string): boolean {
     parseLogicalName(name) !== undefined;
 }
 
+/** An image is unpacked once for each file system that volumes want. */
 export function imageName(fingerprint: string, filesystem: string): string {
   return `${IMAGE_PREFIX}${fingerprint}_${filesystem}`;
 }

@@ -23,6 +23,7 @@ export function stripeOptions(stripes = "", stripeSize = ""): readonly string[] 
   ];
 }
 
+/** File systems shrink first and grow last. @see resize2fs(8) */
 export class Sizes {
   readonly #group: VolumeGroup;
   readonly #defaults: Readonly<Record<string, string>>;

@@ -15,6 +15,7 @@ import {
 } from "./names.ts";
 import { findDataset, hasClones, listDatasets, zfs } from "./tool.ts";
 
+/** What can go is tried again whenever a clone has gone. */
 export class Buried {
   readonly #pool: string;
   readonly #onError: (what: string, error: unknown) => void;

@@ -53,6 +53,7 @@ export interface ZfsDeps {
   readonly onError: (what: string, error: unknown) => void;
 }
 
+/** One for each open pool. Its state is in ZFS: nothing is lost with it. */
 export class ZfsDriver extends MountedDriver implements StorageDriver {
   readonly can;
   readonly streams = {

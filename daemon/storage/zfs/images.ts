@@ -14,6 +14,7 @@ export interface ImageDeps {
   readonly buried: Buried;
 }
 
+/** Each image is unpacked by one at a time. */
 export class ZfsImages {
   readonly #deps: ImageDeps;
   readonly #locks = new LockTable();

@@ -28,6 +28,7 @@ const PARENTS = [
   "deleted/virtual-machines",
 ] as const;
 
+/** Those that a pool has from its beginning, parents first. */
 export const parentDatasets = (pool: string) => PARENTS.map((name) => `${pool}/${name}`);
 
 /** @throws {Fault} bad_request for a name that ZFS can't have */
@@ -52,6 +53,7 @@ function checked(prefix: string, name: string): string {
   return `${prefix}${name}`;
 }
 
+/** A dataset that is never mounted but while it is filled. */
 export const imageDataset = (pool: string, fingerprint: string) => `${pool}/images/${fingerprint}`;
 
 /** Where a dropped image waits for its clones to go, or to come back. */
@@ -84,6 +86,7 @@ export function buriedDataset(pool: string, dataset: string): string {
   return `${pool}/deleted/${folder}/${crypto.randomUUID()}`;
 }
 
+/** Gone for users, or not there for them yet. */
 export const isBuried = (pool: string, dataset: string) => dataset.startsWith(`${pool}/deleted/`);
 
 /** A snapshot that no user sees. */
@@ -91,6 +94,7 @@ export function hiddenSnapshot(dataset: string, why: "copy" | "deleted" | "migra
   return `${dataset}@${why}-${crypto.randomUUID()}`;
 }
 
+/** A snapshot of ours that users do not see. @param snapshot "dataset@name" */
 export const isHidden = (snapshot: string) => HIDDEN.test(snapshot.split("@")[1] ?? "");
 
 /** "pool/containers/a@snapshot-s" -> "s"; undefined: none of a user. */

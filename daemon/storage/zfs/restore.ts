@@ -8,6 +8,7 @@ import type { Buried } from "./buried.ts";
 import { buriedDataset, restoredDataset, restoredTarget } from "./names.ts";
 import { type Dataset, findDataset, zfs } from "./tool.ts";
 
+/** Callers hold the volume's lock. */
 export class Restores {
   readonly #pool: string;
   readonly #buried: Buried;

@@ -8,6 +8,7 @@ import type { Volume } from "#daemon/storage/volume.ts";
 import { hiddenSnapshot } from "./names.ts";
 import { faultOf, zfs } from "./tool.ts";
 
+/** Owns the snapshots that it makes; disposing deletes them. */
 export class ZfsSender implements AsyncDisposable {
   /** What the other end has. */
   #sent: string | undefined;
@@ -52,6 +53,7 @@ export interface Reception {
   discard(dataset: string): Promise<void>;
 }
 
+/** The first stream of a session makes the dataset; disposed before its end, it is discarded. */
 export class ZfsReceiver implements StreamReceiver {
   readonly #dataset: string;
   readonly #reception: Reception;

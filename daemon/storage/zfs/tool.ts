@@ -3,10 +3,12 @@ import type { HostPath } from "#base/brand.ts";
 import { ExecError, Fault, type FaultKind } from "#base/errors.ts";
 import { run } from "#daemon/host/run.ts";
 
+/** @returns what it prints. @throws {Fault} not_found, conflict and others, by what it says */
 export function zfs(...args: readonly string[]): Promise<string> {
   return execute(["zfs", ...args]);
 }
 
+/** As zfs. */
 export function zpool(...args: readonly string[]): Promise<string> {
   return execute(["zpool", ...args]);
 }
@@ -128,6 +130,7 @@ export async function listDatasets(
   }
 }
 
+/** File system, volume or snapshot; undefined if it is not there. */
 export async function findDataset(name: string): Promise<Dataset | undefined> {
   return (await listDatasets(name, { types: "all", depth: 0 }))[0];
 }
