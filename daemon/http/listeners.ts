@@ -12,6 +12,7 @@ import type { TLSSocket } from "node:tls";
 import { formatAddress, listenOptions } from "./address.ts";
 import { acceptBehindProxies } from "./proxy_header.ts";
 import type { HttpHandlers } from "./server.ts";
+import { refuseUnreadable } from "./unreadable.ts";
 
 export interface Listener {
   /** Take no more connections; those that are open may go on. */
@@ -137,7 +138,7 @@ function configure(server: Server | TlsServer, handlers: HttpHandlers): void {
   server.on("upgrade", (request, socket: Duplex, head) => {
     void handlers.upgrade(request, socket, head);
   });
-  server.on("clientError", (_error, socket: Duplex) => socket.destroy());
+  server.on("clientError", refuseUnreadable);
   server.requestTimeout = 0; // Uploads take as long as they take; headers are bounded:
   server.headersTimeout = LIMITS.headersMs;
   server.keepAliveTimeout = LIMITS.keepAliveMs;

@@ -1,6 +1,6 @@
 /** Write replies in LXD's envelope. The HTTP status of a failure comes only from the Fault's kind. */
 import type { Envelope } from "#api/envelope.ts";
-import { Fault, FAULT_STATUS } from "#base/errors.ts";
+import { Fault, FAULT_STATUS, messageOf } from "#base/errors.ts";
 import type { ServerResponse } from "node:http";
 import { etagOf } from "./etag.ts";
 import type { Reply } from "./handle.ts";
@@ -85,6 +85,16 @@ export function sendError(response: ServerResponse, error: unknown): number {
 export function refusal(error: unknown): Pick<Envelope, "type" | "error" | "error_code"> {
   const status = error instanceof Fault ? error.status : 500;
   return { type: "error", error_code: status, error: errorText(error) };
+}
+
+/** A whole response with a refusal, for a connection that has no `ServerResponse`; it is the last one. */
+export function errorResponse(error: unknown): string {
+  const told = refusal(error);
+  const body = JSON.stringify(told) + "\n";
+  const reason = messageOf(error).replace(/[^\x20-\x7e]/g, " ").slice(0, 80);
+  return `HTTP/1.1 ${told.error_code} ${reason}\r\n` +
+    `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
+    `Connection: close\r\n\r\n${body}`;
 }
 
 /** Message and hint; a bug shows its message too, its stack is in the log. */

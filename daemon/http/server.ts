@@ -1,5 +1,5 @@
 /** Requests in, replies out: routing, trust, parsing, rendering, upgrades. */
-import { Fault, messageOf } from "#base/errors.ts";
+import { Fault } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import { isTrue } from "#base/units.ts";
 import type { Logger } from "#base/log.ts";
@@ -12,7 +12,7 @@ import { mayUse } from "./caller.ts";
 import { corsHeaders } from "./cors.ts";
 import { checkIfMatch } from "./etag.ts";
 import type { BoundRoute, Call, Reply } from "./handle.ts";
-import { refusal, sendError, sendReply } from "./render.ts";
+import { errorResponse, sendError, sendReply } from "./render.ts";
 import type { Router } from "./router.ts";
 import { validate } from "./validate.ts";
 
@@ -32,6 +32,9 @@ export interface HttpHandlers {
   request(request: IncomingMessage, response: ServerResponse): Promise<void>;
   upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): Promise<void>;
 }
+
+/** Of the API; LXD finds no others. */
+const METHODS = ["GET", "PUT", "POST", "DELETE", "PATCH"];
 
 /** What all listeners share. A failure that is no Fault is logged and answered with 500. */
 export function createHandlers(options: HttpOptions): HttpHandlers {
@@ -100,6 +103,9 @@ async function answer(
   if (caller.trusted) response?.setHeader("X-LXD-authenticated", "true");
   const match = options.router.match(request.method ?? "GET", trimSlash(url.pathname));
   if (match === undefined) throw new Fault("not_found", "not found");
+  if (match === "method" && !METHODS.includes(request.method ?? "")) {
+    throw new Fault("not_found", `Method "${request.method}" not found`);
+  }
   if (match === "method") {
     throw new Fault("not_implemented", `method ${request.method} is not supported here`);
   }
@@ -216,14 +222,5 @@ async function parseCall(
 }
 
 function refuseUpgrade(socket: Duplex, error: unknown): void {
-  if (socket.destroyed) return;
-  const told = refusal(error);
-  const body = JSON.stringify(told) + "\n";
-  socket.end(
-    `HTTP/1.1 ${told.error_code} ${
-      messageOf(error).replace(/[^\x20-\x7e]/g, " ").slice(0, 80)
-    }\r\n` +
-      `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
-      `Connection: close\r\n\r\n${body}`,
-  );
+  if (!socket.destroyed) socket.end(errorResponse(error));
 }

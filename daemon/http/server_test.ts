@@ -155,7 +155,7 @@ function ask(socketPath: string, path: string, { body, ...options }: Options): P
     resolve({
       status: response.statusCode ?? 0,
       headers: response.headers,
-      body: text === "" ? undefined : JSON.parse(text),
+      body: response.headers["content-type"] === "application/json" ? JSON.parse(text) : undefined,
     });
   });
   outgoing.on("error", reject);

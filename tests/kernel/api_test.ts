@@ -100,6 +100,14 @@ Deno.test("api: unknown paths are 404, unknown methods 501", async () => {
   assert.equal((await api.fails("GET", "/1.0/instances/nothing"))[0], 404);
 });
 
+Deno.test("api: a method that HTTP does not have is told so, also where the parser knows it not", async () => {
+  for (const method of ["BOGUS", "get", "PURGE", "LOCK"]) {
+    const { stdout } = await daemon.request(method, "/1.0");
+    const { type, error_code, error } = JSON.parse(stdout);
+    assert.deepEqual([type, error_code, error], ["error", 404, `Method "${method}" not found`]);
+  }
+});
+
 Deno.test("api: a profile is created, changed by PUT and PATCH, renamed and deleted", async () => {
   const body = { name: "p1", description: "one", config: { "user.a": "1", "user.b": "2" } };
   const created = await api.ask("POST", "/1.0/profiles", body);
