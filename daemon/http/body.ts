@@ -25,7 +25,12 @@ export async function readBody(request: IncomingMessage, bytesMax: number): Prom
 /** The JSON body; an empty one is undefined. @throws {Fault} bad_request */
 export async function readJson(request: IncomingMessage): Promise<unknown> {
   const text = await readBody(request, LIMITS.jsonBodyBytes);
-  if (text.trim() === "") return undefined;
+  if (text.trim() === "") {
+    // Not an empty object: a PUT of that clears everything.
+    throw new Fault("bad_request", "invalid request: the body is missing", {
+      hint: "Send a JSON object.",
+    });
+  }
   try {
     return JSON.parse(text);
   } catch (error) {

@@ -94,6 +94,22 @@ Deno.test("api: unknown fields and wrong types are refused with their path", asy
   assert.deepEqual([broken.status, broken.body.error_code], [400, 400]);
 });
 
+Deno.test("api: a body that is missing is not taken for an empty one, which would clear all", async () => {
+  const path = "/1.0/profiles/full";
+  await api.do("POST", "/1.0/profiles", { name: "full", config: { "user.x": "1" } });
+  const before = await api.get(path);
+
+  for (const method of ["PUT", "PATCH", "POST"]) {
+    assert.deepEqual(await api.fails(method, path), [
+      400,
+      "invalid request: the body is missing (Send a JSON object.)",
+    ]);
+  }
+
+  assert.deepEqual(await api.get(path), before);
+  await api.do("DELETE", path);
+});
+
 Deno.test("api: unknown paths are 404, unknown methods 501", async () => {
   assert.deepEqual(await api.fails("GET", "/1.0/nothing"), [404, "not found"]);
   assert.equal((await api.fails("PUT", "/1.0/resources"))[0], 501);
