@@ -20,8 +20,21 @@ export interface ImageMetadata {
   readonly templates: Readonly<Record<string, ImageTemplate>>;
 }
 
-/** @throws {Fault} bad_request naming what is missing or wrong. */
+/** Of an image. @throws {Fault} bad_request naming what is missing or wrong. */
 export function parseMetadata(text: string): ImageMetadata {
+  const metadata = parseInstanceMetadata(text);
+  if (metadata.architecture === "") throw invalid("metadata.yaml names no architecture");
+  if (metadata.creationDate <= 0) throw invalid("metadata.yaml has no creation_date");
+  return metadata;
+}
+
+/**
+ * Of an instance, which may lack what an image must say: it is known otherwise, or is new in what is
+ * published of it.
+ *
+ * @throws {Fault} bad_request naming what is wrong.
+ */
+export function parseInstanceMetadata(text: string): ImageMetadata {
   let raw: unknown;
   try {
     raw = parseYaml(text);
@@ -32,21 +45,18 @@ export function parseMetadata(text: string): ImageMetadata {
   }
   if (!isRecord(raw)) throw invalid("metadata.yaml is not a map");
   const architecture = raw["architecture"];
-  if (typeof architecture !== "string" || architecture === "") {
-    throw invalid("metadata.yaml names no architecture");
-  }
-  const creationDate = Number(raw["creation_date"] ?? 0);
-  if (!Number.isFinite(creationDate) || creationDate <= 0) {
-    throw invalid("metadata.yaml has no creation_date");
-  }
-  const expiryDate = Number(raw["expiry_date"] ?? 0);
   return {
-    architecture,
-    creationDate: Math.floor(creationDate),
-    expiryDate: Number.isFinite(expiryDate) ? Math.floor(expiryDate) : 0,
+    architecture: typeof architecture === "string" ? architecture : "",
+    creationDate: seconds(raw["creation_date"]),
+    expiryDate: seconds(raw["expiry_date"]),
     properties: stringMap(raw["properties"]),
     templates: parseTemplates(raw["templates"]),
   };
+}
+
+function seconds(raw: unknown): number {
+  const value = Number(raw ?? 0);
+  return Number.isFinite(value) ? Math.floor(value) : 0;
 }
 
 function parseTemplates(raw: unknown): Record<string, ImageTemplate> {

@@ -56,7 +56,7 @@ export async function describeInstance(ctx: InstanceContext, id: number) {
   const { record, snapshots, pool, info } = facts;
   const description = {
     container: renderInstance(record, ctx.runtime.state(id)),
-    snapshots: snapshots.map((snapshot) => renderSnapshot(snapshot, record.lastUsedAt, -1)),
+    snapshots: snapshots.map((snapshot) => renderSnapshot(snapshot)),
     pool: pool === undefined ? null : {
       config: withoutOwnKeys(pool.config),
       description: pool.description,

@@ -42,11 +42,10 @@ export function instanceEtag(record: InstanceRecord): unknown {
   ];
 }
 
-/** @param sizeBytes 0 where it is not known without a walk over the files. */
+/** @param sizeBytes -1, as LXD, where it is not known without a walk over the files. */
 export function renderSnapshot(
   snapshot: SnapshotRecord,
-  lastUsedAt: string,
-  sizeBytes: number,
+  sizeBytes = -1,
 ): InstanceSnapshotObject {
   return {
     architecture: architectureName(snapshot.architecture),
@@ -56,7 +55,7 @@ export function renderSnapshot(
     ephemeral: snapshot.isEphemeral,
     expanded_config: { ...snapshot.expandedConfig },
     expanded_devices: copyDevices(snapshot.expandedDevices),
-    last_used_at: lastUsedAt === "" ? NEVER_USED : trimmedTime(lastUsedAt),
+    last_used_at: NEVER,
     name: snapshot.name,
     profiles: [...snapshot.profiles],
     stateful: snapshot.isStateful,

@@ -6,7 +6,11 @@ import { toHost } from "#daemon/idmap/format.ts";
 import type { DiskMap } from "#daemon/storage/shift.ts";
 import { renderTemplate, type TemplateContext } from "#daemon/guest/template.ts";
 import { readIfThere } from "#daemon/host/files.ts";
-import { type ImageMetadata, type ImageTemplate, parseMetadata } from "#daemon/images/metadata.ts";
+import {
+  type ImageMetadata,
+  type ImageTemplate,
+  parseInstanceMetadata,
+} from "#daemon/images/metadata.ts";
 import { O, openPath } from "#ffi/libc/fd.ts";
 import {
   changeOwner,
@@ -28,7 +32,7 @@ async function readMetadata(
 ): Promise<ImageMetadata | undefined> {
   const directory = ctx.storage.instances.directory(volumeOf(instance));
   const text = await readIfThere(`${directory}/metadata.yaml`);
-  return text === undefined ? undefined : parseMetadata(text);
+  return text === undefined ? undefined : parseInstanceMetadata(text);
 }
 
 /**

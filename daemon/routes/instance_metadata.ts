@@ -18,7 +18,7 @@ import type { Caller } from "#daemon/http/caller.ts";
 import { type BoundRoute, handle, sync } from "#daemon/http/handle.ts";
 import { projectSuffix } from "#daemon/http/list.ts";
 import { sendFile } from "#daemon/http/send_file.ts";
-import { type ImageMetadata, parseMetadata } from "#daemon/images/metadata.ts";
+import { type ImageMetadata, parseInstanceMetadata } from "#daemon/images/metadata.ts";
 import { isTemplateName } from "#daemon/images/template_name.ts";
 import type { FoundInstance } from "#daemon/instances/running.ts";
 import type { Services } from "#daemon/services.ts";
@@ -101,7 +101,7 @@ function checkName(path: string | undefined): string {
 async function read(services: Services, found: FoundInstance): Promise<InstanceMetadata> {
   const path = `${directoryOf(services, found)}/metadata.yaml`;
   const text = await readIfThere(path);
-  if (text !== undefined) return render(parseMetadata(text));
+  if (text !== undefined) return render(parseInstanceMetadata(text));
   return { architecture: "", creation_date: 0, expiry_date: 0, properties: {}, templates: {} };
 }
 
@@ -131,7 +131,7 @@ async function write(
   metadata: InstanceMetadata,
 ): Promise<void> {
   const text = formatYaml(metadata);
-  parseMetadata(text);
+  parseInstanceMetadata(text);
   await replaceFile(directoryOf(services, found), "metadata.yaml", text);
 }
 

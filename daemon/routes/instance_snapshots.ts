@@ -50,7 +50,7 @@ export const instanceSnapshotRoutes = (
     const kind = (request.url ?? "").startsWith("/1.0/containers") ? "containers" : "instances";
     return list(
       call,
-      snapshots.map((one) => renderSnapshot(one, record.lastUsedAt, 0)),
+      snapshots.map((one) => renderSnapshot(one)),
       ({ name }) => `/1.0/${kind}/${record.name}/snapshots/${name}${projectSuffix(query.project)}`,
     );
   }),
@@ -78,14 +78,14 @@ export const instanceSnapshotRoutes = (
     const { actions } = services.instances;
     const record = await actions.get(query.project, params.name);
     const snapshot = await actions.getSnapshot(record, params.snapshot);
-    let sizeBytes = 0;
+    let sizeBytes = -1;
     try {
       const usage = await services.storage.instances.usage(volumeOf(record), snapshot.name);
       sizeBytes = usage.usedBytes;
     } catch {
       // Ignored: shown without the size that the pool can't tell.
     }
-    return sync(renderSnapshot(snapshot, record.lastUsedAt, sizeBytes), {
+    return sync(renderSnapshot(snapshot, sizeBytes), {
       etag: etagOf(snapshot.expiresAt),
     });
   }),

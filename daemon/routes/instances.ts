@@ -60,9 +60,7 @@ async function listInstances(services: Services, call: Call<typeof getInstances>
       ...renderInstance(record, state),
       backups: null,
       state: await actions.fullState(record, state),
-      snapshots: (snapshots.get(record.id) ?? []).map((one) =>
-        renderSnapshot(one, record.lastUsedAt, 0)
-      ),
+      snapshots: (snapshots.get(record.id) ?? []).map((one) => renderSnapshot(one)),
     };
   });
   return list(call, full, urlOf);
@@ -327,7 +325,7 @@ export const instanceRoutes = (deps: InstanceRouteDeps): BoundRoute[] => [
       ...object,
       backups: null,
       state: await actions.fullState(record, runs),
-      snapshots: snapshots.map((one) => renderSnapshot(one, record.lastUsedAt, 0)),
+      snapshots: snapshots.map((one) => renderSnapshot(one)),
     }, { etag });
   }),
   handle(putInstance, put),

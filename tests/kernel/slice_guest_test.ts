@@ -347,7 +347,13 @@ Deno.test("guest: metadata and templates are changed as a whole or in part", asy
   const fresh = { headers: { "If-Match": String(headers.etag) } };
   await api.do("PUT", `${AT}/metadata`, before, fresh);
   assert.deepEqual(await api.get(`${AT}/metadata`), before);
-  assert.equal((await api.fails("PUT", `${AT}/metadata`, { properties: {} }))[0], 400);
+  const outside = { templates: { "/x": { when: ["start"], template: "../x" } } };
+  assert.equal((await api.fails("PUT", `${AT}/metadata`, outside))[0], 400);
+  const nothing = { architecture: "", creation_date: 0, expiry_date: 0, templates: {} };
+  await api.do("PUT", `${AT}/metadata`, { properties: { only: "this" } });
+  assert.deepEqual(await api.get(`${AT}/metadata`), { ...nothing, properties: { only: "this" } });
+  await world.setState(NAME, "restart", { force: true }); // A start reads it.
+  await api.do("PUT", `${AT}/metadata`, before);
 
   const template = (name: string) => `${AT}/metadata/templates?path=${encodeURIComponent(name)}`;
   await api.do("POST", template("x.tpl"), undefined, text("{{ instance.name }}"));

@@ -181,6 +181,9 @@ Deno.test("slice: snapshots live as long as they were given, and are changed", a
   const later = "2042-01-02T00:00:00Z";
   await api.do("PUT", `${at}/one`, { expires_at: later });
   assert.equal(await expiry(), Date.parse(later));
+  for (const { last_used_at, size } of await api.get(`${at}?recursion=1`)) {
+    assert.deepEqual([last_used_at, size], ["0001-01-01T00:00:00Z", -1], "as LXD says of unknown");
+  }
   await api.do("DELETE", `${at}/one`);
   await api.do("DELETE", `${at}/two`);
   assert.deepEqual(await api.get(at), []);
