@@ -79,6 +79,13 @@ export async function findInstanceById(tx: Tx, id: number): Promise<InstanceReco
   return row === undefined ? undefined : await load(tx, row);
 }
 
+/** One that was there before its lock was waited for. @throws {Fault} not_found: it has gone */
+export async function getInstanceById(tx: Tx, id: number): Promise<InstanceRecord> {
+  const record = await findInstanceById(tx, id);
+  if (record === undefined) throw new Fault("not_found", "Instance not found");
+  return record;
+}
+
 async function load(tx: Tx, row: Row): Promise<InstanceRecord> {
   const id = integer(row, "id");
   const profiles = await tx.all(

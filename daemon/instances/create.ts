@@ -1,9 +1,8 @@
 /** Builds the instances service out of what it needs. */
 import type { HostPath } from "#base/brand.ts";
-import { Fault } from "#base/errors.ts";
 import { LockTable } from "#base/lock.ts";
 import type { Database } from "#daemon/db/db.ts";
-import { findInstanceById, getInstance, listInstances } from "#daemon/db/instances.ts";
+import { getInstance, getInstanceById, listInstances } from "#daemon/db/instances.ts";
 import { getSnapshot, listSnapshots } from "#daemon/db/instances_snapshots.ts";
 import { holdersOf, type VolumeName } from "#daemon/db/volume_uses.ts";
 import { DEVICE_TYPES, deviceTypes } from "#daemon/devices/registry.ts";
@@ -146,11 +145,7 @@ export function createInstances(deps: InstanceDeps): InstanceService {
 function actions(ctx: InstanceContext): InstanceActions {
   const usage = new UsageCache();
   const list = cachedList(ctx);
-  const fresh = async (instance: InstanceRecord) => {
-    const record = await ctx.db.read((tx) => findInstanceById(tx, instance.id));
-    if (record === undefined) throw new Fault("not_found", "Instance not found");
-    return record;
-  };
+  const fresh = ({ id }: InstanceRecord) => ctx.db.read((tx) => getInstanceById(tx, id));
   return {
     get: (project, name) => ctx.db.read((tx) => getInstance(tx, project, name)),
     list,

@@ -1,7 +1,7 @@
 /** Delete an instance with its volume, snapshots, devices, logs. */
 import { Fault } from "#base/errors.ts";
 import { isTrue } from "#base/units.ts";
-import { deleteInstanceRow, findInstanceById, markHalfMade } from "#daemon/db/instances.ts";
+import { deleteInstanceRow, getInstanceById, markHalfMade } from "#daemon/db/instances.ts";
 import { requireType } from "#daemon/devices/registry.ts";
 import { removeTree } from "#daemon/host/files.ts";
 import type { Caller } from "#daemon/http/caller.ts";
@@ -33,8 +33,7 @@ export async function deleteInstance(
   },
 ): Promise<void> {
   using _held = await lockInstance(ctx, instance);
-  const record = await ctx.db.read((tx) => findInstanceById(tx, instance.id));
-  if (record === undefined) throw new Fault("not_found", "Instance not found");
+  const record = await ctx.db.read((tx) => getInstanceById(tx, instance.id));
   if (options.isMoved === true) assertAllowed(ctx.runtime.state(record.id), "delete");
   else assertDeletable(ctx, record);
   await removeInstance(ctx, record, options);

@@ -10,8 +10,8 @@ import { getSnapshot, type NewSnapshot } from "#daemon/db/instances_snapshots.ts
 import {
   deleteInstanceRow,
   findInstance,
-  findInstanceById,
   getInstance,
+  getInstanceById,
   insertInstance,
   markMade,
   patchInstanceConfig,
@@ -321,7 +321,7 @@ export async function createInstance(
   });
   undo.add("delete the row", () => ctx.db.write((tx) => deleteInstanceRow(tx, id)));
   using _held = await lockInstance(ctx, { id }, options.signal);
-  const record = await reload(ctx, id);
+  const record = await ctx.db.read((tx) => getInstanceById(tx, id));
   const volume = volumeOf(record);
   undo.add("delete the volume", () => ctx.storage.instances.delete(volume));
   const size = findRootDisk(record.expandedDevices)?.config["size"] ?? "";
@@ -350,17 +350,11 @@ export async function createInstance(
   return record;
 }
 
-async function reload(ctx: InstanceContext, id: number): Promise<InstanceRecord> {
-  const record = await ctx.db.read((tx) => findInstanceById(tx, id));
-  if (record === undefined) throw new Fault("not_found", "Instance not found");
-  return record;
-}
-
 async function volumeSource(ctx: InstanceContext, plan: CreationPlan): Promise<VolumeSource> {
   const { source } = plan;
   if (source.kind === "filled") return { kind: "empty" };
   if (source.kind !== "copy") return source;
-  const instance = await reload(ctx, source.instance.id);
+  const instance = await ctx.db.read((tx) => getInstanceById(tx, source.instance.id));
   const runs = isRunning(ctx.runtime.state(instance.id)) && source.snapshot === undefined;
   return {
     kind: "instance",

@@ -8,7 +8,7 @@ import { Undo } from "#base/undo.ts";
 import { parseBytes } from "#base/units.ts";
 import { readConfig, writeConfig } from "#daemon/db/config.ts";
 import type { Tx } from "#daemon/db/db.ts";
-import { findInstanceById, patchInstanceConfig } from "#daemon/db/instances.ts";
+import { getInstanceById, patchInstanceConfig } from "#daemon/db/instances.ts";
 import { volumeId } from "#daemon/db/volume_snapshots.ts";
 import { exists } from "#daemon/host/files.ts";
 import type { InstanceVolume } from "#daemon/storage/service.ts";
@@ -73,8 +73,7 @@ export async function rebuildInstance(
 ): Promise<void> {
   {
     using _held = await lockInstance(ctx, instance, asked.signal);
-    const record = await ctx.db.read((tx) => findInstanceById(tx, instance.id));
-    if (record === undefined) throw new Fault("not_found", "Instance not found");
+    const record = await ctx.db.read((tx) => getInstanceById(tx, instance.id));
     await assertRebuildable(ctx, record);
     await makeBeside(ctx, record, plan, asked.signal);
     await swap(ctx, record);

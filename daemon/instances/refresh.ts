@@ -1,7 +1,7 @@
 /** Bring a copy of an instance up to date: files and snapshots. What it is configured with stays. */
 import { Fault } from "#base/errors.ts";
 import type { Tx } from "#daemon/db/db.ts";
-import { findInstanceById, patchInstanceConfig } from "#daemon/db/instances.ts";
+import { getInstanceById, patchInstanceConfig } from "#daemon/db/instances.ts";
 import {
   deleteSnapshotRow,
   insertSnapshot,
@@ -98,14 +98,10 @@ async function reload(
   ctx: InstanceContext,
   [target, source]: readonly [number, number],
 ): Promise<[InstanceRecord, InstanceRecord]> {
-  const [record, from] = await ctx.db.read(async (tx) => [
-    await findInstanceById(tx, target),
-    await findInstanceById(tx, source),
+  return await ctx.db.read(async (tx) => [
+    await getInstanceById(tx, target),
+    await getInstanceById(tx, source),
   ]);
-  if (record === undefined || from === undefined) {
-    throw new Fault("not_found", "Instance not found");
-  }
-  return [record, from];
 }
 
 /** Rows of snapshots after a refresh, of the instance and of its volume. */

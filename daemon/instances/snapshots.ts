@@ -1,10 +1,10 @@
 /** Snapshots of instances: restore, rename, delete, expiry. take_snapshot.ts takes them. */
-import { Fault } from "#base/errors.ts";
 import { Undo } from "#base/undo.ts";
 import { writeConfig } from "#daemon/db/config.ts";
 import type { Tx } from "#daemon/db/db.ts";
 import {
   findInstanceById,
+  getInstanceById,
   patchInstanceConfig,
   profileLayers,
   updateInstance,
@@ -66,8 +66,7 @@ export async function restoreSnapshot(
   }
   {
     using _held = await lockInstance(ctx, instance, options.signal);
-    const record = await ctx.db.read((tx) => findInstanceById(tx, instance.id));
-    if (record === undefined) throw new Fault("not_found", "Instance not found");
+    const record = await ctx.db.read((tx) => getInstanceById(tx, instance.id));
     const snapshot = await ctx.db.read((tx) => getSnapshot(tx, record, name));
     const lost = await ctx.storage.instances.lostByRestore(volumeOf(record), name);
     for (const one of lost.toReversed()) await deleteLocked(ctx, record, one, options);

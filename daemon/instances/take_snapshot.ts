@@ -5,7 +5,7 @@ import { Fault } from "#base/errors.ts";
 import { Undo } from "#base/undo.ts";
 import { readConfig } from "#daemon/db/config.ts";
 import type { Tx } from "#daemon/db/db.ts";
-import { findInstanceById } from "#daemon/db/instances.ts";
+import { getInstanceById } from "#daemon/db/instances.ts";
 import {
   deleteSnapshotRow,
   insertSnapshot,
@@ -72,8 +72,7 @@ export async function takeSnapshot(
   options: SnapshotOptions,
 ): Promise<SnapshotTaken> {
   using _held = await lockInstance(ctx, instance, options.signal);
-  const record = await ctx.db.read((tx) => findInstanceById(tx, instance.id));
-  if (record === undefined) throw new Fault("not_found", "Instance not found");
+  const record = await ctx.db.read((tx) => getInstanceById(tx, instance.id));
   const taken = await takeLocked(ctx, record, wish, options);
   await saveBackupYaml(ctx, record.id);
   void shorten(ctx, record, wish.name);

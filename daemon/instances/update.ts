@@ -4,7 +4,7 @@ import { VOLATILE_KEYS } from "#api/config/volatile_keys.ts";
 import { Fault } from "#base/errors.ts";
 import { Undo } from "#base/undo.ts";
 import { parseBytes } from "#base/units.ts";
-import { findInstanceById, profileLayers, updateInstance } from "#daemon/db/instances.ts";
+import { getInstanceById, profileLayers, updateInstance } from "#daemon/db/instances.ts";
 import { validateDevices } from "#daemon/devices/registry.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import { checkInstanceAllowed } from "#daemon/projects/check.ts";
@@ -52,8 +52,7 @@ export async function changeInstance(
   options: { caller?: Caller },
 ): Promise<void> {
   using _held = await lockInstance(ctx, instance);
-  const before = await ctx.db.read((tx) => findInstanceById(tx, instance.id));
-  if (before === undefined) throw new Fault("not_found", "Instance not found");
+  const before = await ctx.db.read((tx) => getInstanceById(tx, instance.id));
   const layers = await ctx.db.read((tx) => profileLayers(tx, before.project, wish.profiles));
   const config = withFixedVolatile(before.config, withoutEmpty(wish.config));
   const next = {

@@ -1,8 +1,7 @@
 /** Receive an instance from another server: a new one, or a copy that is brought up to date. */
 import { type HostPath, hostPath } from "#base/brand.ts";
-import { Fault } from "#base/errors.ts";
 import type { SavedConfig } from "#daemon/backups/index.ts";
-import { findInstanceById, patchInstanceConfig } from "#daemon/db/instances.ts";
+import { getInstanceById, patchInstanceConfig } from "#daemon/db/instances.ts";
 import { listSnapshots, type NewSnapshot } from "#daemon/db/instances_snapshots.ts";
 import type { NewVolumeSnapshot } from "#daemon/db/volume_snapshots.ts";
 import { removeIfThere, removeTree } from "#daemon/host/files.ts";
@@ -60,8 +59,7 @@ export async function refreshFromPeer(
 ): Promise<void> {
   {
     using _held = await lockInstance(ctx, target, options.signal);
-    const record = await ctx.db.read((tx) => findInstanceById(tx, target.id));
-    if (record === undefined) throw new Fault("not_found", "Instance not found");
+    const record = await ctx.db.read((tx) => getInstanceById(tx, target.id));
     assertRefreshable(ctx, record);
     const ours = (await ctx.db.read((tx) => listSnapshots(tx, [record]))).get(record.id) ?? [];
     await asSink(open, options.signal, async (session) => {
