@@ -59,19 +59,9 @@ export const hardwareAddress: Check = (value) => {
   }
 };
 
-/** volatile.<device>.<one of these> */
-export const VOLATILE_DEVICE_SUFFIXES: readonly string[] = [
-  "apply_quota",
-  "ceph_rbd",
+/** volatile.<device>.<one of these> is true of a running nic only. */
+export const RUNNING_NIC_SUFFIXES: readonly string[] = [
   "host_name",
-  "hwaddr",
-  "id",
-  "name",
-  "mtu",
-  "created",
-  "driver",
-  "spoofcheck",
-  "vlan",
   "last_state.created",
   "last_state.hwaddr",
   "last_state.mtu",
@@ -80,6 +70,21 @@ export const VOLATILE_DEVICE_SUFFIXES: readonly string[] = [
   "last_state.vf.parent",
   "last_state.vf.spoofcheck",
   "last_state.vf.vlan",
+];
+
+/** volatile.<device>.<one of these> */
+export const VOLATILE_DEVICE_SUFFIXES: readonly string[] = [
+  "apply_quota",
+  ...RUNNING_NIC_SUFFIXES,
+  "ceph_rbd",
+  "hwaddr",
+  "id",
+  "name",
+  "mtu",
+  "created",
+  "driver",
+  "spoofcheck",
+  "vlan",
   "last_state.pci.driver",
   "last_state.pci.slot.name",
 ];

@@ -1,4 +1,5 @@
 /** Names and hardware addresses of a nic: chosen once, kept in volatile values. */
+import { RUNNING_NIC_SUFFIXES } from "#api/config/volatile_keys.ts";
 import { randomHwaddr } from "#daemon/networks/auto_subnet.ts";
 import type { Device } from "#daemon/devices/device.ts";
 import type { Nic } from "./kind.ts";
@@ -75,18 +76,7 @@ export function hostNameOf({ host, name }: Device): string | undefined {
 
 /** Forget what is true of a running nic only. */
 export async function forgetRunning({ device: { host, name } }: Pick<Nic, "device">) {
-  const keys = [
-    "host_name",
-    "last_state.created",
-    "last_state.hwaddr",
-    "last_state.mtu",
-    "last_state.vf.hwaddr",
-    "last_state.vf.id",
-    "last_state.vf.parent",
-    "last_state.vf.spoofcheck",
-    "last_state.vf.vlan",
-  ];
   await host.setVolatile(
-    Object.fromEntries(keys.map((key) => [`volatile.${name}.${key}`, undefined])),
+    Object.fromEntries(RUNNING_NIC_SUFFIXES.map((key) => [`volatile.${name}.${key}`, undefined])),
   );
 }
