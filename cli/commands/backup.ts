@@ -1,4 +1,5 @@
 /** export and import: an instance as a tarball. */
+import type { Client } from "#api/client.ts";
 import type { OperationObject } from "#api/envelope.ts";
 import { type Command, command } from "#cli/command.ts";
 import { type Context, path } from "#cli/context.ts";
@@ -33,26 +34,17 @@ export const BACKUP_COMMANDS: readonly Command[] = [
     args: [1, 2],
     async run(context, [label = "", target = "backup.tar.gz"], flags) {
       const { client, name } = context.resource(label);
-      const url = path("instances", name, "backups");
-      const operation = await context.operate(client, "POST", url, {
+      await exportBackup(context, client, {
+        url: path("instances", name, "backups"),
         title: "Backing up instance",
-        json: {
-          name: "",
-          // The server forgets it by itself should this client not come to delete it.
-          expires_at: new Date(Date.now() + KEPT_MS).toISOString(),
+        target,
+        wish: {
           instance_only: flags["instance-only"],
           container_only: flags["instance-only"],
           optimized_storage: flags["optimized-storage"],
           compression_algorithm: flags.compression,
         },
       });
-      const backup = `${url}/${nameFrom(operation)}`;
-      try {
-        await download(context, await client.download(`${backup}/export`), target);
-      } finally {
-        await context.operate(client, "DELETE", backup);
-      }
-      if (target !== "-") context.out.say("Backup exported successfully!");
     },
   }),
   command({
@@ -93,8 +85,35 @@ export function splitImport(args: readonly string[]) {
   return { remote: hasRemote ? first : "", file, name };
 }
 
+/** Make a backup, download it to a file ("-": standard output) and delete it on the server. */
+export async function exportBackup(
+  context: Context,
+  client: Client,
+  options: {
+    /** Of the list of backups. */
+    readonly url: string;
+    readonly title: string;
+    readonly target: string;
+    /** The body of the request, but for name and expiry. */
+    readonly wish: Readonly<Record<string, unknown>>;
+  },
+): Promise<void> {
+  const { url, title, target, wish } = options;
+  // The server forgets it by itself should this client not come to delete it.
+  const expires_at = new Date(Date.now() + KEPT_MS).toISOString();
+  const json = { name: "", expires_at, ...wish };
+  const operation = await context.operate(client, "POST", url, { title, json });
+  const backup = `${url}/${nameFrom(operation)}`;
+  try {
+    await download(context, await client.download(`${backup}/export`), target);
+  } finally {
+    await context.operate(client, "DELETE", backup);
+  }
+  if (target !== "-") context.out.say("Backup exported successfully!");
+}
+
 /** The name that the server gave a backup. */
-export function nameFrom(operation: OperationObject): string {
+function nameFrom(operation: OperationObject): string {
   const [url] = operation.resources?.backups ?? [];
   const name = url?.split("?")[0]?.split("/").at(-1);
   if (!name) throw new Error("cannot tell the backup's name: the server did not say it");
@@ -102,7 +121,7 @@ export function nameFrom(operation: OperationObject): string {
 }
 
 /** Write the archive to a file ("-": standard output); nothing is left of one that failed. */
-export async function download(
+async function download(
   context: Context,
   reply: { readonly headers: Readonly<Record<string, string>>; body: AsyncIterable<Uint8Array> },
   target: string,

@@ -1,10 +1,8 @@
 /** storage volume export and import: a custom volume as a tarball. */
 import { type Command, command, TARGET_FLAG } from "#cli/command.ts";
 import { path } from "#cli/context.ts";
-import { download, nameFrom, withProgress } from "#cli/commands/backup.ts";
+import { exportBackup, withProgress } from "#cli/commands/backup.ts";
 import { placeOf, wholePlaceOf } from "./volume_names.ts";
-
-const KEPT_MS = 24 * 3600 * 1000;
 
 export const VOLUME_BACKUP_COMMANDS: readonly Command[] = [
   command({
@@ -26,24 +24,16 @@ export const VOLUME_BACKUP_COMMANDS: readonly Command[] = [
     args: [2, 3],
     async run(context, [label = "", volume = "", target = "backup.tar.gz"], flags) {
       const { client, url } = wholePlaceOf(context, [label, volume], flags.target);
-      const operation = await context.operate(client, "POST", `${url}/backups`, {
+      await exportBackup(context, client, {
+        url: `${url}/backups`,
         title: "Backing up storage volume",
-        json: {
-          name: "",
-          // The server forgets it by itself should this client not come to delete it.
-          expires_at: new Date(Date.now() + KEPT_MS).toISOString(),
+        target,
+        wish: {
           volume_only: flags["volume-only"],
           optimized_storage: flags["optimized-storage"],
           compression_algorithm: flags.compression,
         },
       });
-      const backup = `${url}/backups/${nameFrom(operation)}`;
-      try {
-        await download(context, await client.download(`${backup}/export`), target);
-      } finally {
-        await context.operate(client, "DELETE", backup);
-      }
-      if (target !== "-") context.out.say("Backup exported successfully!");
     },
   }),
   command({
