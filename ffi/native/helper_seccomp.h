@@ -19,6 +19,9 @@ enum { GO_ON = 255 };
 /* Is the word in the policy of the container? */
 int policy_has(const char *policy, const char *word);
 
+/* A file of the caller in /proc as text, cut to fit. Returns its length, or 0 with an empty text. */
+size_t read_of_caller(const struct caller *caller, const char *name, char *text, size_t size);
+
 /* A mount for which a program of the container stands in. */
 struct fuse_mount {
 	const char *program;

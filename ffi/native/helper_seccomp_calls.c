@@ -56,17 +56,24 @@ static int read_text(const struct caller *caller, uint64_t address, char *text, 
 	return -1;
 }
 
+size_t read_of_caller(const struct caller *caller, const char *name, char *text, size_t size)
+{
+	int fd = openat(caller->proc, name, O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? -1 : read(fd, text, size - 1);
+	if (fd >= 0)
+		close(fd);
+	if (got < 0)
+		got = 0;
+	text[got] = '\0';
+	return (size_t)got;
+}
+
 /* From the caller's status: filesystem ids, umask, effective capabilities. */
 static int read_credentials(const struct caller *caller, struct credentials *who)
 {
 	char text[4096];
-	int fd = openat(caller->proc, "status", O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-	if (fd >= 0)
-		close(fd);
-	if (got <= 0)
+	if (read_of_caller(caller, "status", text, sizeof text) == 0)
 		return -1;
-	text[got] = '\0';
 	const char *uid = strstr(text, "\nUid:"), *gid = strstr(text, "\nGid:");
 	const char *mask = strstr(text, "\nUmask:"), *caps = strstr(text, "\nCapEff:");
 	if (uid == NULL || gid == NULL || mask == NULL || caps == NULL)

@@ -60,13 +60,9 @@ static int join_cgroup(char *line)
 static int join_cgroups(const struct caller *caller)
 {
 	char text[16384], *rest = NULL;
-	int joined = 0, fd = openat(caller->proc, "cgroup", O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-	if (fd >= 0)
-		close(fd);
-	if (got <= 0)
+	int joined = 0;
+	if (read_of_caller(caller, "cgroup", text, sizeof text) == 0)
 		return -1;
-	text[got] = '\0';
 	for (char *line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
 		joined += join_cgroup(line);
 	return joined > 0 ? 0 : -1;
@@ -75,12 +71,9 @@ static int join_cgroups(const struct caller *caller)
 /* "exec <profile>" for attr/exec; empty where AppArmor confines nobody. */
 static void read_profile(const struct caller *caller, char *text, size_t size)
 {
-	int fd = openat(caller->proc, "attr/current", O_RDONLY | O_CLOEXEC);
-	int length = snprintf(text, size, "exec ");
-	ssize_t got = fd < 0 ? -1 : read(fd, text + length, size - (size_t)length - 1);
-	if (fd >= 0)
-		close(fd);
-	text[got <= 0 ? 0 : length + (int)got] = '\0';
+	size_t length = (size_t)snprintf(text, size, "exec ");
+	if (read_of_caller(caller, "attr/current", text + length, size - length) == 0)
+		text[0] = '\0';
 	text[strcspn(text, "\n")] = '\0';
 	char *mode = strstr(text, " (");
 	if (mode != NULL)
