@@ -4,7 +4,7 @@ import { Fault } from "#base/errors.ts";
 import { fdStream, OwnedFd, pipe } from "#ffi/libc/fd.ts";
 import { changeOwner } from "#ffi/libc/in_root.ts";
 import { growPipe } from "#ffi/libc/pipe_size.ts";
-import { openPty, setWindowSize } from "#ffi/libc/pty.ts";
+import { isIdle, openPty, setWindowSize } from "#ffi/libc/pty.ts";
 import { Container } from "#ffi/liblxc/container.ts";
 import type { Socket } from "node:net";
 import { parseControl } from "./control.ts";
@@ -73,8 +73,8 @@ function afterReply(): Promise<void> {
 }
 
 const NO_GROUP_CHANGE = 0xffffffff;
-/** After the end of a program on a terminal that somebody still holds: how long nothing must come. */
-const QUIET_MS = 50;
+/** After the end of a program on a terminal that somebody still holds: how long nothing must come, twice. */
+const QUIET_MS = 25;
 
 async function prepareTerminal(options: ExecOptions): Promise<Prepared> {
   const { place, wish, width, height } = options;
@@ -116,7 +116,7 @@ async function passTerminal(
     if (!stream.destroyed) stream.write("\x04");
   });
   const status = await program.ended;
-  await Promise.race([sent, untilQuiet(stream, peer)]);
+  await Promise.race([sent, untilQuiet(stream, fd, peer)]);
   return status;
 }
 
@@ -127,21 +127,21 @@ async function openTerminal({ lxcName, lxcPath }: Place) {
 }
 
 /** The program has ended, others still hold its terminal: what it wrote arrives, then it is over. */
-async function untilQuiet(stream: Socket, { socket, end }: Peer): Promise<void> {
+async function untilQuiet(stream: Socket, fd: Fd, { socket, end }: Peer): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const over = () => {
+  let wasIdle = false;
+  const look = () => {
     // A peer that does not keep up still gets what is there.
-    if (stream.isPaused() || socket.writableLength > 0) {
-      return void (timer = setTimeout(over, QUIET_MS));
-    }
-    end(resolve);
+    const isQuiet = !stream.isPaused() && socket.writableLength === 0 && isIdle(fd);
+    // The first time, what the kernel had may be on its way to us.
+    if (isQuiet && wasIdle) return void end(resolve);
+    wasIdle = isQuiet;
+    timer = setTimeout(look, QUIET_MS);
   };
-  let timer = setTimeout(over, QUIET_MS);
-  const again = () => {
-    clearTimeout(timer);
-    timer = setTimeout(over, QUIET_MS);
-  };
-  stream.on("data", again);
+  let timer = setTimeout(look, QUIET_MS);
+  stream.on("data", () => {
+    wasIdle = false;
+  });
   stream.once("close", () => {
     clearTimeout(timer);
     resolve();

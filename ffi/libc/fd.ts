@@ -123,5 +123,8 @@ export function fdStream(owned: OwnedFd, direction: "read" | "write" | "both" = 
   handle.open(owned.take());
   const readable = direction !== "write";
   const writable = direction !== "read";
-  return new Socket({ handle, readable, writable, allowHalfOpen: true } as never);
+  // A paused stream reads no more than it has: the EIO of a pty would take with it what waits here.
+  const readableHighWaterMark = 1;
+  const options = { handle, readable, writable, allowHalfOpen: true, readableHighWaterMark };
+  return new Socket(options as never);
 }

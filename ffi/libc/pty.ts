@@ -35,3 +35,18 @@ function ioctlNumber(fd: Fd, request: bigint, value: number): number {
 export function setWindowSize(terminal: Fd, columns: number, rows: number): void {
   check(libc().ioctl(terminal, TIOCSWINSZ, new Uint16Array([rows, columns, 0, 0])), "resize pty");
 }
+
+// <poll.h>
+const POLLIN = 1;
+
+/**
+ * Whether nothing is to be read of a pty's master while somebody holds the other side. A hang-up, or what
+ * the kernel has taken from the other side and not passed on yet, is not idle.
+ * @see poll(2)
+ */
+export function isIdle(master: Fd): boolean {
+  const poll = new DataView(new ArrayBuffer(8));
+  poll.setInt32(0, master, true);
+  poll.setInt16(4, POLLIN, true);
+  return check(libc().poll_now(new Uint8Array(poll.buffer), 1n, 0), "look at pty") === 0;
+}

@@ -41,6 +41,8 @@ export const LIBC = {
   ioctl_number: { name: "ioctl", parameters: ["i32", "u64", "i64"], result: "i32" },
   // int poll(struct pollfd *fds, nfds_t count, int timeout_ms); waits on a thread of Deno's pool
   poll: { parameters: ["buffer", "u64", "i32"], result: "i32", nonblocking: true },
+  // the same for a look without waiting
+  poll_now: { name: "poll", parameters: ["buffer", "u64", "i32"], result: "i32" },
   // int mkdirat(int dirfd, const char *path, mode_t mode)
   mkdirat: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   // int renameat2(int dirfd, const char *path, int newdirfd, const char *newpath, unsigned flags)

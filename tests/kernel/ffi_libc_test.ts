@@ -205,6 +205,37 @@ Deno.test("fdStream() carries a pty until EIO and closes it", async () => {
   assert.deepEqual(openDescriptors(), before);
 });
 
+Deno.test("fdStream() keeps what a paused reader has not taken when a pty ends", async () => {
+  const { master, slave } = openPty();
+  const stream = fdStream(master);
+  let [text, isPaused] = ["", false];
+  const paused = new Promise<void>((resolve) => {
+    stream.on("data", (chunk) => {
+      text += chunk;
+      if (isPaused) return;
+      isPaused = true;
+      stream.pause();
+      resolve();
+    });
+  });
+  const ended = new Promise<void>((resolve) => stream.on("error", () => resolve()));
+  const child = spawn(["/bin/sh", "-c", "echo 1; sleep 0.2; seq 2 1500"], {
+    fds: [slave.fd, slave.fd, slave.fd],
+    env: { PATH: "/bin" },
+  });
+  slave[Symbol.dispose]();
+  await paused;
+  reap(child);
+  // As long as an end would need that is noticed though nobody reads.
+  await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 300))]);
+
+  stream.resume();
+  await ended;
+
+  const expected = Array.from({ length: 1500 }, (_, index) => `${index + 1}\r\n`).join("");
+  assert.equal(text, expected);
+});
+
 Deno.test("peerCredentials() tells who connected", async () => {
   using directory = temporaryDirectory();
   const { createServer, connect } = await import("node:net");
