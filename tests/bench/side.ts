@@ -1,5 +1,5 @@
 /** One of the two that are compared: a daemon with its client, set up alike. */
-import { Api } from "#tests/world/api.ts";
+import { type Api, apiOf } from "#tests/world/api.ts";
 import { DEBIAN, OURS, TestDaemon } from "#tests/world/daemon.ts";
 
 export interface ImageFiles {
@@ -14,7 +14,7 @@ export class Side implements AsyncDisposable {
   readonly api: Api;
 
   private constructor(readonly name: "ours" | "LXD", readonly daemon: TestDaemon) {
-    this.api = new Api({ socketPath: `${daemon.directory}/unix.socket` });
+    this.api = apiOf(daemon);
   }
 
   static async ours(images: ImageFiles, client = OURS.lxc): Promise<Side> {

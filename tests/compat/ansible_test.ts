@@ -1,6 +1,6 @@
 /** Ansible's LXD modules (Debian's package ansible), on the socket and over TLS. */
 import { selfSigned } from "#base/x509.ts";
-import { Api } from "#tests/world/api.ts";
+import { type Api, apiOf } from "#tests/world/api.ts";
 import { OURS, TestDaemon } from "#tests/world/daemon.ts";
 import { run } from "#tests/world/run.ts";
 import assert from "node:assert/strict";
@@ -29,7 +29,7 @@ let api: Api;
 Deno.test.beforeAll(async () => {
   if (!hasAnsible) return;
   daemon = await TestDaemon.start({ ...OURS });
-  api = new Api({ socketPath: `${daemon.directory}/unix.socket` });
+  api = apiOf(daemon);
   await api.do("POST", "/1.0/storage-pools", { name: "ansible", driver: "dir", config: {} });
   await api.do("PUT", "/1.0/profiles/default", {
     config: {},

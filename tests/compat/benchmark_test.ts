@@ -1,5 +1,5 @@
 /** lxd-benchmark (Debian's lxd-tools), which makes, starts, stops and deletes instances in batches. */
-import { Api } from "#tests/world/api.ts";
+import { apiOf } from "#tests/world/api.ts";
 import { OURS, TestDaemon } from "#tests/world/daemon.ts";
 import { must } from "#tests/world/run.ts";
 import assert from "node:assert/strict";
@@ -8,7 +8,7 @@ const COUNT = 6;
 
 Deno.test("lxd-benchmark drives the daemon through its socket", async () => {
   await using daemon = await TestDaemon.start({ ...OURS });
-  const api = new Api({ socketPath: `${daemon.directory}/unix.socket` });
+  const api = apiOf(daemon);
   await api.do("POST", "/1.0/storage-pools", { name: "bench", driver: "dir", config: {} });
   await api.do("PUT", "/1.0/profiles/default", {
     config: {},

@@ -1,6 +1,6 @@
 /** pylxd (Debian's python3-pylxd), by which Python programs drive LXD, on the socket and over TLS. */
 import { fromPem, selfSigned } from "#base/x509.ts";
-import { Api } from "#tests/world/api.ts";
+import { apiOf } from "#tests/world/api.ts";
 import { OURS, TestDaemon } from "#tests/world/daemon.ts";
 import { must } from "#tests/world/run.ts";
 import assert from "node:assert/strict";
@@ -14,7 +14,7 @@ let image: string;
 
 Deno.test.beforeAll(async () => {
   daemon = await TestDaemon.start({ ...OURS });
-  const api = new Api({ socketPath: `${daemon.directory}/unix.socket` });
+  const api = apiOf(daemon);
   await api.do("POST", "/1.0/storage-pools", { name: "pylxd", driver: "dir", config: {} });
   await api.do("PUT", "/1.0/profiles/default", {
     config: {},

@@ -1,5 +1,5 @@
 /** Our daemon and Debian's LXD side by side: one network, a pool and an image each, HTTPS, a password. */
-import { Api } from "#tests/world/api.ts";
+import { type Api, apiOf } from "#tests/world/api.ts";
 import { DEBIAN, OURS, TestDaemon } from "#tests/world/daemon.ts";
 import { must, run } from "#tests/world/run.ts";
 import { SLOWNESS } from "#tests/world/slowness.ts";
@@ -37,7 +37,7 @@ export async function startTwoServers(driver = "dir"): Promise<TwoServers> {
 }
 
 async function prepare(daemon: TestDaemon, port: number, driver: string): Promise<Api> {
-  const api = new Api({ socketPath: `${daemon.directory}/unix.socket` });
+  const api = apiOf(daemon);
   const config = driver === "dir" ? {} : { size: "1GiB" };
   await api.do("POST", "/1.0/storage-pools", { name: "pool", driver, config });
   await api.do("PUT", "/1.0/profiles/default", {

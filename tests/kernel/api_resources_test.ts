@@ -1,5 +1,5 @@
 /** Projects, images, pools and networks of the real daemon, over its unix socket. */
-import { Api } from "#tests/world/api.ts";
+import { type Api, apiOf } from "#tests/world/api.ts";
 import { OURS, TestDaemon } from "#tests/world/daemon.ts";
 import { emptyImage } from "#tests/fakes/image.ts";
 import { must } from "#tests/world/run.ts";
@@ -7,12 +7,10 @@ import assert from "node:assert/strict";
 
 let daemon: TestDaemon;
 let api: Api;
-let socketPath: string;
 
 Deno.test.beforeAll(async () => {
   daemon = await TestDaemon.start({ ...OURS });
-  socketPath = `${daemon.directory}/unix.socket`;
-  api = new Api({ socketPath });
+  api = apiOf(daemon);
 });
 Deno.test.afterAll(() => daemon[Symbol.asyncDispose]());
 
@@ -117,7 +115,7 @@ Deno.test("api: an image is uploaded, described, aliased, exported byte by byte 
     "curl",
     "-s",
     "--unix-socket",
-    socketPath,
+    api.socketPath,
     "-o",
     "-",
     `http://x${path}/export`,

@@ -1,6 +1,6 @@
 /** The protocol of the real daemon over its unix socket, without a client of ours. */
 import { EXTENSIONS } from "#api/extensions.ts";
-import { Api } from "#tests/world/api.ts";
+import { type Api, apiOf } from "#tests/world/api.ts";
 import { OURS, TestDaemon } from "#tests/world/daemon.ts";
 import { EventStream } from "#tests/world/events.ts";
 import { run } from "#tests/world/run.ts";
@@ -9,12 +9,10 @@ import assert from "node:assert/strict";
 
 let daemon: TestDaemon;
 let api: Api;
-let socketPath: string;
 
 Deno.test.beforeAll(async () => {
   daemon = await TestDaemon.start({ ...OURS });
-  socketPath = `${daemon.directory}/unix.socket`;
-  api = new Api({ socketPath });
+  api = apiOf(daemon);
 });
 Deno.test.afterAll(() => daemon[Symbol.asyncDispose]());
 
@@ -202,7 +200,7 @@ Deno.test("api: lists are URLs, objects with recursion, and filtered", async () 
 });
 
 Deno.test("api: events tell of changes in the order of their doing, with project and requestor", async () => {
-  using stream = await EventStream.open(socketPath, "?type=lifecycle&all-projects=true");
+  using stream = await EventStream.open(api.socketPath, "?type=lifecycle&all-projects=true");
   await api.do("POST", "/1.0/projects", { name: "heard" });
   await api.do("POST", "/1.0/profiles?project=heard", { name: "p" });
   await api.do("DELETE", "/1.0/profiles/p?project=heard");
@@ -227,8 +225,8 @@ Deno.test("api: events tell of changes in the order of their doing, with project
 
 Deno.test("api: a listener hears its project and its types only", async () => {
   await api.do("POST", "/1.0/projects", { name: "quiet" });
-  using here = await EventStream.open(socketPath, "?type=lifecycle&project=quiet");
-  using operations = await EventStream.open(socketPath, "?type=operation");
+  using here = await EventStream.open(api.socketPath, "?type=lifecycle&project=quiet");
+  using operations = await EventStream.open(api.socketPath, "?type=operation");
   await api.do("POST", "/1.0/profiles", { name: "elsewhere" });
   await api.do("DELETE", "/1.0/profiles/elsewhere");
   await api.do("POST", "/1.0/profiles?project=quiet", { name: "p" });

@@ -1,6 +1,6 @@
 /** Ways in over the network besides the password: tokens, renewed certificates, secrets of images. */
 import { emptyImage } from "#tests/fakes/image.ts";
-import { Api } from "#tests/world/api.ts";
+import { Api, apiOf } from "#tests/world/api.ts";
 import { OURS, TestDaemon } from "#tests/world/daemon.ts";
 import { type Relay, relayTo, tlsClient } from "#tests/world/relay.ts";
 import assert from "node:assert/strict";
@@ -14,7 +14,7 @@ let relay: Relay;
 
 Deno.test.beforeAll(async () => {
   daemon = await TestDaemon.start({ ...OURS });
-  api = new Api({ socketPath: `${daemon.directory}/unix.socket` });
+  api = apiOf(daemon);
   await api.do("PUT", "/1.0", { config: { "core.https_address": ADDRESS } });
   await api.do("POST", "/1.0/projects", { name: "blue" });
   relay = await relayTo(daemon, 8443);

@@ -1,6 +1,6 @@
 /** Who is let in over TLS: nobody unknown, a certificate that was added, a restricted one. */
 import { emptyImage } from "#tests/fakes/image.ts";
-import { Api } from "#tests/world/api.ts";
+import { Api, apiOf } from "#tests/world/api.ts";
 import { OURS, TestDaemon } from "#tests/world/daemon.ts";
 import { type Relay, relayTo, type TlsClient, tlsClient } from "#tests/world/relay.ts";
 import assert from "node:assert/strict";
@@ -11,7 +11,7 @@ let relay: Relay;
 
 Deno.test.beforeAll(async () => {
   daemon = await TestDaemon.start({ ...OURS });
-  api = new Api({ socketPath: `${daemon.directory}/unix.socket` });
+  api = apiOf(daemon);
   await api.do("PUT", "/1.0", {
     config: { "core.https_address": "127.0.0.1:8443", "core.trust_password": "sesame" },
   });

@@ -1,12 +1,12 @@
 /** The section "Backing store" of the guide: its keys, and a btrfs under the state directory. */
-import { Api } from "#tests/world/api.ts";
+import { apiOf } from "#tests/world/api.ts";
 import { OURS, TestDaemon } from "#tests/world/daemon.ts";
 import { must, run } from "#tests/world/run.ts";
 import assert from "node:assert/strict";
 
 Deno.test("guide: the storage keys of LXD 2.0 are understood, or refused with what is missing", async () => {
   await using daemon = await TestDaemon.start(OURS);
-  const api = new Api({ socketPath: `${daemon.directory}/unix.socket` });
+  const api = apiOf(daemon);
 
   const drivers = (await api.get("/1.0")).environment.storage_supported_drivers
     .map(({ Name }: { Name: string }) => Name);

@@ -1,5 +1,5 @@
 /** A page of another origin (such as LXD's web interface) that drives the daemon over TLS. */
-import { Api } from "#tests/world/api.ts";
+import { Api, apiOf } from "#tests/world/api.ts";
 import { OURS, TestDaemon } from "#tests/world/daemon.ts";
 import { type Relay, relayTo, tlsClient } from "#tests/world/relay.ts";
 import assert from "node:assert/strict";
@@ -27,7 +27,7 @@ let relay: Relay;
 
 Deno.test.beforeAll(async () => {
   daemon = await TestDaemon.start({ ...OURS });
-  local = new Api({ socketPath: `${daemon.directory}/unix.socket` });
+  local = apiOf(daemon);
   await local.do("PUT", "/1.0", { config: CONFIG });
   relay = await relayTo(daemon, 8443);
 });

@@ -1,5 +1,5 @@
 /** Image servers that die in the middle: their mirrors and their other addresses go on. */
-import { Api } from "#tests/world/api.ts";
+import { type Api, apiOf } from "#tests/world/api.ts";
 import { DEBIAN, OURS, TestDaemon } from "#tests/world/daemon.ts";
 import { type Served, serverCertificate, serveTree } from "#tests/world/image_server.ts";
 import { containerImagesTree } from "#tests/world/image_tree.ts";
@@ -23,7 +23,7 @@ Deno.test.beforeAll(async () => {
   folder = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "mirror-test." });
   certificate = await serverCertificate(folder);
   daemon = await TestDaemon.start({ ...OURS, env: { SSL_CERT_FILE: certificate.certificate } });
-  api = new Api({ socketPath: `${daemon.directory}/unix.socket` });
+  api = apiOf(daemon);
   await Deno.mkdir(`${folder}/one`);
   ({ fingerprint, rootfs } = await containerImagesTree(`${folder}/one`, undefined, 8 * MEGABYTE));
   await must(["cp", "-r", `${folder}/one`, `${folder}/two`]);

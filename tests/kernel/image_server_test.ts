@@ -1,6 +1,6 @@
 /** Image servers: trees laid out as the public ones and our own, seen by both clients and the daemon. */
 import { emptyImage } from "#tests/fakes/image.ts";
-import { Api } from "#tests/world/api.ts";
+import { type Api, apiOf } from "#tests/world/api.ts";
 import { DEBIAN, OURS, TestDaemon } from "#tests/world/daemon.ts";
 import { serverCertificate, serveTree } from "#tests/world/image_server.ts";
 import { cloudImagesTree, containerImagesTree } from "#tests/world/image_tree.ts";
@@ -16,7 +16,7 @@ Deno.test.beforeAll(async () => {
   folder = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "images-test." });
   certificate = await serverCertificate(folder);
   daemon = await TestDaemon.start({ ...OURS, env: { SSL_CERT_FILE: certificate.certificate } });
-  api = new Api({ socketPath: `${daemon.directory}/unix.socket` });
+  api = apiOf(daemon);
   await api.do("POST", "/1.0/storage-pools", { name: "images-test", driver: "dir", config: {} });
   await api.do("PUT", "/1.0/profiles/default", {
     config: {},

@@ -1,5 +1,5 @@
 /** Networks of the real daemon beyond one bridge: kinds, ACLs, forwards, zones, tunnels, restarts. */
-import { Api } from "#tests/world/api.ts";
+import { type Api, apiOf } from "#tests/world/api.ts";
 import { OURS, TestDaemon } from "#tests/world/daemon.ts";
 import { must, run } from "#tests/world/run.ts";
 import assert from "node:assert/strict";
@@ -12,7 +12,7 @@ const AT = `/1.0/networks/${BRIDGE}`;
 
 Deno.test.beforeAll(async () => {
   daemon = await TestDaemon.start(OURS);
-  api = new Api({ socketPath: `${daemon.directory}/unix.socket` });
+  api = apiOf(daemon);
   await api.do("POST", "/1.0/networks", {
     name: BRIDGE,
     config: { "ipv4.address": "192.0.2.1/24", "ipv6.address": "fd42:9::1/64" },

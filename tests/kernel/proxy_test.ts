@@ -1,6 +1,6 @@
 /** Proxies between us and image servers, and in front of our own listener. */
 import { selfSigned } from "#base/x509.ts";
-import { Api } from "#tests/world/api.ts";
+import { type Api, apiOf } from "#tests/world/api.ts";
 import { OURS, TestDaemon } from "#tests/world/daemon.ts";
 import { EventStream } from "#tests/world/events.ts";
 import { linesOf, serverCertificate, serveTree } from "#tests/world/image_server.ts";
@@ -27,7 +27,7 @@ Deno.test.beforeAll(async () => {
   folder = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "proxy-test." });
   certificate = await serverCertificate(folder);
   daemon = await TestDaemon.start({ ...OURS, env: { SSL_CERT_FILE: certificate.certificate } });
-  api = new Api({ socketPath: `${daemon.directory}/unix.socket` });
+  api = apiOf(daemon);
 });
 Deno.test.afterAll(async () => {
   await daemon[Symbol.asyncDispose]();

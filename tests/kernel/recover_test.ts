@@ -1,7 +1,7 @@
 /** lxd recover: the pool of a server that is gone, and a database that lost what still runs. */
 import { OURS, TestDaemon } from "#tests/world/daemon.ts";
 import { type InstanceDaemon, setUp, startInstanceDaemon } from "#tests/world/instances.ts";
-import { Api } from "#tests/world/api.ts";
+import { apiOf } from "#tests/world/api.ts";
 import assert from "node:assert/strict";
 
 const NAME = `recover${Deno.pid}`;
@@ -39,7 +39,7 @@ const findings = async () => await world.api.do("POST", VALIDATE, { pools: [move
 /** By the server that is gone: an overlay clone and a volume, each with a snapshot. */
 async function fillPool(): Promise<void> {
   await using daemon = await TestDaemon.start(OURS);
-  const api = new Api({ socketPath: `${daemon.directory}/unix.socket` });
+  const api = apiOf(daemon);
   await setUp(api, 21);
   await api.do("POST", "/1.0/storage-pools", { ...moved, config: { source, "user.x": "kept" } });
   await api.do("POST", "/1.0/networks", { name: "testbr1", config: { "ipv6.address": "none" } });

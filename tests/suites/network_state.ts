@@ -1,5 +1,5 @@
 /** The state of interfaces by our daemon and by Debian's LXD, each with the same ones in a network of its own. */
-import { Api } from "#tests/world/api.ts";
+import { apiOf } from "#tests/world/api.ts";
 import { DEBIAN, OURS, TestDaemon } from "#tests/world/daemon.ts";
 import { must } from "#tests/world/run.ts";
 import assert from "node:assert/strict";
@@ -36,7 +36,7 @@ type State = Awaited<ReturnType<typeof stateOf>>;
 
 /** Without counters and addresses that the kernel gives when it likes to. */
 async function stateOf(daemon: TestDaemon, name: string) {
-  const api = new Api({ socketPath: `${daemon.directory}/unix.socket` });
+  const api = apiOf(daemon);
   const state = await api.get(`/1.0/networks/${name}/state`);
   assert.ok(state.counters.packets_sent >= 0);
   const addresses = state.addresses.filter(({ scope }: { scope: string }) => scope !== "link");

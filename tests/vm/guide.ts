@@ -2,7 +2,7 @@
  * The guide's "Backing store" with what lies ready for a pool, as written; and who holds a volume that is
  * busy.
  */
-import { Api } from "#tests/world/api.ts";
+import { apiOf } from "#tests/world/api.ts";
 import { OURS, TestDaemon } from "#tests/world/daemon.ts";
 import { must } from "#tests/world/run.ts";
 import assert from "node:assert/strict";
@@ -39,7 +39,7 @@ async function testGuide({ driver, key, poolKey, ...store }: Store): Promise<voi
   assert.match(shown, new RegExp(`^driver: ${driver}$`, "m"));
   assert.match(shown, new RegExp(`${poolKey}: ${POOL}`));
 
-  const api = new Api({ socketPath: `${daemon.directory}/unix.socket` });
+  const api = apiOf(daemon);
   await api.do("PATCH", "/1.0/profiles/default", {
     devices: { root: { type: "disk", path: "/", pool: "default", size: "64MiB" } },
   });

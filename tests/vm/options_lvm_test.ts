@@ -1,6 +1,6 @@
 /** Pools and volumes of the driver `lvm` over the API, and what lvs(8) says of them. */
 import { buildImage, type Server } from "#tests/compat/two_servers.ts";
-import { Api } from "#tests/world/api.ts";
+import { apiOf } from "#tests/world/api.ts";
 import { OURS, TestDaemon } from "#tests/world/daemon.ts";
 import { must } from "#tests/world/run.ts";
 import assert from "node:assert/strict";
@@ -25,7 +25,7 @@ const refuses = async (config: object, status: number, text: RegExp) => {
 Deno.test.beforeAll(async () => {
   if (!isMet("lvm")) return;
   const daemon = await TestDaemon.start(OURS);
-  server = { daemon, api: new Api({ socketPath: `${daemon.directory}/unix.socket` }) };
+  server = { daemon, api: apiOf(daemon) };
   const config = { size: "2GiB", "lvm.vg_name": OLD, "volume.size": "64MiB" };
   await api().do("POST", POOLS, { name: "one", driver: "lvm", config });
   const root = { type: "disk", path: "/", pool: "one" };

@@ -1,6 +1,6 @@
 /** Pools and volumes of the driver `zfs` over the API, and what zfs(8) says of them. */
 import { buildImage, type Server } from "#tests/compat/two_servers.ts";
-import { Api } from "#tests/world/api.ts";
+import { apiOf } from "#tests/world/api.ts";
 import { testUndone, worldWithoutPools } from "#tests/suites/pool_undo.ts";
 import { OURS, TestDaemon } from "#tests/world/daemon.ts";
 import { must } from "#tests/world/run.ts";
@@ -23,7 +23,7 @@ const api = () => server.api;
 Deno.test.beforeAll(async () => {
   if (!isMet("zfs")) return;
   const daemon = await TestDaemon.start(OURS);
-  server = { daemon, api: new Api({ socketPath: `${daemon.directory}/unix.socket` }) };
+  server = { daemon, api: apiOf(daemon) };
   for (const [name, zpool] of [["one", ONE], ["two", TWO]] as const) {
     const config = { "size": "1GiB", "zfs.pool_name": zpool };
     await api().do("POST", POOLS, { name, driver: "zfs", config });

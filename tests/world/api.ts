@@ -27,6 +27,11 @@ export interface ApiOptions {
   readonly tls?: { readonly cert?: string; readonly key?: string };
 }
 
+/** Of a daemon on its unix socket. */
+export function apiOf({ directory }: { readonly directory: string }): Api {
+  return new Api({ socketPath: `${directory}/unix.socket` });
+}
+
 export class Api {
   readonly #options: ApiOptions;
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import { bundleDaemon, stopBundler } from "#tools/link/bundle.ts";
-import { Api } from "./api.ts";
+import { type Api, apiOf } from "./api.ts";
 import { must, run } from "./run.ts";
 import { readTraces } from "./traces.ts";
 
@@ -23,7 +23,7 @@ export class CrashWorld implements AsyncDisposable {
 
   private constructor(readonly folder: string, holder: Deno.ChildProcess) {
     this.#holder = holder;
-    this.api = new Api({ socketPath: `${this.directory}/unix.socket` });
+    this.api = apiOf(this);
   }
 
   /** Namespaces that outlive each daemon, as the host does. */

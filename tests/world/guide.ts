@@ -2,7 +2,7 @@
  * What the user's guide takes for granted: the public image servers under their own names, another
  * LXD server r1.example.com. All of it in the network of one daemon, and made here.
  */
-import { Api } from "./api.ts";
+import { type Api, apiOf } from "./api.ts";
 import { OURS, TestDaemon } from "./daemon.ts";
 import { type Served, serverCertificate, serveTree } from "./image_server.ts";
 import { archive } from "#tests/fakes/tar.ts";
@@ -44,7 +44,7 @@ export async function startGuide(): Promise<Guide> {
   const r1 = stack.use(await TestDaemon.start(OURS));
   await connect(daemon, r1, home);
   await r1.lxc(["config", "set", "core.https_address", ":8443"]);
-  const api = new Api({ socketPath: `${daemon.directory}/unix.socket` });
+  const api = apiOf(daemon);
   await makeTrees(daemon, api, home);
   for (const [name, host] of [["ubuntu", UBUNTU_AT], ["images", IMAGES_AT]] as const) {
     const served: Served = await serveTree(daemon, `${home}/${name}`, {

@@ -1,6 +1,6 @@
 /** A daemon of ours that is ready for instances: a pool, a bridge, the image "busybox". */
 import assert from "node:assert/strict";
-import { Api } from "./api.ts";
+import { type Api, apiOf } from "./api.ts";
 import { type DaemonOptions, OURS, TestDaemon } from "./daemon.ts";
 import { must } from "./run.ts";
 
@@ -21,7 +21,7 @@ export async function startInstanceDaemon(
 ): Promise<InstanceDaemon> {
   const { subnet, ...more } = options;
   const daemon = await TestDaemon.start({ ...OURS, ...more });
-  const api = new Api({ socketPath: `${daemon.directory}/unix.socket` });
+  const api = apiOf(daemon);
   try {
     await setUp(api, subnet);
   } catch (error) {

@@ -3,7 +3,7 @@
  * and complaints. With LXD_SWEEP=all every line of commands.txt is tried, else every third.
  */
 import assert from "node:assert/strict";
-import { Api } from "#tests/world/api.ts";
+import { type Api, apiOf } from "#tests/world/api.ts";
 import { DEBIAN, OURS, TestDaemon } from "#tests/world/daemon.ts";
 import { run } from "#tests/world/run.ts";
 import { isInstalled } from "../installed.ts";
@@ -18,7 +18,7 @@ async function setUp(daemon: TestDaemon): Promise<void> {
   await lxc("network create twinbr0 ipv4.address=10.246.1.1/24 ipv6.address=fd42:246::1/64");
   await lxc("profile device add default root disk path=/ pool=pool");
   await lxc("profile device add default eth0 nic network=twinbr0 name=eth0");
-  const api = new Api({ socketPath: `${daemon.directory}/unix.socket` });
+  const api = apiOf(daemon);
   const source = { type: "build", alias: "busybox" };
   const { fingerprint } = await api.do("POST", "/1.0/images", {
     source,

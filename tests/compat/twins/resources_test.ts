@@ -3,7 +3,7 @@
  * that has what this lacks. What our client and Debian's print of it is the same, whichever daemon is asked.
  */
 import assert from "node:assert/strict";
-import { Api } from "#tests/world/api.ts";
+import { apiOf } from "#tests/world/api.ts";
 import { DEBIAN, OURS, TestDaemon } from "#tests/world/daemon.ts";
 import { MadeUpHardware } from "#tests/fakes/hardware/hardware.ts";
 import { must } from "#tests/world/run.ts";
@@ -33,8 +33,7 @@ class Pair implements AsyncDisposable {
 
 type Json = Record<string, unknown>;
 
-const resourcesOf = (daemon: TestDaemon): Promise<Json> =>
-  new Api({ socketPath: `${daemon.directory}/unix.socket` }).get("/1.0/resources");
+const resourcesOf = (daemon: TestDaemon): Promise<Json> => apiOf(daemon).get("/1.0/resources");
 
 /** Where LXD is silent and ours knows. */
 const KNOWN_ONLY_HERE: readonly {

@@ -1,5 +1,5 @@
 /** Our daemon and Debian's LXD 5.0.2, set up alike, asked the same things. */
-import { type Answer, Api } from "#tests/world/api.ts";
+import { type Answer, type Api, apiOf } from "#tests/world/api.ts";
 import { DEBIAN, OURS, TestDaemon } from "#tests/world/daemon.ts";
 import { emptyImage } from "#tests/fakes/image.ts";
 
@@ -32,9 +32,7 @@ export class Twins implements AsyncDisposable {
   /** With a pool `pool`, a bridge `twinbr0`, a profile `p`, an empty image `img`, an instance `c`. */
   static async start(): Promise<Twins> {
     const daemons = await both((side) => TestDaemon.start(side === "ours" ? OURS : DEBIAN));
-    const apis = await both(async (side) =>
-      await new Api({ socketPath: `${daemons[side].directory}/unix.socket` })
-    );
+    const apis = await both(async (side) => await apiOf(daemons[side]));
     const twins = new Twins(daemons, apis);
     try {
       await both((side) => setUp(apis[side]));
