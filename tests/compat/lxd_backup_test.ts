@@ -1,14 +1,15 @@
 /** Backups in the format of btrfs go from our daemon to Debian's LXD and back. */
-import { OURS } from "#tests/world/daemon.ts";
 import { must } from "#tests/world/run.ts";
 import {
-  buildImage,
+  bothWays,
   type Client,
   hasLxd,
-  type Server,
-  startTwoServers,
-  trustedClient,
+  inMountsOf,
+  onPool,
+  readOnPool,
+  startTwoWithClient,
   type TwoServers,
+  writeOnPool,
 } from "./two_servers.ts";
 import assert from "node:assert/strict";
 import { isInstalled } from "./installed.ts";
@@ -22,30 +23,11 @@ let client: Client;
 
 Deno.test.beforeAll(async () => {
   if (ignore) return;
-  servers = await startTwoServers("btrfs");
-  await buildImage(servers.ours);
-  client = await trustedClient(servers, OURS.lxc, NAME);
-  await client.lxc("image", "copy", "us:tiny", "deb:", "--copy-aliases");
+  ({ servers, client } = await startTwoWithClient(NAME, "btrfs"));
 });
 Deno.test.afterAll(async () => {
   if (!ignore) await servers[Symbol.asyncDispose]();
 });
-
-const onPool = ({ daemon }: Server, path: string) =>
-  `${daemon.directory}/storage-pools/pool/${path}`;
-/** In the mounts of a daemon. */
-const inside = ({ daemon }: Server, ...argv: string[]) =>
-  must(["nsenter", "-t", `${daemon.pid}`, "-m", "--", ...argv]);
-const write = (server: Server, path: string, text: string) =>
-  inside(server, "sh", "-c", `echo ${text} >"$0"`, onPool(server, path));
-const read = async (server: Server, path: string) =>
-  (await inside(server, "cat", onPool(server, path))).trim();
-
-const ways = () =>
-  [
-    ["us", servers.ours, "deb", servers.theirs],
-    ["deb", servers.theirs, "us", servers.ours],
-  ] as const;
 
 Deno.test({
   name:
@@ -53,18 +35,18 @@ Deno.test({
   ignore,
   async fn() {
     const { lxc } = client;
-    for (const [from, source, to, target] of ways()) {
+    for (const { from, source, to, target } of bothWays(servers)) {
       const file = `${servers.ours.daemon.folder}/${from}.tar.gz`;
-      const root = `containers/${NAME}/rootfs`;
+      const root = `pool/containers/${NAME}/rootfs`;
       await lxc("init", `${from}:tiny`, `${from}:${NAME}`);
       for (const path of ["sub-a", "sub-a/b"]) {
-        await inside(source, "btrfs", "subvolume", "create", onPool(source, `${root}/${path}`));
+        await inMountsOf(source, "btrfs", "subvolume", "create", onPool(source, `${root}/${path}`));
       }
-      await write(source, `${root}/sub-a/b/file`, "first");
+      await writeOnPool(source, `${root}/sub-a/b/file`, "first");
       await lxc("snapshot", `${from}:${NAME}`, "s0");
-      await write(source, `${root}/sub-a/b/file`, "second");
+      await writeOnPool(source, `${root}/sub-a/b/file`, "second");
       const nested = onPool(source, `${root}/sub-a/b`);
-      await inside(source, "btrfs", "property", "set", nested, "ro", "true");
+      await inMountsOf(source, "btrfs", "property", "set", nested, "ro", "true");
 
       await lxc("export", `${from}:${NAME}`, file, "--optimized-storage");
       const names = await must(["tar", "-tf", file]);
@@ -72,14 +54,14 @@ Deno.test({
 
       assert.match(names, /^backup\/container_rootfs-sub--a-b\.bin$/m);
       assert.match(names, /^backup\/snapshots\/s0\.bin$/m);
-      assert.equal(await read(target, `${root}/sub-a/b/file`), "second", from);
-      const ro = await inside(
+      assert.equal(await readOnPool(target, `${root}/sub-a/b/file`), "second", from);
+      const ro = await inMountsOf(
         target,
         ...["btrfs", "property", "get", onPool(target, `${root}/sub-a/b`), "ro"],
       );
       assert.equal(ro.trim(), "ro=true");
-      const old = `containers-snapshots/${NAME}/s0/rootfs/sub-a/b/file`;
-      assert.equal(await read(target, old), "first");
+      const old = `pool/containers-snapshots/${NAME}/s0/rootfs/sub-a/b/file`;
+      assert.equal(await readOnPool(target, old), "first");
       await lxc("start", `${to}:${NAME}`);
       assert.equal(await lxc("exec", `${to}:${NAME}`, "--", "cat", "/sub-a/b/file"), "second\n");
       for (const remote of [from, to]) await lxc("delete", "--force", `${remote}:${NAME}`);
@@ -94,18 +76,18 @@ Deno.test({
   async fn() {
     const { lxc, fails } = client;
     const volume = (...args: string[]) => lxc("storage", "volume", ...args);
-    for (const [from, source, to, target] of ways()) {
+    for (const { from, source, to, target } of bothWays(servers)) {
       const file = `${servers.ours.daemon.folder}/${from}-volume.tar.gz`;
       await volume("create", `${from}:pool`, "data", "user.mark=1");
-      await write(source, "custom/default_data/file", "first");
+      await writeOnPool(source, "pool/custom/default_data/file", "first");
       await volume("snapshot", `${from}:pool`, "data", "s0");
-      await write(source, "custom/default_data/file", "second");
+      await writeOnPool(source, "pool/custom/default_data/file", "second");
 
       await volume("export", `${from}:pool`, "data", file, "--optimized-storage");
       await volume("import", `${to}:pool`, file, "copy");
 
-      assert.equal(await read(target, "custom/default_copy/file"), "second", from);
-      assert.equal(await read(target, "custom-snapshots/default_copy/s0/file"), "first");
+      assert.equal(await readOnPool(target, "pool/custom/default_copy/file"), "second", from);
+      assert.equal(await readOnPool(target, "pool/custom-snapshots/default_copy/s0/file"), "first");
       assert.equal((await volume("get", `${to}:pool`, "copy", "user.mark")).trim(), "1");
       await volume("delete", `${from}:pool`, "data");
       await volume("delete", `${to}:pool`, "copy");

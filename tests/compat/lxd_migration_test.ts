@@ -1,6 +1,7 @@
 /** Instances and volumes between our daemon and Debian's LXD, both ways, by our client and Debian's. */
 import { DEBIAN, OURS } from "#tests/world/daemon.ts";
 import {
+  bothWays,
   buildImage,
   hasLxd,
   type Server,
@@ -28,8 +29,6 @@ Deno.test.afterAll(async () => {
   if (hasLxd) await servers[Symbol.asyncDispose]();
 });
 
-const ways = () => [["us", "deb", servers.theirs], ["deb", "us", servers.ours]] as const;
-
 /** What is on the pool, as the daemon sees it. */
 const onPool = ({ daemon }: Server, path: string) =>
   `/proc/${daemon.pid}/root${daemon.directory}/storage-pools/pool/${path}`;
@@ -43,7 +42,7 @@ for (const [who, program, letter, modes] of CLIENTS) {
       const name = `${NAME}${letter}`;
       await lxc("init", "tiny", name, "-c", "user.mark=1");
       await lxc("copy", `us:${name}`, `deb:${name}`);
-      for (const [from, to, server] of ways()) {
+      for (const { from, to, target: server } of bothWays(servers)) {
         await lxc("config", "set", `${from}:${name}`, `user.from=${from}`);
         await lxc("storage", "volume", "set", `${from}:pool`, `container/${name}`, "user.v=s0");
         await lxc("snapshot", `${from}:${name}`, "s0");
@@ -83,7 +82,7 @@ for (const [who, program, letter, modes] of CLIENTS) {
     async fn() {
       const { lxc, fails } = await trustedClient(servers, program, `${NAME}${letter}v`);
       const volume = (...args: string[]) => lxc("storage", "volume", ...args);
-      for (const [from, to, server] of ways()) {
+      for (const { from, to, target: server } of bothWays(servers)) {
         const at = `${from}:pool`;
         const source = from === "us" ? servers.ours : servers.theirs;
         for (const type of ["filesystem", "block"]) {

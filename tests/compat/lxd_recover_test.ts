@@ -2,17 +2,17 @@
  * Pools of our daemon recovered by Debian's LXD and the other way round: instances and custom volumes with
  * their snapshots, on dir and on btrfs.
  */
-import { OURS } from "#tests/world/daemon.ts";
 import { must } from "#tests/world/run.ts";
 import { isInstalled } from "./installed.ts";
 import {
-  buildImage,
+  bothWays,
   type Client,
   hasLxd,
-  type Server,
-  startTwoServers,
-  trustedClient,
+  readOnPool,
+  startTwoWithClient,
   type TwoServers,
+  type Way,
+  writeOnPool,
 } from "./two_servers.ts";
 import assert from "node:assert/strict";
 
@@ -35,10 +35,7 @@ Deno.test.beforeAll(async () => {
   await must(["mkfs.btrfs", "-q", `${folder}/disk.img`]);
   // Before the daemons get mounts of their own.
   await must(["mount", "-o", "loop", `${folder}/disk.img`, `${folder}/btrfs`]);
-  servers = await startTwoServers();
-  await buildImage(servers.ours);
-  client = await trustedClient(servers, OURS.lxc, NAME);
-  await client.lxc("image", "copy", "us:tiny", "deb:", "--copy-aliases");
+  ({ servers, client } = await startTwoWithClient(NAME));
 });
 Deno.test.afterAll(async () => {
   if (ignore) return;
@@ -47,42 +44,18 @@ Deno.test.afterAll(async () => {
   await Deno.remove(folder, { recursive: true });
 });
 
-/** In the mounts of a daemon. */
-const inside = ({ daemon }: Server, ...argv: string[]) =>
-  must(["nsenter", "-t", `${daemon.pid}`, "-m", "--", ...argv]);
-const onPool = ({ daemon }: Server, pool: string, path: string) =>
-  `${daemon.directory}/storage-pools/${pool}/${path}`;
-const write = (server: Server, pool: string, path: string, text: string) =>
-  inside(server, "sh", "-c", `echo ${text} >"$0"`, onPool(server, pool, path));
-const read = async (server: Server, pool: string, path: string) =>
-  (await inside(server, "cat", onPool(server, pool, path))).trim();
-
-interface Way {
-  readonly from: "us" | "deb";
-  readonly source: Server;
-  readonly to: "us" | "deb";
-  readonly target: Server;
-}
-
-const ways = (): readonly Way[] => {
-  const { ours, theirs } = servers;
-  return [
-    { from: "us", source: ours, to: "deb", target: theirs },
-    { from: "deb", source: theirs, to: "us", target: ours },
-  ];
-};
-
 /** An instance and a custom volume, each "new" with a snapshot that is "old". */
 async function fillPool({ from, source }: Way, pool: string, name: string): Promise<void> {
   const { lxc } = client;
+  const say = (path: string, when: string) => writeOnPool(source, `${pool}/${path}`, when);
   await lxc("init", `${from}:tiny`, `${from}:${name}`, "--storage", pool);
-  await write(source, pool, `containers/${name}/rootfs/etc/when`, "old");
+  await say(`containers/${name}/rootfs/etc/when`, "old");
   await lxc("snapshot", `${from}:${name}`, "s0");
-  await write(source, pool, `containers/${name}/rootfs/etc/when`, "new");
+  await say(`containers/${name}/rootfs/etc/when`, "new");
   await lxc("storage", "volume", "create", `${from}:${pool}`, "data");
-  await write(source, pool, "custom/default_data/when", "old");
+  await say("custom/default_data/when", "old");
   await lxc("storage", "volume", "snapshot", `${from}:${pool}`, "data", "s0");
-  await write(source, pool, "custom/default_data/when", "new");
+  await say("custom/default_data/when", "new");
 }
 
 async function testWay(way: Way, driver: keyof typeof DRIVERS): Promise<void> {
@@ -104,7 +77,7 @@ async function testWay(way: Way, driver: keyof typeof DRIVERS): Promise<void> {
   assert.deepEqual(names, ["data", name]);
   const instance = await target.api.get(`/1.0/instances/${name}`);
   assert.equal(instance.config["volatile.base_image"]?.length, 64);
-  const when = (place: string) => read(target, pool, place);
+  const when = (place: string) => readOnPool(target, `${pool}/${place}`);
   assert.equal(await when(`containers/${name}/rootfs/etc/when`), "new");
   assert.equal(await when(`containers-snapshots/${name}/s0/rootfs/etc/when`), "old");
   assert.equal(await when("custom/default_data/when"), "new");
@@ -122,7 +95,7 @@ for (const driver of Object.keys(DRIVERS) as (keyof typeof DRIVERS)[]) {
     name: `recover: a ${driver} pool of each server is taken up by the other, with snapshots`,
     ignore,
     async fn() {
-      for (const way of ways()) await testWay(way, driver);
+      for (const way of bothWays(servers)) await testWay(way, driver);
     },
   });
 }

@@ -59,6 +59,41 @@ export async function buildImage({ api }: Server): Promise<string> {
   return built.fingerprint;
 }
 
+/** Where a file on a pool is in the mounts of its server. @param path The pool first. */
+export function onPool({ daemon }: Server, path: string): string {
+  return `${daemon.directory}/storage-pools/${path}`;
+}
+
+/** A program in the mounts of a server. @returns what it prints */
+export function inMountsOf({ daemon }: Server, ...argv: string[]): Promise<string> {
+  return must(["nsenter", "-t", `${daemon.pid}`, "-m", "--", ...argv]);
+}
+
+/** Write a word to a file on a pool, as the server sees it. */
+export async function writeOnPool(server: Server, path: string, word: string): Promise<void> {
+  await inMountsOf(server, "sh", "-c", `echo ${word} >"$0"`, onPool(server, path));
+}
+
+/** Trimmed. */
+export async function readOnPool(server: Server, path: string): Promise<string> {
+  return (await inMountsOf(server, "cat", onPool(server, path))).trim();
+}
+
+/** From one server to the other; both ways, ours first. */
+export interface Way {
+  readonly from: "us" | "deb";
+  readonly source: Server;
+  readonly to: "us" | "deb";
+  readonly target: Server;
+}
+
+export function bothWays({ ours, theirs }: TwoServers): readonly Way[] {
+  return [
+    { from: "us", source: ours, to: "deb", target: theirs },
+    { from: "deb", source: theirs, to: "us", target: ours },
+  ];
+}
+
 export interface Client {
   lxc(...args: string[]): Promise<string>;
   /** @returns what it says on standard error. */
@@ -84,6 +119,18 @@ export function clientOf({ ours }: TwoServers, program: string, folder: string):
       return stderr;
     },
   };
+}
+
+/** Both servers with the image "tiny", and our client, which both trust. @param folder For its files. */
+export async function startTwoWithClient(
+  folder: string,
+  driver?: string,
+): Promise<{ readonly servers: TwoServers; readonly client: Client }> {
+  const servers = await startTwoServers(driver);
+  await buildImage(servers.ours);
+  const client = await trustedClient(servers, OURS.lxc, folder);
+  await client.lxc("image", "copy", "us:tiny", "deb:", "--copy-aliases");
+  return { servers, client };
 }
 
 /** One that both servers trust. Ours is "us" and not the local socket: other servers can reach it. */

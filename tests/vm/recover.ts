@@ -2,15 +2,12 @@
  * Pools of our daemon and of Debian's LXD, each recovered by the other and by its own like: an instance
  * and a custom volume with their snapshots.
  */
-import { OURS } from "#tests/world/daemon.ts";
 import { must } from "#tests/world/run.ts";
 import {
-  buildImage,
   type Client,
   hasLxd,
   type Server,
-  startTwoServers,
-  trustedClient,
+  startTwoWithClient,
   type TwoServers,
 } from "#tests/compat/two_servers.ts";
 import assert from "node:assert/strict";
@@ -134,11 +131,7 @@ export function recoverSuite(backing: Backing): void {
   let world: World;
   Deno.test.beforeAll(async () => {
     const folder = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "lxd-recover." });
-    const servers = await startTwoServers();
-    await buildImage(servers.ours);
-    const client = await trustedClient(servers, OURS.lxc, NAME);
-    await client.lxc("image", "copy", "us:tiny", "deb:", "--copy-aliases");
-    world = { backing, folder, servers, client };
+    world = { backing, folder, ...await startTwoWithClient(NAME) };
   });
   Deno.test.afterAll(async () => {
     await world.servers[Symbol.asyncDispose]();
