@@ -4,6 +4,7 @@ import { integer, object, optional, string } from "#api/schema.ts";
 import { Fault } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import { Logger } from "#base/log.ts";
+import { ROOT } from "#tests/fakes/callers.ts";
 import assert from "node:assert/strict";
 import { type IncomingHttpHeaders, request } from "node:http";
 import type { Caller } from "./caller.ts";
@@ -14,15 +15,6 @@ import { listenUnix } from "./listeners.ts";
 import { createRouter } from "./router.ts";
 import { createHandlers } from "./server.ts";
 
-const ROOT: Caller = {
-  protocol: "unix",
-  uid: 0,
-  gid: 0,
-  pid: 1,
-  username: "root",
-  trusted: true,
-  projects: "all",
-};
 const STRANGER: Caller = {
   protocol: "tls",
   address: "192.0.2.1:5",

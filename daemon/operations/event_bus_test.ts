@@ -2,17 +2,9 @@ import type { EventObject } from "#api/envelope.ts";
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import type { Caller } from "#daemon/http/caller.ts";
+import { ROOT } from "#tests/fakes/callers.ts";
 import { createEvents, type EventBus, type Listener } from "./event_bus.ts";
 
-const ROOT: Caller = {
-  protocol: "unix",
-  uid: 0,
-  gid: 0,
-  pid: 1,
-  username: "root",
-  trusted: true,
-  projects: "all",
-};
 const GUEST: Caller = {
   protocol: "tls",
   fingerprint: "f",

@@ -3,18 +3,9 @@ import { Fault } from "#base/errors.ts";
 import { Logger } from "#base/log.ts";
 import assert from "node:assert/strict";
 import type { Caller } from "#daemon/http/caller.ts";
+import { ROOT } from "#tests/fakes/callers.ts";
 import type { OperationContext, OperationStart } from "./operation.ts";
 import { createOperations, maySee } from "./registry.ts";
-
-const caller: Caller = {
-  protocol: "unix",
-  uid: 0,
-  gid: 0,
-  pid: 1,
-  username: "root",
-  trusted: true,
-  projects: "all",
-};
 
 function open() {
   const events: OperationObject[] = [];
@@ -31,7 +22,7 @@ function open() {
     operations.start({
       description: "Testing",
       project: "default",
-      caller,
+      caller: ROOT,
       ...(run ? { run } : {}),
       ...more,
     });
