@@ -15,7 +15,7 @@ if (isMet("project quotas")) {
       return { ...place, manyVolumes: 8 };
     };
     storageSuite(`dir (project quota, dir.clone=${clone})`, open);
-    quotaSuite(`dir (project quota, dir.clone=${clone})`, open);
+    quotaSuite(`dir (project quota, dir.clone=${clone})`, open, { takesLess: true });
     crashSuite(`dir (project quota, dir.clone=${clone})`, open, {
       isSized: true,
       stride: 10,

@@ -90,13 +90,17 @@ export class DirDriver implements StorageDriver {
 
   async create(volume: Volume, options: CreateOptions = {}) {
     if (volume.kind === "custom") return await this.#plain.create(volume, options);
-    await this.#limited(volume, options, (bytes) => this.#clones.createEmpty(volume.name, bytes));
+    await this.#limited(
+      volume,
+      { ...options, mustFit: true },
+      (bytes) => this.#clones.createEmpty(volume.name, bytes),
+    );
   }
 
   async createFromImage(volume: Volume, fingerprint: string, options: CreateOptions = {}) {
     await this.#limited(
       volume,
-      options,
+      { ...options, mustFit: true },
       (bytes) => this.#clones.createFromImage(volume.name, fingerprint, bytes),
     );
   }
@@ -104,7 +108,7 @@ export class DirDriver implements StorageDriver {
   /** Make a container and limit it. @param make by a file, if it is given bytes */
   async #limited(
     volume: Volume,
-    { sizeBytes = 0 }: CreateOptions,
+    { sizeBytes = 0, mustFit = false }: CreateOptions & { readonly mustFit?: boolean },
     make: (sizeBytes: number) => Promise<void>,
   ) {
     this.#requireSizes(sizeBytes);
@@ -112,7 +116,7 @@ export class DirDriver implements StorageDriver {
     await make(0);
     if (sizeBytes === 0) return;
     try {
-      await this.#quotas.limit(this.directory(volume), sizeBytes);
+      await this.#quotas.limit(this.directory(volume), sizeBytes, { mustFit });
     } catch (error) {
       await this.remove(volume);
       throw error;

@@ -33,9 +33,8 @@ export async function isLifted(directory: HostPath): Promise<boolean> {
   return await Deno.lstat(noteOf(directory)).then(() => true, () => false);
 }
 
-/** Whatever is in there by now: it can only get less. */
 export async function limitAgain(quotas: ProjectQuotas, directory: HostPath): Promise<void> {
   const limitBytes = Number(await Deno.readLink(noteOf(directory)));
-  await quotas.limit(directory, limitBytes, { evenIfFull: true });
+  await quotas.limit(directory, limitBytes);
   await removeTree(noteOf(directory));
 }

@@ -66,7 +66,7 @@ export class PlainTrees {
   async create(volume: Volume, { sizeBytes = 0 }: CreateOptions): Promise<void> {
     await this.#requireFree(volume);
     if (volume.content !== "block") {
-      return await this.#make(volume, sizeBytes, () => Promise.resolve());
+      return await this.#make(volume, { sizeBytes, mustFit: true }, () => Promise.resolve());
     }
     await this.#deps.trash.build(this.directory(volume), async (path) => {
       await Deno.mkdir(path, { mode: 0o711 });
@@ -81,14 +81,18 @@ export class PlainTrees {
   }
 
   /** A file system with this limit; 0: none. */
-  async #make(volume: Volume, sizeBytes: number, fill: Fill): Promise<void> {
+  async #make(
+    volume: Volume,
+    { sizeBytes, mustFit }: { readonly sizeBytes: number; readonly mustFit: boolean },
+    fill: Fill,
+  ): Promise<void> {
     this.#requireSizes(sizeBytes);
     const { quotas, trash } = this.#deps;
     if (sizeBytes === 0 || quotas !== undefined) {
       return await trash.build(this.directory(volume), async (path) => {
         await Deno.mkdir(path, { mode: 0o711 });
         await fill(path);
-        await quotas?.limit(path, sizeBytes);
+        await quotas?.limit(path, sizeBytes, { mustFit });
       });
     }
     const folder = this.#sizedFolder(volume);
@@ -107,7 +111,8 @@ export class PlainTrees {
       for (const one of snapshots) await this.#copyTo(source, one, this.directory(target, one));
       const from = this.directory(source, options.snapshot);
       const isDisk = target.content === "block";
-      await this.#make(target, isDisk ? 0 : options.sizeBytes ?? 0, (path) => copyTo(from, path));
+      const sizeBytes = isDisk ? 0 : options.sizeBytes ?? 0;
+      await this.#make(target, { sizeBytes, mustFit: false }, (path) => copyTo(from, path));
       if (isDisk && options.sizeBytes !== undefined) await this.resize(target, options.sizeBytes);
     } catch (error) {
       await this.remove(target);

@@ -42,22 +42,22 @@ export class ProjectQuotas {
   }
 
   /**
-   * Limit all that is in a directory. 0: no limit.
+   * Limit all that is in a directory. 0: no limit. If it holds more already, nothing more can be
+   * written to it, but less, as in LXD.
    *
-   * @param options.evenIfFull Then nothing more can be written, but less.
-   * @throws {Fault} bad_request if it holds more
+   * @param options.mustFit A new one that holds more is refused. @throws {Fault} bad_request
    */
   async limit(
     directory: HostPath,
     sizeBytes: number,
-    { evenIfFull = false }: { readonly evenIfFull?: boolean } = {},
+    { mustFit = false }: { readonly mustFit?: boolean } = {},
   ): Promise<void> {
     const before = await this.show(directory);
     if (before.id === 0 && sizeBytes === 0) return;
     const { ino } = await Deno.lstat(directory);
     const id = before.id === 0 ? Number(BigInt(ino ?? 1) % BigInt(IDS)) + 1 : before.id;
     if (before.id === 0) await this.#run("set", directory, `${id}`, "0");
-    if (!evenIfFull) requireRoom((await this.show(directory)).usedBytes, sizeBytes);
+    if (mustFit) requireRoom((await this.show(directory)).usedBytes, sizeBytes);
     await this.#run("limit", directory, `${id}`, `${sizeBytes}`);
   }
 
