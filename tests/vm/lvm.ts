@@ -34,7 +34,7 @@ export function lvmCrashSuite(what: string, kind: LvmKind & CrashOptions): void 
   if (isMet("lvm")) crashSuite(what, () => openLvm(kind), kind);
 }
 
-async function openLvm({ config, sizeBytes }: LvmKind) {
+export async function openLvm({ config, sizeBytes }: LvmKind) {
   const place = await openPoolPlace(lvmPool, {
     size: "8GiB",
     "volume.size": `${sizeBytes}B`,

@@ -254,10 +254,13 @@ export class BtrfsDriver implements StorageDriver {
     const path = this.directory(volume);
     const staged = await this.#trash.stage();
     await snapshotTree(this.directory(volume, snapshot), staged, { isReadOnly: false });
-    const limit = await this.#quotas.limitOf(path);
-    if (limit > 0) await this.#quotas.limit(staged, limit);
-    exchange(staged, path);
-    await deleteTree(staged);
+    try {
+      const limit = await this.#quotas.limitOf(path);
+      if (limit > 0) await this.#quotas.limit(staged, limit);
+      exchange(staged, path);
+    } finally {
+      await deleteTree(staged); // What was there before, or what did not become whole.
+    }
   }
 
   async removeSnapshot(volume: Volume, snapshot: string) {

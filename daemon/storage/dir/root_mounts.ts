@@ -56,19 +56,27 @@ export class RootMounts {
     await this.#layers.parts.show(directory, manifest.kind);
     this.#shown.set(directory, "plain");
     if (manifest.kind !== "overlay") return;
-    await freshWork(directory);
-    mountOverlay({
-      lowers: this.#layers.paths(manifest),
-      upperParent: `${directory}/overlay`,
-      target: rootfsOf(directory),
-      isVolatile: true, // Nobody syncs through it, and its end need not wait for the disk.
-    });
+    try {
+      await freshWork(directory);
+      mountOverlay({
+        lowers: this.#layers.paths(manifest),
+        upperParent: `${directory}/overlay`,
+        target: rootfsOf(directory),
+        isVolatile: true, // Nobody syncs through it, and its end need not wait for the disk.
+      });
+    } catch (error) {
+      this.#shown.delete(directory);
+      throw error;
+    }
   }
 
   /** Of the root of a volume or snapshot nothing is mounted then. */
   async hide(directory: HostPath): Promise<void> {
-    while (await detachAside(rootfsOf(directory)));
-    this.#shown.delete(directory);
+    try {
+      while (await detachAside(rootfsOf(directory)));
+    } finally {
+      this.#shown.delete(directory); // Whatever became of it, it is not seen as it was.
+    }
   }
 
   /** It runs no more: seen with plain ids again. */
