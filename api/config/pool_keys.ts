@@ -165,6 +165,18 @@ function volumeKeys(driver: string): Keys {
   return { ...VOLUME_KEYS, ...DRIVER_KEYS[driver]?.volume };
 }
 
+/** What of a pool decides on the keys of its volumes. */
+interface KeysOf {
+  readonly driver: string;
+  readonly config: Readonly<Record<string, string>>;
+}
+
+/** A thin pool has its stripes as a whole: `volume.*` of the pool, and no volume of its own. */
+const STRIPES = ["lvm.stripes", "lvm.stripes.size"];
+
+const isThin = ({ driver, config }: KeysOf) =>
+  driver === "lvm" && !isFalse(config["lvm.use_thinpool"]);
+
 /** @throws {Fault} bad_request */
 export function checkPoolConfig(driver: string, config: Readonly<Record<string, string>>): void {
   const volume = Object.fromEntries(
@@ -183,13 +195,19 @@ const OF_CUSTOM = ["security.shifted", "security.unmapped", "size"];
  * @throws {Fault} bad_request
  */
 export function checkVolumeConfig(
-  driver: string,
+  pool: KeysOf,
   type: string,
   config: Readonly<Record<string, string>>,
 ): void {
-  const keys = Object.entries(volumeKeys(driver))
+  const keys = Object.entries(volumeKeys(pool.driver))
     .filter(([key]) => type === "custom" || !OF_CUSTOM.includes(key));
   const given = Object.entries(config).filter(([key]) => !OF_SERVER.includes(key));
+  const striped = STRIPES.find((key) => isThin(pool) && (config[key] ?? "") !== "");
+  if (striped !== undefined) {
+    throw new Fault("bad_request", `${striped} cannot be used with thin pool volumes`, {
+      hint: `A thin pool is striped when it is made: give the new pool volume.${striped}.`,
+    });
+  }
   check("storage volume", Object.fromEntries(keys), Object.fromEntries(given));
 }
 
@@ -198,15 +216,30 @@ export function checkVolumeConfig(
  * driver knows.
  */
 export function newVolumeConfig(
-  pool: { readonly driver: string; readonly config: Readonly<Record<string, string>> },
+  pool: KeysOf,
   own: Readonly<Record<string, string>>,
 ): Record<string, string> {
-  const known = volumeKeys(pool.driver);
-  const inherited = Object.entries(pool.config).flatMap(([key, value]): [string, string][] => {
-    const name = key.startsWith("volume.") ? key.slice("volume.".length) : "";
-    return value !== "" && Object.hasOwn(known, name) ? [[name, value]] : [];
-  });
-  return { ...Object.fromEntries(inherited), ...own };
+  const all = Object.entries(pool.config).flatMap(([key, value]): [string, string][] =>
+    key.startsWith("volume.") && value !== "" ? [[key.slice("volume.".length), value]] : []
+  );
+  return { ...Object.fromEntries(all.filter(([key]) => hasKey(pool, key))), ...own };
+}
+
+function hasKey(pool: KeysOf, key: string): boolean {
+  return Object.hasOwn(volumeKeys(pool.driver), key) && !(isThin(pool) && STRIPES.includes(key));
+}
+
+/**
+ * Of a volume that comes from a pool of perhaps another driver: what this one knows, as LXD does. Other
+ * keys would mean nothing, and be refused at the next change.
+ */
+export function fittingConfig(
+  pool: KeysOf,
+  config: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const isKept = (key: string) =>
+    key.startsWith("user.") || OF_SERVER.includes(key) || hasKey(pool, key);
+  return Object.fromEntries(Object.entries(config).filter(([key]) => isKept(key)));
 }
 
 /** Keys of a pool that can't change. @throws {Fault} bad_request */

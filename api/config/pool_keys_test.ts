@@ -1,14 +1,25 @@
 import assert from "node:assert/strict";
-import { checkPoolConfig, checkVolumeChange, checkVolumeConfig } from "./pool_keys.ts";
+import {
+  checkPoolConfig,
+  checkVolumeChange,
+  checkVolumeConfig,
+  fittingConfig,
+  newVolumeConfig,
+} from "./pool_keys.ts";
+
+const pool = (driver: string, config: Readonly<Record<string, string>> = {}) => ({
+  driver,
+  config,
+});
 
 Deno.test("zfs.blocksize is a power of two in the range of ZFS", () => {
   for (const size of ["512", "64KiB", "16MiB"]) {
-    checkVolumeConfig("zfs", "custom", { "zfs.blocksize": size });
+    checkVolumeConfig(pool("zfs"), "custom", { "zfs.blocksize": size });
     checkPoolConfig("zfs", { "volume.zfs.blocksize": size });
   }
   for (const size of ["256", "64kB", "32MiB", "100000"]) {
     assert.throws(
-      () => checkVolumeConfig("zfs", "custom", { "zfs.blocksize": size }),
+      () => checkVolumeConfig(pool("zfs"), "custom", { "zfs.blocksize": size }),
       /Invalid value/,
     );
   }
@@ -16,7 +27,7 @@ Deno.test("zfs.blocksize is a power of two in the range of ZFS", () => {
 
 Deno.test("keys of zfs are none of other drivers", () => {
   assert.throws(
-    () => checkVolumeConfig("dir", "custom", { "zfs.blocksize": "64KiB" }),
+    () => checkVolumeConfig(pool("dir"), "custom", { "zfs.blocksize": "64KiB" }),
     /Invalid option/,
   );
   assert.throws(() => checkPoolConfig("lvm", { "zfs.clone_copy": "true" }), /Invalid option/);
@@ -38,7 +49,7 @@ Deno.test("what a volume was made of stays, but its key may be taken away", () =
 
 Deno.test("a wrong value is refused with the name of its key", () => {
   const volume = (key: string, value: string) => () =>
-    checkVolumeConfig("dir", "custom", { [key]: value });
+    checkVolumeConfig(pool("dir"), "custom", { [key]: value });
   assert.throws(volume("size", "much"), /"size": invalid size "much"/);
   assert.throws(volume("security.shifted", "maybe"), /"maybe" for "security.shifted"/);
   assert.throws(
@@ -50,4 +61,34 @@ Deno.test("a wrong value is refused with the name of its key", () => {
     () => checkPoolConfig("btrfs", { "volume.size": "much" }),
     /"volume.size": invalid size "much"/,
   );
+});
+
+Deno.test("volumes of a thin pool have no stripes of their own", () => {
+  const own = { "lvm.stripes": "2" };
+  const thick = { "lvm.use_thinpool": "false", "volume.lvm.stripes": "3" };
+
+  assert.throws(
+    () => checkVolumeConfig(pool("lvm"), "custom", own),
+    /lvm.stripes cannot be used with thin pool volumes/,
+  );
+  checkVolumeConfig(pool("lvm", thick), "custom", own);
+  assert.deepEqual(newVolumeConfig(pool("lvm", { "volume.lvm.stripes": "3" }), {}), {});
+  assert.deepEqual(newVolumeConfig(pool("lvm", thick), {}), { "lvm.stripes": "3" });
+});
+
+Deno.test("fittingConfig() leaves out what another driver meant", () => {
+  const config = {
+    "user.a": "1",
+    "volatile.idmap.last": "[]",
+    "size": "1GiB",
+    "zfs.blocksize": "64KiB",
+    "lvm.stripes": "2",
+  };
+  const { "zfs.blocksize": blocks, "lvm.stripes": stripes, ...plain } = config;
+
+  assert.deepEqual(fittingConfig(pool("dir"), config), plain);
+  assert.deepEqual(fittingConfig(pool("zfs"), config), { ...plain, "zfs.blocksize": blocks });
+  assert.deepEqual(fittingConfig(pool("lvm"), config), plain);
+  const thick = pool("lvm", { "lvm.use_thinpool": "false" });
+  assert.deepEqual(fittingConfig(thick, config), { ...plain, "lvm.stripes": stripes });
 });

@@ -1,4 +1,5 @@
 /** Backups of custom volumes: archives below backups/custom/<pool>/<project>_<volume>/<name>. */
+import { fittingConfig } from "#api/config/pool_keys.ts";
 import { formatYaml } from "#api/yaml.ts";
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
@@ -191,12 +192,14 @@ async function planImport(
   const volume = { ...wish, name: wish.name || index.name };
   checkVolumeName(volume.name);
   await requireFreeName(custom, volume);
-  const place = await placeOf(custom, { ...volume, ...saved });
+  const pool = await custom.db.read((tx) => getPool(tx, volume.pool));
+  const fitting = { ...saved, config: fittingConfig(pool, saved.config) };
+  const place = await placeOf(custom, { ...volume, ...fitting });
   if (index.optimizedFor !== undefined) requireFormat(place, index.optimizedFor);
   await requireRoomFor(place.driver, file, index);
   return {
     volume,
-    run: (signal) => importAll({ custom, helper, file, index, saved }, volume, signal),
+    run: (signal) => importAll({ custom, helper, file, index, saved: fitting }, volume, signal),
   };
 }
 

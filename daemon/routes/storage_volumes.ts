@@ -14,7 +14,12 @@ import {
   putVolume,
   type VolumesPost,
 } from "#api/routes/storage.ts";
-import { checkVolumeChange, checkVolumeConfig, newVolumeConfig } from "#api/config/pool_keys.ts";
+import {
+  checkVolumeChange,
+  checkVolumeConfig,
+  fittingConfig,
+  newVolumeConfig,
+} from "#api/config/pool_keys.ts";
 import { Fault } from "#base/errors.ts";
 import { splitSnapshot } from "#base/snapshot_name.ts";
 import type { Backups } from "#daemon/backups/service.ts";
@@ -210,15 +215,19 @@ export function storageVolumeRoutes(
     requireCustom(type);
     const name = body.name ?? "";
     checkVolumeName(name);
-    const config = body.config ?? {};
-    const { driver } = await services.db.read((tx) => getPool(tx, params.pool));
-    checkVolumeConfig(driver, type, config);
+    const kind = body.source?.type ?? "";
+    const row = await services.db.read((tx) => getPool(tx, params.pool));
+    const from = kind === "migration" ? undefined : body.source?.pool || params.pool;
+    // Clients send the keys of the source with a copy.
+    const config = from === params.pool ? body.config ?? {} : fittingConfig(row, body.config ?? {});
+    checkVolumeConfig(row, type, config);
     const project = await volumeProject(services, query.project, type);
     await storage.pools.driver(params.pool);
     const volume = { pool: params.pool, project, name };
-    const kind = body.source?.type ?? "";
-    if (kind === "copy") return await copy(services, call, volume, body);
-    if (kind === "migration") return await receive(services, call, volume);
+    if (kind === "copy") return await copy(services, call, volume, { ...body, config });
+    if (kind === "migration") {
+      return await receive(services, { ...call, body: { ...body, config } }, volume);
+    }
     if (kind !== "" && kind !== "none") {
       throw new Fault("bad_request", `Unknown source type "${kind}" for a volume`, {
         hint: "There are copy and migration.",
@@ -249,7 +258,7 @@ export function storageVolumeRoutes(
     }
     const config = { ...(isPatch ? volume.config : {}), ...call.body.config };
     const pool = await services.db.read((tx) => getPool(tx, volume.pool));
-    checkVolumeConfig(pool.driver, volume.type, config);
+    checkVolumeConfig(pool, volume.type, config);
     checkVolumeChange(pool.driver, volume, config);
     const description = call.body.description ?? (isPatch ? volume.description : "");
     if (volume.type === "custom") {

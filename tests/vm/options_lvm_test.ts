@@ -146,6 +146,10 @@ async function testStripes(): Promise<void> {
   assert.equal(Number(await shown("lv_metadata_size", thin, "--units", "m", "--nosuffix")), 12);
   assert.match(await shown("stripes,stripe_size", `${thin}_tdata`), /^2 +16\.00k$/);
   await api().do("POST", volumes, { name: "v" });
+  const ownStripes = { name: "x", config: { "lvm.stripes": "2" } };
+  const [code, why] = await api().fails("POST", volumes, ownStripes);
+  assert.match(why, /lvm.stripes cannot be used with thin pool volumes/);
+  assert.equal(code, 400);
   const change = { config: { "volume.lvm.stripes": "1" } };
   const [status, text] = await api().fails("PATCH", `${POOLS}/two`, change);
   assert.match(text, /cannot be changed when using a thin pool/);
@@ -159,6 +163,11 @@ async function testStripes(): Promise<void> {
   const own = { "lvm.stripes": "1" };
   await api().do("POST", volumes, { name: "w", config: own });
   assert.equal(await shown("stripes", `${group}/custom_default_w`), "1");
+  // A copy in a thin pool has none, though clients send them with it.
+  const source = { type: "copy", name: "w", pool: "two" };
+  await api().do("POST", VOLUMES, { name: "w", source, config: own });
+  assert.deepEqual((await api().get(`${VOLUMES}/w`)).config, { size: "64MiB" });
+  await api().do("DELETE", `${VOLUMES}/w`);
   for (const name of ["v", "w"]) await api().do("DELETE", `${volumes}/${name}`);
 
   // The source follows the name, and a group that was there before stays when the pool goes.

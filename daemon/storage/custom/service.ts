@@ -1,5 +1,5 @@
 /** Custom volumes: rows and data together, one change of a volume at a time. */
-import { newVolumeConfig } from "#api/config/pool_keys.ts";
+import { fittingConfig, newVolumeConfig } from "#api/config/pool_keys.ts";
 import type { HostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
 import { LockTable } from "#base/lock.ts";
@@ -194,7 +194,8 @@ export async function copyLocked(
   const saved = await snapshotsOf(ctx, source);
   const origin = snapshot === undefined ? source : saved.find((one) => one.name === snapshot);
   if (origin === undefined) throw volumeSnapshotMissing(snapshot ?? "");
-  const config = { ...origin.config, ...wish.config };
+  const pool = await ctx.db.read((tx) => getPool(tx, target.pool));
+  const config = fittingConfig(pool, { ...origin.config, ...wish.config });
   const rows = wish.isBare || snapshot !== undefined ? [] : saved;
   const made = { ...target, contentType: source.contentType };
   await using _note = await noteUnfinished(ctx, { what: "make", volume: made });
