@@ -48,7 +48,7 @@ async function testShared(): Promise<void> {
   let pool = { name: "shared", driver: "lvm", config: shared as Readonly<Record<string, string>> };
   await pools.create(pool, (config) => Promise.resolve(void (pool = { ...pool, config })));
 
-  await testFailures(await pools.driver("shared"));
+  await testFailures(await pools.driver("shared"), group);
 
   await pools.remove(pool, () => Promise.resolve());
   assert.deepEqual(await logicalVolumes(group), ["other"]);
@@ -58,7 +58,7 @@ async function testShared(): Promise<void> {
 }
 
 /** What fails half-way: the name of a snapshot is part of its logical volume's, which may get too long. */
-async function testFailures(driver: StorageDriver): Promise<void> {
+async function testFailures(driver: StorageDriver, group: string): Promise<void> {
   const volume = customVolume("default", "v");
   const snapshot = "s".repeat(40);
   // Where it would be mounted is a file.
@@ -73,6 +73,17 @@ async function testFailures(driver: StorageDriver): Promise<void> {
   await driver.rename(volume, "default_w");
   const renamed = customVolume("default", "w");
   assert.deepEqual(await driver.listSnapshots(renamed), [snapshot]);
+  // Somebody is in it: what was to take its place goes at once.
+  const volumes = await logicalVolumes(group);
+  const user = await Deno.create(`${await driver.mount(renamed)}/later`);
+  await assert.rejects(driver.restore(renamed, snapshot), /it is in use/);
+  assert.deepEqual(await logicalVolumes(group), volumes);
+  user.close();
+  await driver.restore(renamed, snapshot);
+  assert.deepEqual([...Deno.readDirSync(driver.directory(renamed))].map(({ name }) => name), [
+    "lost+found",
+  ]);
+  assert.deepEqual(await logicalVolumes(group), volumes);
   await driver.remove(renamed);
 }
 

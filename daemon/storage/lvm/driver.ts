@@ -335,8 +335,14 @@ export class LvmDriver extends MountedDriver implements StorageDriver {
     const sizeBytes = (await this.#group.find(name))?.sizeBytes ?? 0;
     const fresh = `${NEW_PREFIX}${name}`;
     await this.#build(fresh, (lv) => this.#clone(origin, lv, volume, { sizeBytes }));
-    await this.volumes.unmount(volume);
-    await this.#group.remove(name);
+    try {
+      await this.volumes.unmount(volume);
+      await this.#group.remove(name);
+    } catch (error) {
+      // Somebody is in it, and it stays.
+      if (await this.#group.has(name)) await this.#group.remove(fresh);
+      throw error;
+    }
     await this.#group.rename(fresh, name);
     await this.mount(volume);
   }
