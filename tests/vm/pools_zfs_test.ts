@@ -95,12 +95,14 @@ async function testUndo(): Promise<void> {
   const [own, given] = [`own${Deno.pid}`, `given${Deno.pid}`] as const;
   const device = await loopDevice(world.paths.root, "undo");
   await makeZpool(world.paths.root, given);
-  // Zpools that are imported, those that could be, and what is in them.
+  await must(["zfs", "set", "atime=on", "xattr=on", given]);
+  // Zpools that are imported, those that could be, what is in them and was set of them.
   const known = () =>
     Promise.all([
       must(["zpool", "list", "-H", "-o", "name"]),
       must(["zpool", "import"]),
       must(["zfs", "list", "-H", "-r", "-t", "all", "-o", "name"]),
+      must(["zfs", "get", "-H", "-s", "local", "-o", "name,property,value", "all"]),
     ]);
   const configs: readonly Readonly<Record<string, string>>[] = [
     { size: "256MiB", "zfs.pool_name": own },

@@ -8,6 +8,7 @@
  */
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
+import { isTrue } from "#base/units.ts";
 import { cannotShrink } from "#daemon/storage/disk_file.ts";
 import type { CopyOptions, CreateOptions, StorageDriver, Usage } from "#daemon/storage/driver.ts";
 import { requireLosable } from "#daemon/storage/later_snapshots.ts";
@@ -93,7 +94,7 @@ export class ZfsDriver extends MountedDriver implements StorageDriver {
       },
     });
     this.#images = new ZfsImages({ ...deps, volumes: this.volumes, buried: this.#buried });
-    this.#restores = new Restores(deps.pool, this.#buried);
+    this.#restores = new Restores(deps, this.#buried);
   }
 
   #name(volume: Volume, snapshot?: string): string {
@@ -251,7 +252,7 @@ export class ZfsDriver extends MountedDriver implements StorageDriver {
     if (found.type === "volume") {
       return { usedBytes: found.usedBytes, totalBytes: found.sizeBytes };
     }
-    return found.refquotaBytes > 0
+    return found.refquotaBytes > 0 || isTrue(this.#options(volume)["zfs.use_refquota"])
       ? { usedBytes: found.referencedBytes, totalBytes: found.refquotaBytes }
       : { usedBytes: found.usedBytes, totalBytes: found.quotaBytes };
   }

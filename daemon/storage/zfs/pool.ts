@@ -169,8 +169,34 @@ async function adopt(name: string, config: PoolConfig, undo: Undo): Promise<Pool
       if (await findDataset(one) !== undefined) await zfs("destroy", "-r", one);
     }
   });
+  const before = await ownProperties(name);
+  undo.add("give back the properties", async () => {
+    await importZpool(whole);
+    if (await findDataset(name) !== undefined) await restoreProperties(name, before);
+  });
   await zfs("set", ...POOL_PROPERTIES, name);
   return { ...named, source: name, "volatile.initial_source": name };
+}
+
+/** What a pool changes of its dataset: values that were set there; undefined: inherited or the default. */
+type OwnProperties = readonly (readonly [name: string, value: string | undefined])[];
+
+async function ownProperties(dataset: string): Promise<OwnProperties> {
+  const names = POOL_PROPERTIES.map((one) => one.split("=")[0] ?? "");
+  const columns = ["-o", "property,value,source"];
+  const text = await zfs("get", "-Hp", ...columns, names.join(","), dataset);
+  return text.trim().split("\n").map((line) => {
+    const [name = "", value = "", source = ""] = line.split("\t");
+    return [name, source === "local" ? value : undefined];
+  });
+}
+
+async function restoreProperties(dataset: string, before: OwnProperties): Promise<void> {
+  for (const [name, value] of before) {
+    await (value === undefined
+      ? zfs("inherit", name, dataset)
+      : zfs("set", `${name}=${value}`, dataset));
+  }
 }
 
 async function isImported(name: string): Promise<boolean> {
