@@ -8,6 +8,14 @@ export interface Step {
   readonly limitSeconds: number;
   /** Not run when this step failed: its result would say nothing. */
   readonly needs?: string;
+  /** How parts of it are run a second time. */
+  readonly again?: Again;
+}
+
+export interface Again {
+  /** Finds the parts that failed in what the step printed, each in the first group. */
+  readonly failed: RegExp;
+  argv(parts: readonly string[]): readonly string[];
 }
 
 const DENO_TEST = ["deno", "test", "-A", "--no-check", "--no-prompt"];
@@ -30,6 +38,7 @@ export function wholeRun(files: readonly string[], all: boolean): readonly (read
     count: "last line",
     limitSeconds: 40 * 60,
     needs: "build",
+    again: { failed: /^(\w+) +(?:fail|timeout) /gm, argv: (suites) => ["tools/compat", ...suites] },
   };
   const machines: Step = {
     name: "VMs",
@@ -38,6 +47,10 @@ export function wholeRun(files: readonly string[], all: boolean): readonly (read
     count: "last line",
     limitSeconds: 12 * 60,
     needs: "types",
+    again: {
+      failed: /=> \.\/tests\/vm\/(\w+)_test\.ts:/g,
+      argv: (files) => ["tools/test", "vm", ...files],
+    },
   };
   return [
     [BUILD],
@@ -47,10 +60,11 @@ export function wholeRun(files: readonly string[], all: boolean): readonly (read
       { name: "types", argv: ["deno", "check", ...CHECKED], count: "step", limitSeconds: 300 },
     ],
     [unitTests([...UNIT_FOLDERS, "tests/tidy_test.ts", "tests/docs_test.ts"])],
-    kernelLanes(files, all).map((lane, index) => {
-      const step = kernelTests(`kernel ${index + 1}`, lane, all ? 1500 : 600);
-      return all ? { ...step, argv: ["env", "LXD_TEST_EVERY_EFFECT=1", ...step.argv] } : step;
-    }),
+    kernelLanes(files, all).map((lane, index) =>
+      all
+        ? kernelTests(`kernel ${index + 1}`, lane, 1500, ["LXD_TEST_EVERY_EFFECT=1"])
+        : kernelTests(`kernel ${index + 1}`, lane, 600)
+    ),
     ...all
       ? [
         clientLanes(files).map((lane, index) => kernelTests(`clients ${index + 1}`, lane, 900)),
@@ -102,23 +116,45 @@ function clientLanes(files: readonly string[]): readonly (readonly string[])[] {
   return [clients.filter(isTwin), clients.filter((path) => !isTwin(path))];
 }
 
+const FAILED_FILE = /=> \.\/(\S+_test\.ts):\d+/g;
+
 function unitTests(paths: readonly string[]): Step {
+  const argv = (files: readonly string[]) => [
+    ...DENO_TEST,
+    "--parallel",
+    "--permit-no-files",
+    ...files,
+  ];
   return {
     name: "unit",
-    argv: [...DENO_TEST, "--parallel", "--permit-no-files", ...paths],
+    argv: argv(paths),
     count: "deno test",
     limitSeconds: 300,
+    again: { failed: FAILED_FILE, argv },
   };
 }
 
 /** One file after the other: they share the kernel's time. */
-function kernelTests(name: string, paths: readonly string[], limitSeconds: number): Step {
+function kernelTests(
+  name: string,
+  paths: readonly string[],
+  limitSeconds: number,
+  environment: readonly string[] = [],
+): Step {
+  const argv = (files: readonly string[]) => [
+    "env",
+    ...environment,
+    ...DENO_TEST,
+    "--permit-no-files",
+    ...files,
+  ];
   return {
     name,
-    argv: [...DENO_TEST, "--permit-no-files", ...paths],
+    argv: argv(paths),
     count: "deno test",
     limitSeconds,
     needs: "build",
+    again: { failed: FAILED_FILE, argv },
   };
 }
 
