@@ -61,7 +61,7 @@ Deno.test("browser: a preflight without a certificate hears what is allowed, on 
     assert.deepEqual([answer.status, cors(answer.headers), answer.text], [200, CORS, ""]);
   }
   assert.equal((await stranger.ask("OPTIONS", "/1.0")).status, 200);
-  assert.equal((await local.ask("OPTIONS", "/internal/ready")).status, 501);
+  assert.equal((await local.ask("OPTIONS", "/internal/ready")).status, 404);
 });
 
 Deno.test("browser: what a web interface asks at its start is answered, with the headers for its origin", async () => {
