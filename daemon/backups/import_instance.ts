@@ -5,7 +5,7 @@ import { listPools } from "#daemon/db/storage_pools.ts";
 import { findInstance, profileLayers } from "#daemon/db/instances.ts";
 import { type InstanceContext } from "#daemon/instances/context.ts";
 import { expandConfig, expandDevices, findRootDisk, withRootOn } from "#daemon/instances/expand.ts";
-import type { CreationPlan } from "#daemon/instances/make.ts";
+import type { CreationPlan } from "#daemon/instances/plan_creation.ts";
 import { ON_DISK } from "#daemon/instances/id_maps.ts";
 import { checkInstanceName } from "#daemon/instances/name.ts";
 import { findArchitecture, hostArchitecture } from "#daemon/instances/record.ts";

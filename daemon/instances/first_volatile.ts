@@ -1,7 +1,7 @@
 /** What a new instance begins its life with: its times and volatile keys. Pure but for random ids. */
 import { INSTANCE_ID } from "./cloud_init.ts";
 import { ON_DISK } from "./id_maps.ts";
-import type { CreationPlan } from "./make.ts";
+import type { CreationPlan } from "./plan_creation.ts";
 import type { Config } from "./record.ts";
 
 /** ISO 8601, UTC; what is moved or imported keeps its own. */

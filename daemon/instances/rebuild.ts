@@ -18,7 +18,7 @@ import { announce, type InstanceContext, lockInstance, volumeOf } from "./contex
 import { findRootDisk } from "./expand.ts";
 import { NO_MAP } from "./first_volatile.ts";
 import { isRunning } from "./machine.ts";
-import { resolveSource } from "./make.ts";
+import { resolveSource } from "./plan_creation.ts";
 import type { Config, InstanceRecord } from "./record.ts";
 import type { Asked } from "./service.ts";
 import { snapshotNames } from "./snapshot_event.ts";

@@ -9,7 +9,7 @@ import type { InstanceVolume, VolumeUser } from "#daemon/storage/service.ts";
 import type { InstanceContext } from "./context.ts";
 import type { MoveWish } from "./move.ts";
 import type { RunState } from "./machine.ts";
-import type { CreationPlan, FilledSource } from "./make.ts";
+import type { CreationPlan, FilledSource } from "./plan_creation.ts";
 import type { RebuildPlan } from "./rebuild.ts";
 import type { InstanceRecord, SnapshotRecord } from "./record.ts";
 import type { RunningLookup } from "./running.ts";

@@ -9,7 +9,7 @@ import {
 } from "#daemon/db/volume_snapshots.ts";
 import { volumeOf } from "./context.ts";
 import { snapshotRootOn, withRootOn } from "./expand.ts";
-import type { CreationPlan, FilledSource } from "./make.ts";
+import type { CreationPlan, FilledSource } from "./plan_creation.ts";
 import type { InstanceRecord } from "./record.ts";
 
 /** Snapshots of the source, and the configuration of its volume and theirs. */

@@ -4,7 +4,7 @@ import { Fault } from "#base/errors.ts";
 import { criuRefusal } from "#daemon/host/criu.ts";
 import type { RemoteHttp } from "#daemon/images/remote/http.ts";
 import type { InstanceContext } from "#daemon/instances/context.ts";
-import type { FilledSource } from "#daemon/instances/make.ts";
+import type { FilledSource } from "#daemon/instances/plan_creation.ts";
 import type { InstanceRecord } from "#daemon/instances/record.ts";
 import type { OperationStart } from "#daemon/operations/operation.ts";
 import type { VolumeName } from "#daemon/db/volume_uses.ts";

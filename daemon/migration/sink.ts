@@ -7,7 +7,7 @@ import type { NewVolumeSnapshot } from "#daemon/db/volume_snapshots.ts";
 import { removeIfThere, removeTree } from "#daemon/host/files.ts";
 import { saveBackupYaml } from "#daemon/instances/backup_yaml.ts";
 import { type InstanceContext, lockInstance, volumeOf } from "#daemon/instances/context.ts";
-import type { FilledSource } from "#daemon/instances/make.ts";
+import type { FilledSource } from "#daemon/instances/plan_creation.ts";
 import { ON_DISK } from "#daemon/instances/id_maps.ts";
 import type { InstanceRecord } from "#daemon/instances/record.ts";
 import { assertRefreshable, compareSnapshots, replaceRows } from "#daemon/instances/refresh.ts";
