@@ -11,7 +11,7 @@ export async function linkExists(name: string): Promise<boolean> {
 const GONE = /No such|Cannot (find|delete)|does not exist|Invalid handle/i;
 
 /** Did ip(8) or tc(8) fail because what it was asked about is not there? */
-export function isGone(error: unknown): boolean {
+function isGone(error: unknown): boolean {
   return error instanceof ExecError && GONE.test(error.stderrTail);
 }
 
@@ -24,13 +24,6 @@ export async function runUnlessGone(argv: readonly string[]): Promise<void> {
   }
 }
 
-/** Names of the host's interfaces. */
-export async function hostLinks(): Promise<string[]> {
-  const entries = await Array.fromAsync(Deno.readDir("/sys/class/net"));
-  return entries.map(({ name }) => name).filter((name) => name !== "bonding_masters").toSorted();
-}
-
-/** Absent is no error, also if it goes at this moment. */
 export async function removeLink(name: string): Promise<void> {
   if (await linkExists(name)) await runUnlessGone(["ip", "link", "delete", "dev", name]);
 }

@@ -26,8 +26,14 @@ export async function nicsOn(
   tx: Tx,
   network: Pick<ManagedNetwork, "name" | "project">,
 ): Promise<NicUse[]> {
+  const all = await allNics(tx);
+  return all.filter(({ config, owner }) => isOnNetwork(config, network, owner));
+}
+
+/** Nics of all instances, with the project whose networks each sees. */
+export async function allNics(tx: Tx): Promise<(NicUse & { readonly owner: string })[]> {
   const owners = new Map<string, string>();
-  const found: NicUse[] = [];
+  const found: (NicUse & { readonly owner: string })[] = [];
   for (const record of await listInstances(tx)) {
     let owner = owners.get(record.project);
     if (owner === undefined) {
@@ -35,10 +41,11 @@ export async function nicsOn(
       owners.set(record.project, owner);
     }
     for (const [device, config] of Object.entries(record.expandedDevices)) {
-      if (!isOnNetwork(config, network, owner)) continue;
+      if (config["type"] !== "nic") continue;
       found.push({
         project: record.project,
         instance: record.name,
+        owner,
         device,
         config,
         hwaddr: config["hwaddr"] || record.config[`volatile.${device}.hwaddr`] || "",

@@ -13,16 +13,10 @@ export async function readInterface(name: string) {
     name,
   );
   if (link === undefined) throw new Fault("not_found", `no interface "${name}"`);
-  const isLoopback = link.flags.includes("LOOPBACK");
-  const kind = link.linkinfo?.info_kind;
+  const kind = kindOf(link);
+  const isLoopback = kind === "loopback";
   return {
-    kind: isLoopback
-      ? "loopback"
-      : kind === "bridge" || kind === "bond" || kind === "vlan"
-      ? kind
-      : kind === undefined
-      ? "physical"
-      : "unknown",
+    kind,
     addresses: (link.addr_info ?? []).map((one) => ({
       family: one.family,
       address: one.local,
@@ -46,6 +40,20 @@ export async function readInterface(name: string) {
       : null,
     ovn: null,
   };
+}
+
+/** What each interface of the host is, by its name: one question for all of them. */
+export async function interfaceKinds(): Promise<Map<string, string>> {
+  const links = await ipJson<IpLink>("-details", "link", "show");
+  return new Map(links.map((link) => [link.ifname, kindOf(link)]));
+}
+
+/** Pure. */
+function kindOf({ flags, linkinfo }: IpLink): string {
+  if (flags.includes("LOOPBACK")) return "loopback";
+  const kind = linkinfo?.info_kind;
+  if (kind === undefined) return "physical";
+  return kind === "bridge" || kind === "bond" || kind === "vlan" ? kind : "unknown";
 }
 
 async function bridgeState(name: string, link: IpLink) {

@@ -11,7 +11,7 @@ import {
   putNetwork,
 } from "#api/routes/networks.ts";
 import { checkInterfaceName, NETWORK_TYPES } from "#api/config/network_keys.ts";
-import { Fault, isFaultOf } from "#base/errors.ts";
+import { Fault } from "#base/errors.ts";
 import { writeConfig } from "#daemon/db/config.ts";
 import { getNetwork, insertNetwork, listNetworks, type NetworkRow } from "#daemon/db/networks.ts";
 import { listProfiles } from "#daemon/db/profiles.ts";
@@ -22,31 +22,32 @@ import { isNetworkAllowed } from "#daemon/projects/restricted_devices.ts";
 import { type BoundRoute, type Call, created, handle, sync } from "#daemon/http/handle.ts";
 import { list, projectSuffix } from "#daemon/http/list.ts";
 import { type NetworkService, refuseTakenName } from "#daemon/networks/create.ts";
-import { hostLinks, isGone, linkExists } from "#daemon/host/links.ts";
+import { linkExists } from "#daemon/host/links.ts";
 import { leasesOf } from "#daemon/networks/leases.ts";
-import { isOnNetwork } from "#daemon/networks/nics.ts";
-import { readInterface } from "#daemon/networks/state.ts";
+import { allNics, isOnNetwork } from "#daemon/networks/nics.ts";
+import { interfaceKinds, readInterface } from "#daemon/networks/state.ts";
 import type { Services } from "#daemon/services.ts";
 
-/** Instances and profiles with a nic on the network. */
-async function usedBy(
-  services: Services,
-  network: { readonly name: string; readonly project: string },
-): Promise<string[]> {
-  const nics = await services.networks.nicsOn(network);
-  const profiles = await services.db.read(async (tx) => {
-    const found: string[] = [];
-    for (const profile of await listProfiles(tx)) {
+type Users = (network: { readonly name: string; readonly project: string }) => string[];
+
+/** Instances and profiles with a nic on a network, read once for all networks. */
+async function usersOfAll(services: Services): Promise<Users> {
+  const { nics, profiles } = await services.db.read(async (tx) => {
+    const owned = (await listProfiles(tx)).map(async (profile) => {
       const { name: owner } = await effectiveProject(tx, profile.project, "networks");
-      const isUser = Object.values(profile.devices).some((one) => isOnNetwork(one, network, owner));
-      if (isUser) found.push(`/1.0/profiles/${profile.name}${projectSuffix(profile.project)}`);
-    }
-    return found;
+      return { ...profile, owner };
+    });
+    return { nics: await allNics(tx), profiles: await Promise.all(owned) };
   });
-  const instances = new Set(
-    nics.map((nic) => `/1.0/instances/${nic.instance}${projectSuffix(nic.project)}`),
-  );
-  return [...instances, ...profiles];
+  return (network) => {
+    const instances = nics.filter(({ config, owner }) => isOnNetwork(config, network, owner)).map(
+      ({ instance, project }) => `/1.0/instances/${instance}${projectSuffix(project)}`,
+    );
+    const users = profiles.filter(({ devices, owner }) =>
+      Object.values(devices).some((one) => isOnNetwork(one, network, owner))
+    ).map(({ name, project }) => `/1.0/profiles/${name}${projectSuffix(project)}`);
+    return [...new Set(instances), ...users];
+  };
 }
 
 function hideVolatile(config: Readonly<Record<string, string>>) {
@@ -55,43 +56,30 @@ function hideVolatile(config: Readonly<Record<string, string>>) {
   );
 }
 
-async function renderManaged(services: Services, row: NetworkRow) {
+function renderManaged(row: NetworkRow, usersOf: Users) {
   return {
     config: hideVolatile(row.config),
     description: row.description,
     name: row.name,
     type: row.type,
-    used_by: await usedBy(services, row),
+    used_by: usersOf(row),
     managed: true,
     status: "Created",
     locations: ["none"],
   };
 }
 
-async function renderHost(services: Services, name: string) {
-  const { kind } = await readInterface(name);
+function renderHost(name: string, kind: string, usersOf: Users) {
   return {
     config: {},
     description: "",
     name,
     type: kind,
-    used_by: await usedBy(services, { name, project: "default" }),
+    used_by: usersOf({ name, project: "default" }),
     managed: false,
     status: "",
     locations: null,
   };
-}
-
-/** undefined: it went while the interfaces were listed, as those of instances do. */
-async function findHost(services: Services, name: string) {
-  try {
-    return await renderHost(services, name);
-  } catch (error) {
-    const isOver = isGone(error) || isFaultOf(error, "not_found") ||
-      error instanceof Deno.errors.NotFound;
-    if (!isOver) throw error;
-    return undefined;
-  }
 }
 
 async function managed(services: Services, project: string, name: string): Promise<NetworkRow> {
@@ -115,7 +103,7 @@ async function requireVisible(
 const etagOf = (row: NetworkRow) => [row.name, true, row.type, row.description, row.config];
 
 async function refuseUsed(services: Services, row: NetworkRow): Promise<void> {
-  const users = await usedBy(services, row);
+  const users = (await usersOfAll(services))(row);
   if (users.length === 0) return;
   throw new Fault("bad_request", "The network is currently in use", {
     hint: `Used by ${users.slice(0, 5).join(", ")}`,
@@ -153,13 +141,12 @@ export function networkRoutes(networks: NetworkService): BoundRoute[] {
         return [await listNetworks(tx, owner.id), owner.name] as const;
       });
       const names = new Set(rows.map(({ name }) => name));
-      const others = owner === "default"
-        ? (await hostLinks()).filter((name) => !names.has(name))
-        : [];
-      const found = await Promise.all(others.map((name) => findHost(services, name)));
+      const links = owner === "default" ? await interfaceKinds() : new Map<string, string>();
+      const others = [...links].filter(([name]) => !names.has(name)).toSorted();
+      const usersOf = await usersOfAll(services);
       const all = [
-        ...await Promise.all(rows.map((row) => renderManaged(services, row))),
-        ...found.filter((one) => one !== undefined),
+        ...rows.map((row) => renderManaged(row, usersOf)),
+        ...others.map(([name, kind]) => renderHost(name, kind, usersOf)),
       ];
       const suffix = projectSuffix(call.query.project);
       const { config } = await services.db.read((tx) => getProject(tx, call.query.project));
@@ -203,11 +190,12 @@ export function networkRoutes(networks: NetworkService): BoundRoute[] {
       const row = await networks.find(query.project, params.name);
       if (row !== undefined) {
         const full = await managed(services, query.project, params.name);
-        return sync(await renderManaged(services, full), { etag: etagOf(full) });
+        return sync(renderManaged(full, await usersOfAll(services)), { etag: etagOf(full) });
       }
       await requireVisible(services, query.project, { name: params.name, isManaged: false });
       if (!await linkExists(params.name)) throw new Fault("not_found", "Network not found");
-      return sync(await renderHost(services, params.name));
+      const { kind } = await readInterface(params.name);
+      return sync(renderHost(params.name, kind, await usersOfAll(services)));
     }),
     handle(putNetwork, (services, call) => update(services, call, false)),
     handle(patchNetwork, (services, call) => update(services, call as never, true)),
