@@ -44,6 +44,7 @@ export interface IpAddress {
 
 /** What `ip -json` says of a link; more fields with -details and -statistics. */
 export interface IpLink {
+  readonly ifindex: number;
   readonly ifname: string;
   readonly address?: string;
   readonly mtu: number;

@@ -187,3 +187,26 @@ const cases: DeviceCase[] = [
 ];
 
 deviceSuite(() => world, cases);
+
+Deno.test("nic: one that was renamed inside is taken out, not what has its name by now", async () => {
+  const unplugCable = await plugCable();
+  for (const options of [physical, macvlan]) {
+    for (const isPlugged of [true, false]) {
+      await world.create(isPlugged ? {} : { dut: options });
+      await world.setState("start");
+      if (isPlugged) await world.setDevice("dut", options);
+      for (const line of ["set dev eth1 down", "set dev eth1 name own0", "add eth1 type bridge"]) {
+        await world.inside("ip", "link", ...line.split(" "));
+      }
+
+      await world.setDevice("dut", undefined);
+
+      const names = JSON.parse(await world.inside("ip", "-json", "link", "show"))
+        .map(({ ifname }: { ifname: string }) => ifname);
+      assert.ok(names.includes("eth1") && !names.includes("own0"), names.join());
+      await world.host("ip", "link", "show", "dev", "duta");
+      await world.remove();
+    }
+  }
+  await unplugCable();
+});

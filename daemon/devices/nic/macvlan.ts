@@ -25,17 +25,19 @@ async function removeInside(pid: Pid, name: string): Promise<void> {
   await runUnlessGone(inside(pid, "ip", "link", "delete", "dev", name));
 }
 
-async function leave(nic: Nic): Promise<void> {
-  await removeWithNamespace(nic.device, await interfaceName(nic.device));
+/** @returns whether the interface could be looked for. */
+async function leave(nic: Nic): Promise<boolean> {
+  const wasKept = await removeWithNamespace(nic.device, await interfaceName(nic.device));
   await releaseParent(nic);
   await forgetRunning(nic);
+  return wasKept;
 }
 
 export const macvlan: NicKind = {
   type: "macvlan",
   live: [],
   async start(nic, undo) {
-    undo.add("remove interface", () => leave(nic));
+    undo.add("remove interface", async () => void await leave(nic));
     const { link, hwaddr, name, mtu } = await prepare(nic, undo);
     const line = (key: string, value: string): [string, string] => [`lxc.net.{n}.${key}`, value];
     return {
@@ -48,10 +50,12 @@ export const macvlan: NicKind = {
         line("hwaddr", hwaddr),
         line("mtu", mtu),
       ],
-      afterStart: (pid) => keepNamespace(nic.device, pid),
+      afterStart: (pid) => keepNamespace(nic.device, pid, name),
     };
   },
-  stop: leave,
+  async stop(nic) {
+    await leave(nic);
+  },
   async plug(nic, pid, undo) {
     const { link, hwaddr, name, mtu } = await prepare(nic, undo);
     const made = randomName("mac");
@@ -66,10 +70,9 @@ export const macvlan: NicKind = {
     ]);
     await run(["ip", "link", "set", "dev", made, "netns", String(pid), "name", name]);
     await run(inside(pid, "ip", "link", "set", "dev", name, "up"));
-    await keepNamespace(nic.device, pid);
+    await keepNamespace(nic.device, pid, name);
   },
   async unplug(nic, pid) {
-    await removeInside(pid, await interfaceName(nic.device));
-    await leave(nic);
+    if (!await leave(nic)) await removeInside(pid, await interfaceName(nic.device));
   },
 };

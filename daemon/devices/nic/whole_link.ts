@@ -2,7 +2,7 @@
 import type { Undo } from "#base/undo.ts";
 import { run } from "#daemon/host/run.ts";
 import type { Nic, NicKind } from "./kind.ts";
-import { keepNamespace } from "./namespace.ts";
+import { keepNamespace, rememberLink } from "./namespace.ts";
 import { inside } from "./veth.ts";
 
 /** What differs between them. */
@@ -23,14 +23,15 @@ export function wholeLink(
       const line = (key: string, value: string): [string, string] => [`lxc.net.{n}.${key}`, value];
       return {
         lxc: [line("type", "phys"), line("flags", "up"), line("link", link), line("name", name)],
-        afterStart: (pid) => keepNamespace(nic.device, pid),
+        afterStart: (pid) => keepNamespace(nic.device, pid, name),
       };
     },
     stop: giveBack,
     async plug(nic, pid, undo) {
       const { link, name } = await prepare(nic, undo);
-      await keepNamespace(nic.device, pid);
+      await keepNamespace(nic.device, pid, name);
       await run(["ip", "link", "set", "dev", link, "netns", String(pid), "name", name]);
+      await rememberLink(nic.device, name);
       await run(inside(pid, "ip", "link", "set", "dev", name, "up"));
     },
     unplug: giveBack,
