@@ -7,13 +7,15 @@ import { readIfThere, removeIfThere } from "#daemon/host/files.ts";
 import { type IpLink, runUnlessGone } from "#daemon/host/links.ts";
 import { run } from "#daemon/host/run.ts";
 import type { Device } from "#daemon/devices/device.ts";
-import { ifThere } from "#daemon/host/files.ts";
 
 const pathOf = ({ host, name }: Device) =>
   `${host.devicesPath()}/net.${name.replaceAll(/[^A-Za-z0-9_-]/g, "_")}`;
 
-/** Bind it to a file of the device. @throws {Fault} if the process has ended. */
-/** Keep the namespace of the process, in which the interface is by now. */
+/**
+ * Bind the namespace of the process to a file of the device; the interface is in there, or comes.
+ *
+ * @throws {Fault} if the process has ended.
+ */
 export async function keepNamespace(device: Device, pid: Pid, name: string): Promise<void> {
   const path = pathOf(device);
   await Deno.writeTextFile(path, "");
