@@ -63,7 +63,12 @@ export interface IpRoute {
 
 /** Lines of `ip -json ...`. @throws {ExecError} */
 export async function ipJson<T>(...argv: string[]): Promise<T[]> {
-  return JSON.parse(await run(["ip", "-json", ...argv]) || "[]") as T[];
+  return await ipJsonWithin<T>([], ...argv);
+}
+
+/** The same by a program that goes elsewhere first: nsenter(1). */
+export async function ipJsonWithin<T>(enter: readonly string[], ...argv: string[]): Promise<T[]> {
+  return JSON.parse(await run([...enter, "ip", "-json", ...argv]) || "[]") as T[];
 }
 
 /** Lines for ip(8), in order; the first that fails ends it. */

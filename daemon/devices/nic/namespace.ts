@@ -4,7 +4,7 @@
  */
 import type { Pid } from "#base/brand.ts";
 import { readIfThere, removeIfThere } from "#daemon/host/files.ts";
-import { type IpLink, runUnlessGone } from "#daemon/host/links.ts";
+import { ipJsonWithin, type IpLink, runUnlessGone } from "#daemon/host/links.ts";
 import { run } from "#daemon/host/run.ts";
 import type { Device } from "#daemon/devices/device.ts";
 
@@ -65,7 +65,7 @@ const within = (device: Device, ...argv: string[]) => [
 ];
 
 async function linksWithin(device: Device): Promise<IpLink[]> {
-  return JSON.parse(await run(within(device, "ip", "-json", "link", "show")) || "[]") as IpLink[];
+  return await ipJsonWithin<IpLink>(within(device), "link", "show");
 }
 
 /** What the interface is called in there now; undefined if it left. */
