@@ -13,6 +13,7 @@ import {
   optional,
   string,
 } from "#api/schema.ts";
+import type { InstanceSnapshotObject } from "./instance_snapshots.ts";
 
 const Address = object({
   family: string(),
@@ -48,7 +49,7 @@ export const InstanceState = object({
 });
 export type InstanceState = Infer<typeof InstanceState>;
 
-/** What a user may write of an instance; `ignored` are read-only fields that clients echo. */
+/** What a user may write of an instance. */
 const writable = {
   architecture: optional(string()),
   config: optional(configMap()),
@@ -59,7 +60,8 @@ const writable = {
   stateful: optional(boolean()),
   description: optional(string()),
 } as const;
-const readOnly = [
+/** What clients send back as they got it: it is ignored. */
+export const readOnlyFields = [
   "name",
   "created_at",
   "last_used_at",
@@ -75,7 +77,7 @@ const readOnly = [
   "state",
 ] as const;
 
-export const InstancePut = object(writable, { ignored: readOnly });
+export const InstancePut = object(writable, { ignored: readOnlyFields });
 export type InstancePut = Infer<typeof InstancePut>;
 
 /** Where a migration pushes to. */
@@ -116,7 +118,7 @@ export const InstancesPost = object({
   instance_type: optional(string()),
   type: optional(string()),
   start: optional(boolean()),
-}, { ignored: readOnly });
+}, { ignored: readOnlyFields });
 export type InstancesPost = Infer<typeof InstancesPost>;
 
 export const InstanceObject = object({
@@ -139,23 +141,6 @@ export const InstanceObject = object({
   project: string(),
 });
 export type InstanceObject = Infer<typeof InstanceObject>;
-
-export const InstanceSnapshotObject = object({
-  architecture: string(),
-  config: configMap(),
-  created_at: string(),
-  devices: devicesMap(),
-  ephemeral: boolean(),
-  expanded_config: configMap(),
-  expanded_devices: devicesMap(),
-  last_used_at: string(),
-  name: string(),
-  profiles: array(string()),
-  stateful: boolean(),
-  expires_at: string(),
-  size: integer(),
-});
-export type InstanceSnapshotObject = Infer<typeof InstanceSnapshotObject>;
 
 /** An element of GET /1.0/instances?recursion=2. */
 export type InstanceFull = InstanceObject & {
@@ -186,51 +171,6 @@ export const InstanceStatePut = object({
   stateful: optional(boolean()),
 });
 export type InstanceStatePut = Infer<typeof InstanceStatePut>;
-
-export const InstanceExecPost = object({
-  command: array(string()),
-  "wait-for-websocket": optional(boolean()),
-  interactive: optional(boolean()),
-  environment: optional(configMap()),
-  width: optional(integer()),
-  height: optional(integer()),
-  "record-output": optional(boolean()),
-  user: optional(integer({ min: 0 })),
-  group: optional(integer({ min: 0 })),
-  cwd: optional(string()),
-});
-export type InstanceExecPost = Infer<typeof InstanceExecPost>;
-
-export const InstanceConsolePost = object({
-  width: optional(integer()),
-  height: optional(integer()),
-  type: optional(string()),
-});
-export type InstanceConsolePost = Infer<typeof InstanceConsolePost>;
-
-export const SnapshotsPost = object({
-  name: optional(string()),
-  stateful: optional(boolean()),
-  expires_at: optional(string()),
-});
-export const SnapshotPut = object({ expires_at: optional(string()) }, {
-  ignored: [
-    ...readOnly,
-    "architecture",
-    "config",
-    "devices",
-    "ephemeral",
-    "profiles",
-    "stateful",
-    "size",
-  ],
-});
-export const SnapshotPost = object({
-  name: optional(string()),
-  migration: optional(boolean()),
-  live: optional(boolean()),
-  target: optional(MigrationTarget),
-});
 
 const at = "/1.0/instances";
 const one = "/1.0/instances/{name}";
@@ -326,154 +266,4 @@ export const putInstanceState = route({
   access: "trusted",
   reply: "operation",
   body: InstanceStatePut,
-});
-export const postInstanceExec = route({
-  method: "POST",
-  path: `${one}/exec`,
-  summary: "Run a command in an instance",
-  access: "trusted",
-  reply: "operation",
-  body: InstanceExecPost,
-});
-export const getInstanceExec = route({
-  method: "GET",
-  path: `${one}/exec`,
-  summary: "Run a command in an instance, all of it on the websocket that this address becomes",
-  access: "trusted",
-  reply: "upgrade",
-  extension: "instance_exec_stream",
-});
-export const postInstanceConsole = route({
-  method: "POST",
-  path: `${one}/console`,
-  summary: "Attach to the console of an instance",
-  access: "trusted",
-  reply: "operation",
-  body: InstanceConsolePost,
-  extension: "console",
-});
-export const getInstanceConsole = route({
-  method: "GET",
-  path: `${one}/console`,
-  summary: "Read the console log of an instance",
-  access: "trusted",
-  reply: "raw",
-});
-export const deleteInstanceConsole = route({
-  method: "DELETE",
-  path: `${one}/console`,
-  summary: "Clear the console log of an instance",
-  access: "trusted",
-  reply: "sync",
-});
-const fileQuery = object({ path: optional(string()) });
-export const getInstanceFiles = route({
-  method: "GET",
-  path: `${one}/files`,
-  summary: "Read a file or list a directory of an instance",
-  access: "trusted",
-  reply: "raw",
-  query: fileQuery,
-});
-export const headInstanceFiles = route({
-  method: "HEAD",
-  path: `${one}/files`,
-  summary: "Show owner, mode and type of a file of an instance",
-  access: "trusted",
-  reply: "raw",
-  query: fileQuery,
-  extension: "instance_file_head",
-});
-export const postInstanceFiles = route({
-  method: "POST",
-  path: `${one}/files`,
-  summary: "Write a file, make a directory or a symbolic link in an instance",
-  access: "trusted",
-  reply: "sync",
-  query: fileQuery,
-  stream: true,
-});
-export const deleteInstanceFiles = route({
-  method: "DELETE",
-  path: `${one}/files`,
-  summary: "Delete a file or an empty directory of an instance",
-  access: "trusted",
-  reply: "sync",
-  query: fileQuery,
-  extension: "file_delete",
-});
-export const getInstanceSftp = route({
-  method: "GET",
-  path: `${one}/sftp`,
-  summary: "Speak SFTP with the file server of an instance, after an upgrade to `sftp`",
-  access: "trusted",
-  reply: "upgrade",
-});
-export const getInstanceLogs = route({
-  method: "GET",
-  path: `${one}/logs`,
-  summary: "List the log files of an instance",
-  access: "trusted",
-  reply: "sync",
-});
-export const getInstanceLog = route({
-  method: "GET",
-  path: `${one}/logs/{file}`,
-  summary: "Read a log file of an instance",
-  access: "trusted",
-  reply: "raw",
-});
-export const deleteInstanceLog = route({
-  method: "DELETE",
-  path: `${one}/logs/{file}`,
-  summary: "Delete a log file of an instance",
-  access: "trusted",
-  reply: "sync",
-});
-export const getSnapshots = route({
-  method: "GET",
-  path: `${one}/snapshots`,
-  summary: "List the snapshots of an instance",
-  access: "trusted",
-  reply: "sync",
-});
-export const postSnapshots = route({
-  method: "POST",
-  path: `${one}/snapshots`,
-  summary: "Take a snapshot",
-  access: "trusted",
-  reply: "operation",
-  body: SnapshotsPost,
-});
-export const getSnapshot = route({
-  method: "GET",
-  path: `${one}/snapshots/{snapshot}`,
-  summary: "Show a snapshot",
-  access: "trusted",
-  reply: "sync",
-  metadata: InstanceSnapshotObject,
-});
-export const putSnapshot = route({
-  method: "PUT",
-  path: `${one}/snapshots/{snapshot}`,
-  summary: "Change the expiry of a snapshot",
-  access: "trusted",
-  reply: "operation",
-  body: SnapshotPut,
-});
-export const patchSnapshot = route({ ...putSnapshot, method: "PATCH" });
-export const postSnapshot = route({
-  method: "POST",
-  path: `${one}/snapshots/{snapshot}`,
-  summary: "Rename a snapshot",
-  access: "trusted",
-  reply: "operation",
-  body: SnapshotPost,
-});
-export const deleteSnapshot = route({
-  method: "DELETE",
-  path: `${one}/snapshots/{snapshot}`,
-  summary: "Delete a snapshot",
-  access: "trusted",
-  reply: "operation",
 });

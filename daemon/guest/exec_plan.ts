@@ -1,5 +1,5 @@
 /** What runs in an instance, with which environment, as whom and where. Pure. */
-import type { InstanceExecPost } from "#api/routes/instances.ts";
+import type { InstanceExecPost } from "#api/routes/instance_exec.ts";
 import { Fault } from "#base/errors.ts";
 import { deniesCompat } from "#daemon/security/seccomp.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { InstanceExecPost } from "#api/routes/instances.ts";
+import type { InstanceExecPost } from "#api/routes/instance_exec.ts";
 import { planExec } from "./exec_plan.ts";
 
 const PLAIN = { config: {}, hasSnaps: false, isNixos: false };

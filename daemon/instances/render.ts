@@ -1,6 +1,7 @@
 /** Records -> objects of the API. The one place where names change from ours to LXD's. Pure. */
 import { trimmedTime } from "#base/time.ts";
-import type { InstanceObject, InstanceSnapshotObject } from "#api/routes/instances.ts";
+import type { InstanceObject } from "#api/routes/instances.ts";
+import type { InstanceSnapshotObject } from "#api/routes/instance_snapshots.ts";
 import type { RunState } from "./machine.ts";
 import { statusOf } from "./machine.ts";
 import { architectureName, type InstanceRecord, type SnapshotRecord } from "./record.ts";

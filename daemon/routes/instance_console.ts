@@ -3,7 +3,7 @@ import {
   deleteInstanceConsole,
   getInstanceConsole,
   postInstanceConsole,
-} from "#api/routes/instances.ts";
+} from "#api/routes/instance_exec.ts";
 import { Fault } from "#base/errors.ts";
 import { CONSOLE_SOCKETS, runConsole } from "#daemon/guest/console.ts";
 import { PendingSockets } from "#daemon/guest/pending_sockets.ts";

@@ -1,5 +1,5 @@
 /** Run commands in instances. */
-import { getInstanceExec, InstanceExecPost, postInstanceExec } from "#api/routes/instances.ts";
+import { getInstanceExec, InstanceExecPost, postInstanceExec } from "#api/routes/instance_exec.ts";
 import { guestPath, type Pid } from "#base/brand.ts";
 import { SysError } from "#base/errors.ts";
 import type { Caller } from "#daemon/http/caller.ts";

@@ -5,7 +5,7 @@ import {
   getInstanceSftp,
   headInstanceFiles,
   postInstanceFiles,
-} from "#api/routes/instances.ts";
+} from "#api/routes/instance_files.ts";
 import {
   entriesIn,
   linkTarget,

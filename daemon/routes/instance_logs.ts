@@ -1,5 +1,5 @@
 /** Log files of instances. */
-import { deleteInstanceLog, getInstanceLog, getInstanceLogs } from "#api/routes/instances.ts";
+import { deleteInstanceLog, getInstanceLog, getInstanceLogs } from "#api/routes/instance_files.ts";
 import { Fault } from "#base/errors.ts";
 import { entries } from "#daemon/host/files.ts";
 import type { Caller } from "#daemon/http/caller.ts";

@@ -1,5 +1,6 @@
 /** Instances that come from another server, or go to one. */
-import type { postInstance, postInstances, postSnapshot } from "#api/routes/instances.ts";
+import type { postInstance, postInstances } from "#api/routes/instances.ts";
+import type { postSnapshot } from "#api/routes/instance_snapshots.ts";
 import { background, type Call } from "#daemon/http/handle.ts";
 import { ON_DISK } from "#daemon/instances/id_maps.ts";
 import { isRunning } from "#daemon/instances/machine.ts";

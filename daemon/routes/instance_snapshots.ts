@@ -9,7 +9,7 @@ import {
   postSnapshot,
   postSnapshots,
   putSnapshot,
-} from "#api/routes/instances.ts";
+} from "#api/routes/instance_snapshots.ts";
 import { Fault } from "#base/errors.ts";
 import { background, type BoundRoute, type Call, handle, sync } from "#daemon/http/handle.ts";
 import { list, projectSuffix } from "#daemon/http/list.ts";

@@ -3,7 +3,6 @@
 /** Files of more than FILE_LINES_MAX lines. */
 export const LONG_FILES: Readonly<Record<string, string>> = {
   "api/config/instance_keys.ts": "one table: a row for each key of an instance",
-  "api/routes/instances.ts": "the rows and bodies of one resource",
   "daemon/db/schema.ts": "one text: the tables, with LXD's names",
 };
 
