@@ -2,12 +2,8 @@
 import { Fault, messageOf } from "#base/errors.ts";
 import { suggest } from "#base/suggest.ts";
 import { isTrue } from "#base/units.ts";
-import {
-  INSTANCE_KEY_PREFIXES,
-  INSTANCE_KEYS,
-  type InstanceKey,
-  TYPE_CHECK,
-} from "./instance_keys.ts";
+import { INSTANCE_KEY_PREFIXES, INSTANCE_KEYS, TYPE_CHECK } from "./instance_keys.ts";
+import type { InstanceKey } from "./instance_key.ts";
 import { hardwareAddress, VOLATILE_DEVICE_SUFFIXES, VOLATILE_KEYS } from "./volatile_keys.ts";
 
 export type Config = Readonly<Record<string, string>>;

@@ -1,6 +1,6 @@
 /** What a change of a key does to a running container. One function for each `live` word: no more, no less. */
 import { findInstanceKey } from "#api/config/instance_config.ts";
-import type { InstanceLive } from "#api/config/instance_keys.ts";
+import type { InstanceLive } from "#api/config/instance_key.ts";
 import { Fault, messageOf } from "#base/errors.ts";
 import { versionOf } from "#daemon/cgroup/layout.ts";
 import { type CgroupWrite, type LimitGroup, planLimits } from "#daemon/cgroup/limits.ts";

@@ -2,7 +2,6 @@
 
 /** Files of more than FILE_LINES_MAX lines. */
 export const LONG_FILES: Readonly<Record<string, string>> = {
-  "api/config/instance_keys.ts": "one table: a row for each key of an instance",
   "daemon/db/schema.ts": "one text: the tables, with LXD's names",
 };
 
