@@ -14,7 +14,7 @@ import { requireUploadSpace } from "#daemon/storage/space.ts";
 import type { InstanceContext } from "#daemon/instances/context.ts";
 import { lxcName } from "#daemon/instances/context.ts";
 import type { CreationPlan } from "#daemon/instances/plan_creation.ts";
-import type { CustomContext } from "#daemon/storage/custom/service.ts";
+import type { CustomContext } from "#daemon/storage/custom/context.ts";
 import { expiryChore } from "#daemon/operations/expiry.ts";
 import type { Chore } from "#daemon/operations/scheduler.ts";
 import type { IncomingMessage } from "node:http";

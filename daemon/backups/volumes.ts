@@ -20,13 +20,15 @@ import { syncTree } from "#daemon/storage/copy_tree.ts";
 import {
   backupFolder,
   checkVolumeName,
+  requireFreeName,
+  sizeOf,
+} from "#daemon/storage/custom/service.ts";
+import {
   type CustomContext,
   lockVolume,
   placeOf,
-  requireFreeName,
-  sizeOf,
   snapshotsOf,
-} from "#daemon/storage/custom/service.ts";
+} from "#daemon/storage/custom/context.ts";
 import { noteUnfinished } from "#daemon/storage/custom/unfinished.ts";
 import { type Located, receiveVolume } from "#daemon/storage/transfer.ts";
 import { diskParts, unpackDisk, type VolumeState } from "./disks.ts";

@@ -9,17 +9,19 @@ import {
 } from "#daemon/db/volume_snapshots.ts";
 import type { VolumeName } from "#daemon/db/volume_uses.ts";
 import {
-  type CustomContext,
   fullConfig,
-  getVolume,
-  lockVolume,
   type NewVolume,
-  placeOf,
   requireFreeName,
   requireNotRunning,
   sizeOf,
-  snapshotsOf,
 } from "#daemon/storage/custom/service.ts";
+import {
+  type CustomContext,
+  getVolume,
+  lockVolume,
+  placeOf,
+  snapshotsOf,
+} from "#daemon/storage/custom/context.ts";
 import { noteUnfinished } from "#daemon/storage/custom/unfinished.ts";
 import { requirePoolSpace } from "#daemon/storage/space.ts";
 import type { Located } from "#daemon/storage/transfer.ts";

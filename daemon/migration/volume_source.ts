@@ -8,7 +8,7 @@ import {
   lockVolume,
   placeOf,
   snapshotsOf,
-} from "#daemon/storage/custom/service.ts";
+} from "#daemon/storage/custom/context.ts";
 import { contentBytes } from "#daemon/storage/transfer.ts";
 import { sendDisk } from "./disk.ts";
 import { offer, secondsOf, sendIndex } from "./offer.ts";

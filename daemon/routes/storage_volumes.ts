@@ -44,14 +44,13 @@ import {
   changesDisk,
   changeVolume,
   checkVolumeName,
-  copyCustom,
   createVolume,
-  placeOf,
-  refreshCustom,
   removeVolume,
   requireFreeName,
   requireNotRunning,
 } from "#daemon/storage/custom/service.ts";
+import { copyCustom, refreshCustom } from "#daemon/storage/custom/copy.ts";
+import { placeOf } from "#daemon/storage/custom/context.ts";
 import {
   contentTypeOf,
   findCustom,

@@ -33,7 +33,7 @@ import { diskName, emptyLinks, link, unlink } from "./links.ts";
 import { createSupport, type SupportedDriver } from "./pool_types.ts";
 import { volumeChores } from "./custom/chores.ts";
 import { checkCustomVolume, useCustomVolume } from "./custom/use.ts";
-import type { CustomContext } from "./custom/service.ts";
+import type { CustomContext } from "./custom/context.ts";
 import { Pools } from "./pools.ts";
 import type {
   InstanceStorage,

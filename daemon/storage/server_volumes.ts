@@ -11,7 +11,7 @@ import { entries, exists, removeTree } from "#daemon/host/files.ts";
 import type { Paths } from "#daemon/paths.ts";
 import type { StorageService } from "./create.ts";
 import { copyTree } from "./copy_tree.ts";
-import { lockVolume, placeOf, snapshotsOf } from "./custom/service.ts";
+import { lockVolume, placeOf, snapshotsOf } from "./custom/context.ts";
 
 type ServerFolder = "backups" | "images";
 

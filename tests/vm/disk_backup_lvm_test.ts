@@ -1,6 +1,7 @@
 /** Backups of disks on a pool of the driver `lvm`, whose disks are devices. */
 import { volumeBackups } from "#daemon/backups/volumes.ts";
-import { createVolume, getVolume, placeOf } from "#daemon/storage/custom/service.ts";
+import { createVolume } from "#daemon/storage/custom/service.ts";
+import { getVolume, placeOf } from "#daemon/storage/custom/context.ts";
 import { takeVolumeSnapshot } from "#daemon/storage/custom/change.ts";
 import { newWorld } from "#tests/kernel/instance_world.ts";
 import { readAt, sizeOf, writeAt } from "#tests/suites/storage_tools.ts";

@@ -11,7 +11,8 @@ import type { InstanceContext } from "#daemon/instances/context.ts";
 import { checkInstanceName } from "#daemon/instances/name.ts";
 import { isRunningOnHost } from "#daemon/instances/recover.ts";
 import { inProject } from "#daemon/paths.ts";
-import { checkVolumeName, type CustomContext } from "#daemon/storage/custom/service.ts";
+import { checkVolumeName } from "#daemon/storage/custom/service.ts";
+import type { CustomContext } from "#daemon/storage/custom/context.ts";
 import type { StorageDriver } from "#daemon/storage/driver.ts";
 import type { Volume } from "#daemon/storage/volume.ts";
 

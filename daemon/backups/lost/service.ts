@@ -5,7 +5,7 @@ import { Undo } from "#base/undo.ts";
 import { findInstanceById } from "#daemon/db/instances.ts";
 import type { InstanceContext } from "#daemon/instances/context.ts";
 import { takeUpInstance } from "#daemon/instances/recover.ts";
-import type { CustomContext } from "#daemon/storage/custom/service.ts";
+import type { CustomContext } from "#daemon/storage/custom/context.ts";
 import { missingDependencies } from "./dependencies.ts";
 import { writeRecords } from "./records.ts";
 import { type Findings, type NamedPool, scanPools } from "./scan.ts";

@@ -14,19 +14,21 @@ import { renameVolumeUses, type VolumeName } from "#daemon/db/volume_uses.ts";
 import { renameIfThere } from "#daemon/host/files.ts";
 import {
   backupFolder,
-  copyLocked,
+  removeLocked,
+  requireFreeName,
+  requireNotRunning,
+  requireNotServers,
+} from "./service.ts";
+import { copyLocked } from "./copy.ts";
+import {
   type CustomContext,
   getSnapshot,
   getVolume,
   lockVolume,
   lockVolumes,
   placeOf,
-  removeLocked,
-  requireFreeName,
-  requireNotRunning,
-  requireNotServers,
   snapshotsOf,
-} from "./service.ts";
+} from "./context.ts";
 import { noteUnfinished } from "./unfinished.ts";
 
 /** On its pool and in its project. Devices that have it get the new name. */

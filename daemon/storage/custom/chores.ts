@@ -7,7 +7,7 @@ import { expiryAfter, snapshotName } from "#daemon/instances/snapshot_name.ts";
 import { expiryChore } from "#daemon/operations/expiry.ts";
 import type { Chore } from "#daemon/operations/scheduler.ts";
 import { removeVolumeSnapshot, takeVolumeSnapshot } from "./change.ts";
-import { type CustomContext, snapshotsOf } from "./service.ts";
+import { type CustomContext, snapshotsOf } from "./context.ts";
 
 /** As snapshotChores, of custom volumes. */
 export function volumeChores(ctx: CustomContext): Chore[] {

@@ -3,14 +3,8 @@ import { messageOf, unreachable } from "#base/errors.ts";
 import { listVolumes } from "#daemon/db/storage_pools.ts";
 import { deleteVolumeSnapshotRow } from "#daemon/db/volume_snapshots.ts";
 import { renameIfThere } from "#daemon/host/files.ts";
-import {
-  backupFolder,
-  type CustomContext,
-  dropVolume,
-  lockVolume,
-  placeOf,
-  snapshotsOf,
-} from "./service.ts";
+import { backupFolder, dropVolume } from "./service.ts";
+import { type CustomContext, lockVolume, placeOf, snapshotsOf } from "./context.ts";
 import { type Unfinished, unfinishedChanges } from "./unfinished.ts";
 
 /** Start of the daemon: what can't be repaired now is reported, and tried again at the next start. */

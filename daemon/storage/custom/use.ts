@@ -12,7 +12,8 @@ import type { VolumeName } from "#daemon/db/volume_uses.ts";
 import type { Storage, VolumeUser } from "#daemon/storage/service.ts";
 import { isSameMap, type ShiftState, shiftTree } from "#daemon/storage/shift.ts";
 import { LAST, NEXT } from "./shifting.ts";
-import { type CustomContext, lockVolume, placeOf, requireNotServers } from "./service.ts";
+import { requireNotServers } from "./service.ts";
+import { type CustomContext, lockVolume, placeOf } from "./context.ts";
 
 /** Mounted afterwards, and its owners on disk fit the instance. @throws {Fault} not_found, bad_request */
 export async function useCustomVolume(
