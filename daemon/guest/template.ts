@@ -1,245 +1,202 @@
 /**
- * Image templates: the subset of pongo2 (Django's language) that images use. An interpreter of its
- * own, over plain values: nothing in a template can reach JavaScript. Pure and bounded.
+ * Image templates: the part of pongo2 (Django's language) that files of a system need. An interpreter
+ * of its own, over plain values: nothing in a template can reach JavaScript. Pure and bounded.
  */
-import { Fault } from "#base/errors.ts";
-import { type Expression, parseExpression, tokenize } from "./template_expression.ts";
+import { Fault, unreachable } from "#base/errors.ts";
+import type { Expression, FilterCall } from "./template_expression.ts";
+import { applyFilter, escapeHtml } from "./template_filters.ts";
+import { type Node, parseTemplate } from "./template_parser.ts";
+import {
+  calculate,
+  compare,
+  contains,
+  isMap,
+  isTruthy,
+  itemsOf,
+  partOf,
+  show,
+  type TemplateValue,
+} from "./template_value.ts";
 
-/** What a template may see. Functions get literal arguments and give text. */
-export type TemplateValue =
-  | string
-  | boolean
-  | TemplateFunction
-  | { readonly [key: string]: TemplateValue };
-export type TemplateFunction = (...args: readonly string[]) => string;
 export type TemplateContext = Readonly<Record<string, TemplateValue>>;
 
-type Node =
-  | { readonly kind: "text"; readonly text: string }
-  | { readonly kind: "value"; readonly expression: Expression }
-  | {
-    readonly kind: "if";
-    readonly branches: readonly { readonly when: Expression | null; readonly body: Node[] }[];
-  }
-  | {
-    readonly kind: "for";
-    readonly names: readonly string[];
-    readonly over: Expression;
-    readonly body: Node[];
-  };
-
 const MAX_OUTPUT = 4 * 1024 * 1024;
-const MAX_DEPTH = 32;
+/** Nodes, expressions and rounds of loops that one template may run: loops in loops end. */
+const MAX_STEPS = 200_000;
 
 /**
  * @throws {Fault} bad_request with the line of a construct that is not understood.
  */
 export function renderTemplate(source: string, context: TemplateContext): string {
-  const parser = new Parser(source);
-  const nodes = parser.parse();
-  const out: string[] = [];
-  const scope = new Map(Object.entries(context));
-  run(nodes, scope, { out, size: 0 });
-  return out.join("");
+  const renderer = new Renderer();
+  return renderer.render(parseTemplate(source), new Map(Object.entries(context)));
 }
 
-interface Output {
-  readonly out: string[];
-  size: number;
-}
+type Scope = Map<string, TemplateValue>;
 
-function emit(output: Output, text: string): void {
-  output.size += text.length;
-  if (output.size > MAX_OUTPUT) throw new Fault("bad_request", "template makes too much text");
-  output.out.push(text);
-}
+class Renderer {
+  #steps = 0;
+  #size = 0;
+  #isEscaping = false;
 
-type Scope = ReadonlyMap<string, TemplateValue>;
-
-function run(nodes: readonly Node[], scope: Scope, output: Output): void {
-  for (const node of nodes) {
-    if (node.kind === "text") emit(output, node.text);
-    else if (node.kind === "value") emit(output, show(evaluate(node.expression, scope)));
-    else if (node.kind === "if") {
-      const hit = node.branches.find((branch) =>
-        branch.when === null || isTruthy(evaluate(branch.when, scope))
-      );
-      if (hit !== undefined) run(hit.body, scope, output);
-    } else {
-      const over = evaluate(node.over, scope);
-      if (typeof over !== "object") continue;
-      for (const [key, value] of Object.entries(over)) {
-        const inner = new Map(scope);
-        const [first = "", second] = node.names;
-        inner.set(first, key);
-        if (second !== undefined) inner.set(second, value);
-        run(node.body, inner, output);
-      }
-    }
-  }
-}
-
-function show(value: TemplateValue): string {
-  if (typeof value === "string") return value;
-  if (typeof value === "boolean") return value ? "True" : "False";
-  return "";
-}
-
-function isTruthy(value: TemplateValue): boolean {
-  if (typeof value === "string") return value !== "";
-  if (typeof value === "boolean") return value;
-  return typeof value === "function" || Object.keys(value).length > 0;
-}
-
-function evaluate(expression: Expression, scope: Scope): TemplateValue {
-  switch (expression.kind) {
-    case "literal":
-      return expression.value;
-    case "path": {
-      let value: TemplateValue = scope.get(expression.path[0] ?? "") ?? "";
-      for (const part of expression.path.slice(1)) {
-        value = typeof value === "object" && Object.hasOwn(value, part) ? value[part] ?? "" : "";
-      }
-      return value;
-    }
-    case "call": {
-      const callee = scope.get(expression.name);
-      if (typeof callee !== "function") {
-        throw new Fault("bad_request", `template calls "${expression.name}", which is no function`);
-      }
-      return callee(...expression.args.map((arg) => show(evaluate(arg, scope))));
-    }
-    case "filter":
-      return applyFilter(expression, scope);
-    case "not":
-      return !isTruthy(evaluate(expression.of, scope));
-    case "binary": {
-      const left = evaluate(expression.left, scope);
-      if (expression.operator === "and") {
-        return isTruthy(left) && isTruthy(evaluate(expression.right, scope));
-      }
-      if (expression.operator === "or") {
-        return isTruthy(left) || isTruthy(evaluate(expression.right, scope));
-      }
-      const right = evaluate(expression.right, scope);
-      if (expression.operator === "in") {
-        return typeof right === "object"
-          ? Object.hasOwn(right, show(left))
-          : show(right).includes(show(left));
-      }
-      const isSame = show(left) === show(right);
-      return expression.operator === "==" ? isSame : !isSame;
-    }
-  }
-}
-
-const FILTERS: Readonly<Record<string, (value: string, argument: string) => string>> = {
-  default: (value, argument) => value === "" ? argument : value,
-  lower: (value) => value.toLowerCase(),
-  upper: (value) => value.toUpperCase(),
-  capfirst: (value) => value.slice(0, 1).toUpperCase() + value.slice(1),
-  trim: (value) => value.trim(),
-  safe: (value) => value,
-  length: (value) => String(value.length),
-  cut: (value, argument) => argument === "" ? value : value.replaceAll(argument, ""),
-  addslashes: (value) => value.replace(/["'\\]/g, "\\$&"),
-  escape: (value) =>
-    value.replace(
-      /[&<>"']/g,
-      (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" })[c] ?? c,
-    ),
-  yesno: (value) => value === "" || value === "False" ? "no" : "yes",
-};
-
-function applyFilter(
-  expression: Extract<Expression, { kind: "filter" }>,
-  scope: Scope,
-): TemplateValue {
-  const filter = Object.hasOwn(FILTERS, expression.name) ? FILTERS[expression.name] : undefined;
-  if (filter === undefined) {
-    throw new Fault("bad_request", `template uses the unknown filter "${expression.name}"`);
-  }
-  const argument = expression.argument === undefined
-    ? ""
-    : show(evaluate(expression.argument, scope));
-  const value = evaluate(expression.of, scope);
-  if (expression.name === "default" && isTruthy(value)) return value;
-  return filter(show(value), argument);
-}
-
-/** Splits a template at its tags and nests the blocks. */
-class Parser {
-  readonly #pieces: readonly { readonly text: string; readonly line: number }[];
-  #at = 0;
-
-  constructor(source: string) {
-    let line = 1;
-    this.#pieces = source.split(/(\{\{[\s\S]*?\}\}|\{%[\s\S]*?%\}|\{#[\s\S]*?#\})/).map((text) => {
-      const piece = { text, line };
-      line += text.split("\n").length - 1;
-      return piece;
-    });
+  #step(): void {
+    if (++this.#steps > MAX_STEPS) throw new Fault("bad_request", "template takes too long");
   }
 
-  parse(): Node[] {
-    const { nodes, end } = this.#block([], 0);
-    if (end !== "") throw new Fault("bad_request", `template has a stray "${end}"`);
-    return nodes;
+  #bounded(text: string): string {
+    this.#size += text.length;
+    if (this.#size > MAX_OUTPUT) throw new Fault("bad_request", "template makes too much text");
+    return text;
   }
 
-  /** Nodes up to one of the words in `until`, or to the end of the template. */
-  #block(until: readonly string[], depth: number): { nodes: Node[]; end: string; line: number } {
-    if (depth > MAX_DEPTH) throw new Fault("bad_request", "template nests its blocks too deeply");
-    const nodes: Node[] = [];
-    while (this.#at < this.#pieces.length) {
-      const { text, line } = this.#pieces[this.#at++] ?? { text: "", line: 0 };
-      if (text.startsWith("{#")) continue;
-      if (text.startsWith("{{")) {
-        nodes.push({ kind: "value", expression: this.#expression(text.slice(2, -2), line) });
-      } else if (text.startsWith("{%")) {
-        const body = text.slice(2, -2).replace(/^-|-$/g, "").trim();
-        const word = body.split(/\s+/, 1)[0] ?? "";
-        if (until.includes(word)) return { nodes, end: body, line };
-        nodes.push(this.#tag(word, body.slice(word.length).trim(), line, depth));
-      } else if (text !== "") {
-        nodes.push({ kind: "text", text });
+  /** What is set on the way stays in the scope. */
+  render(nodes: readonly Node[], scope: Scope): string {
+    return nodes.map((node) => this.#node(node, scope)).join("");
+  }
+
+  #node(node: Node, scope: Scope): string {
+    this.#step();
+    switch (node.kind) {
+      case "text":
+        return this.#bounded(node.text);
+      case "value":
+        return this.#value(node.expression, scope);
+      case "firstof": {
+        const hit = node.of.find((one) => isTruthy(this.#evaluate(one, scope)));
+        return hit === undefined ? "" : this.#value(hit, scope);
       }
-    }
-    if (until.length > 0) {
-      throw new Fault("bad_request", `template ends without "${until.at(-1)}"`);
-    }
-    return { nodes, end: "", line: 0 };
-  }
-
-  #tag(word: string, rest: string, line: number, depth: number): Node {
-    if (word === "if") {
-      const branches: { when: Expression | null; body: Node[] }[] = [];
-      let when: Expression | null = this.#expression(rest, line);
-      for (;;) {
-        const block = this.#block(["elif", "else", "endif"], depth + 1);
-        branches.push({ when, body: block.nodes });
-        if (block.end.startsWith("endif")) return { kind: "if", branches };
-        when = block.end.startsWith("elif")
-          ? this.#expression(block.end.slice(4), block.line)
-          : null;
+      case "if": {
+        const hit = node.branches.find(({ when }) =>
+          when === null || isTruthy(this.#evaluate(when, scope))
+        );
+        return hit === undefined ? "" : this.render(hit.body, scope);
       }
+      case "for":
+        return this.#for(node, scope);
+      case "set": {
+        const target = node.body === undefined ? scope : new Map(scope);
+        const values = node.names.map(([, value]) => this.#evaluate(value, scope));
+        for (const [index, [name]] of node.names.entries()) target.set(name, values[index] ?? "");
+        return node.body === undefined ? "" : this.render(node.body, target);
+      }
+      case "filter": {
+        let value: TemplateValue = this.render(node.body, scope);
+        for (const filter of node.filters) value = this.#filter(value, filter, scope);
+        return this.#bounded(show(value));
+      }
+      case "spaceless":
+        return this.render(node.body, scope).trim().replace(/>\s+</g, "><");
+      case "autoescape": {
+        const before = this.#isEscaping;
+        this.#isEscaping = node.isOn;
+        const text = this.render(node.body, scope);
+        this.#isEscaping = before;
+        return text;
+      }
+      default:
+        return unreachable(node);
     }
-    const loop = /^([\w]+)(?:\s*,\s*(\w+))?\s+in\s+(.+)$/.exec(rest);
-    if (word === "for" && loop !== null) {
-      const body = this.#block(["endfor"], depth + 1).nodes;
-      const names = [loop[1] ?? "", ...(loop[2] === undefined ? [] : [loop[2]])];
-      return { kind: "for", names, over: this.#expression(loop[3] ?? "", line), body };
-    }
-    throw new Fault("bad_request", `template, line ${line}: "{% ${word} %}" is not supported`);
   }
 
-  #expression(text: string, line: number): Expression {
-    try {
-      return parseExpression(tokenize(text));
-    } catch (error) {
-      throw new Fault("bad_request", `template, line ${line}: cannot read "${text.trim()}"`, {
-        cause: error,
+  #value(expression: Expression, scope: Scope): string {
+    const text = show(this.#evaluate(expression, scope));
+    const isSafe = expression.kind === "filter" &&
+      ["safe", "escape", "force_escape"].includes(expression.filter.name);
+    return this.#bounded(this.#isEscaping && !isSafe ? escapeHtml(text) : text);
+  }
+
+  #for(node: Extract<Node, { kind: "for" }>, scope: Scope): string {
+    const over = this.#evaluate(node.over, scope);
+    const ordered = node.order.isSorted
+      ? itemsOf(over).toSorted((a, b) => show(a) < show(b) ? -1 : 1)
+      : itemsOf(over);
+    const items = node.order.isReversed ? ordered.toReversed() : ordered;
+    if (items.length === 0) return this.render(node.empty, new Map(scope));
+    const outer = scope.get("forloop") ?? "";
+    return items.map((item, index) => {
+      this.#step();
+      const inside = new Map(scope);
+      const [first = "", second] = node.names;
+      inside.set(first, item);
+      if (second !== undefined) inside.set(second, isMap(over) ? partOf(over, show(item)) : "");
+      inside.set("forloop", {
+        Counter: index + 1,
+        Counter0: index,
+        Revcounter: items.length - index,
+        Revcounter0: items.length - index - 1,
+        First: index === 0,
+        Last: index === items.length - 1,
+        Parentloop: outer,
       });
+      return this.render(node.body, inside);
+    }).join("");
+  }
+
+  #filter(value: TemplateValue, { name, argument }: FilterCall, scope: Scope): TemplateValue {
+    const result = applyFilter(
+      name,
+      value,
+      argument === undefined ? "" : this.#evaluate(argument, scope),
+    );
+    // Texts that double in a loop would take all memory before one is written.
+    if (typeof result === "string" && result.length > MAX_OUTPUT) this.#bounded(result);
+    return result;
+  }
+
+  #evaluate(expression: Expression, scope: Scope): TemplateValue {
+    this.#step();
+    switch (expression.kind) {
+      case "literal":
+        return expression.value;
+      case "path": {
+        const [first = "", ...parts] = expression.path;
+        return parts.reduce(partOf, scope.get(first) ?? "");
+      }
+      case "call": {
+        const callee = scope.get(expression.name);
+        if (typeof callee !== "function") {
+          throw new Fault(
+            "bad_request",
+            `template calls "${expression.name}", which is no function`,
+          );
+        }
+        return callee(...expression.args.map((arg) => show(this.#evaluate(arg, scope))));
+      }
+      case "filter":
+        return this.#filter(this.#evaluate(expression.of, scope), expression.filter, scope);
+      case "not":
+        return !isTruthy(this.#evaluate(expression.of, scope));
+      case "negative":
+        return calculate("-", 0, this.#evaluate(expression.of, scope));
+      case "binary":
+        return this.#binary(expression, scope);
+      default:
+        return unreachable(expression);
+    }
+  }
+
+  #binary(
+    { operator, left, right }: Extract<Expression, { kind: "binary" }>,
+    scope: Scope,
+  ): TemplateValue {
+    const first = this.#evaluate(left, scope);
+    const second = () => this.#evaluate(right, scope);
+    switch (operator) {
+      case "and":
+        return isTruthy(first) && isTruthy(second());
+      case "or":
+        return isTruthy(first) || isTruthy(second());
+      case "in":
+        return contains(second(), first);
+      case "==":
+      case "!=":
+      case "<":
+      case "<=":
+      case ">":
+      case ">=":
+        return compare(operator, first, second());
+      default:
+        return calculate(operator, first, second());
     }
   }
 }
