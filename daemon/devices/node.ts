@@ -4,6 +4,7 @@ import { ExecError, Fault } from "#base/errors.ts";
 import type { Undo } from "#base/undo.ts";
 import { removeIfThere } from "#daemon/host/files.ts";
 import { runHelper } from "#daemon/host/helper.ts";
+import type { Uevent } from "#daemon/host/uevents.ts";
 import { toHost } from "#daemon/idmap/format.ts";
 import type { Device } from "./device.ts";
 
@@ -149,6 +150,11 @@ export async function unplugNode(device: Device, pid: Pid, node: MadeNode): Prom
   }
   await removeIfThere(node.file);
   await forbidNode(device, node);
+}
+
+/** Programs in the container that listen for devices hear what the kernel told the host. */
+export async function tellEvent(device: Device, pid: Pid, event: Uevent): Promise<void> {
+  await helper(device, ["uevent", String(pid), ...event]);
 }
 
 /** Unless another device of the container has the same. Its file is gone by now. */

@@ -5,6 +5,7 @@
 import type { Pid } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
 import { Undo } from "#base/undo.ts";
+import type { Uevent } from "#daemon/host/uevents.ts";
 import type { Device, DeviceConfig, DeviceStart, DeviceType, ValidateContext } from "./device.ts";
 import {
   accessRule,
@@ -14,8 +15,10 @@ import {
   makeNode,
   plugNode,
   removeNodes,
+  tellEvent,
   unplugNode,
 } from "./node.ts";
+import { nodeOfEvent } from "./sysfs.ts";
 
 export interface NodeSpec {
   readonly type: string;
@@ -56,7 +59,7 @@ export function nodeDevice(spec: NodeSpec): DeviceType {
     },
     async adopt(device, pid) {
       watch(spec, device);
-      if (spec.watched(device.config) !== undefined) await follow(spec, device, pid);
+      if (spec.watched(device.config) !== undefined) await follow(spec, device, pid, noNews());
     },
   };
 }
@@ -100,9 +103,12 @@ function watch(spec: NodeSpec, device: Device): void {
   const what = spec.watched(device.config);
   if (what === undefined) return;
   const { paths, uevents, onError } = device.services.watches;
-  const changed = () =>
-    void device.host.whileRunning((pid) => follow(spec, device, pid))
+  const news = noNews();
+  const changed = (events: readonly Uevent[] = []) => {
+    news.events.push(...events);
+    void device.host.whileRunning((pid) => follow(spec, device, pid, news))
       .catch((error) => onError(`follow the nodes of device "${device.name}"`, error));
+  };
   if (what === "uevents") uevents.set(watchKey(device), changed);
   else paths.set(watchKey(device), what.path, changed);
 }
@@ -113,15 +119,34 @@ function unwatch(device: Device): void {
   device.services.watches.uevents.delete(watchKey(device));
 }
 
-/** Make what the container has into what the host has. */
-async function follow(spec: NodeSpec, device: Device, pid: Pid): Promise<void> {
+/** What the container is to hear. */
+interface News {
+  /** Of any device, in order. */
+  readonly events: Uevent[];
+  /** Those that it has, or had and was not told that they went: a look may come before its event. */
+  readonly nodes: Set<string>;
+}
+
+const noNews = (): News => ({ events: [], nodes: new Set() });
+
+const idOf = (node: HostNode) => `${accessRule(node)} ${node.path}`;
+
+const has = (nodes: readonly HostNode[], node: HostNode) =>
+  nodes.some((other) => idOf(other) === idOf(node));
+
+/** Make what the container has into what the host has, and let it hear of that. */
+async function follow(spec: NodeSpec, device: Device, pid: Pid, news: News): Promise<void> {
   const wanted = spec.find(device);
   const made = madeNodes(device);
-  const idOf = (node: HostNode) => `${accessRule(node)} ${node.path}`;
-  const has = (nodes: readonly HostNode[], node: HostNode) =>
-    nodes.some((other) => idOf(other) === idOf(node));
+  for (const node of [...made, ...wanted]) news.nodes.add(idOf(node));
   for (const node of made) if (!has(wanted, node)) await unplugNode(device, pid, node);
   await using undo = new Undo((step, error) => device.services.watches.onError(step, error));
   for (const node of wanted) if (!has(made, node)) await plugNode(device, pid, node, undo);
   undo.keep();
+  for (const event of news.events.splice(0)) {
+    const node = nodeOfEvent(event);
+    if (node === undefined || !news.nodes.has(idOf(node))) continue;
+    await tellEvent(device, pid, event);
+    if (event.includes("ACTION=remove") && !has(wanted, node)) news.nodes.delete(idOf(node));
+  }
 }

@@ -1,4 +1,5 @@
 /** Reading /sys: small files of the kernel, answered from its memory. */
+import type { Uevent } from "#daemon/host/uevents.ts";
 import type { HostNode } from "./node.ts";
 
 /** Trimmed; "" if it is not there. */
@@ -25,4 +26,9 @@ export function nodeOfUevent(text: string, letter: "b" | "c"): HostNode | undefi
   const [major, minor, name] = [value("MAJOR"), value("MINOR"), value("DEVNAME")];
   if (major === "" || minor === "" || name === "") return undefined;
   return { letter, major: Number(major), minor: Number(minor), path: `/dev/${name}` };
+}
+
+/** The node of the device that an event tells of. Pure. */
+export function nodeOfEvent(event: Uevent): HostNode | undefined {
+  return nodeOfUevent(event.join("\n"), event.includes("SUBSYSTEM=block") ? "b" : "c");
 }

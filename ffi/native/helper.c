@@ -23,8 +23,8 @@ static const struct {
 	{ "mount", verb_mount },     { "net", verb_net },	{ "project", verb_project },
 	{ "proxy", verb_proxy },     { "restore", verb_restore },
 	{ "seccomp", verb_seccomp }, { "sftp", verb_sftp },	{ "shift", verb_shift },
-	{ "start", verb_start },     { "uevents", verb_uevents }, { "umount", verb_umount },
-	{ "userns", verb_userns },   { "xtables", verb_xtables },
+	{ "start", verb_start },     { "uevent", verb_uevent }, { "uevents", verb_uevents },
+	{ "umount", verb_umount },   { "userns", verb_userns }, { "xtables", verb_xtables },
 };
 
 int parse_number(const char *text)

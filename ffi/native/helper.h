@@ -17,6 +17,7 @@ int verb_sftp(int argc, char **argv);
 int verb_seccomp(int argc, char **argv);
 int verb_shift(int argc, char **argv);
 int verb_start(int argc, char **argv);
+int verb_uevent(int argc, char **argv);
 int verb_uevents(int argc, char **argv);
 int verb_umount(int argc, char **argv);
 int verb_userns(int argc, char **argv);

@@ -2,6 +2,7 @@
 import { type DeviceCase, deviceSuite } from "#tests/suites/device.ts";
 import { DeviceWorld, type Options } from "#tests/suites/device_tools.ts";
 import assert from "node:assert/strict";
+import { findDisk } from "./host_disk.ts";
 
 let world: DeviceWorld;
 Deno.test.beforeAll(async () => {
@@ -21,16 +22,6 @@ const isNode =
 const char = { type: "unix-char", source: "/dev/kmsg", path: "/opt/my-node" };
 const block = { type: "unix-block", source: "/dev/loop7", path: "/dev/my-disk" };
 
-/** The disk of this machine, if it is one of a PCI device: then it has a vendor. */
-async function findDisk(): Promise<{ vendorid: string; node: string } | undefined> {
-  for await (const { name } of Deno.readDir("/sys/class/block")) {
-    const vendor = await Deno.readTextFile(`/sys/class/block/${name}/device/vendor`)
-      .catch(() => "");
-    const vendorid = /^0x([0-9a-f]{4})$/m.exec(vendor)?.[1];
-    if (vendorid !== undefined) return { vendorid, node: `/dev/${name}` };
-  }
-  return undefined;
-}
 const disk = await findDisk();
 
 const cases: DeviceCase[] = [
