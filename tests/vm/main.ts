@@ -51,14 +51,17 @@ const QEMU: Machine = {
   run: (run) => runInQemu(run, ZFS_KERNEL),
 };
 
-/** ZFS and CRIU are nothing for User-Mode-Linux. */
-const machineOf = (name: string) => /zfs|stateful/.test(name) ? QEMU : UML;
+/** ZFS, CRIU and USB are nothing for User-Mode-Linux. */
+const machineOf = (name: string) => /zfs|stateful|usb/.test(name) ? QEMU : UML;
 
 /** So many of LXD's suites one after the other take longer than CI has. */
 const isLong = (name: string) => name.startsWith("compat_kernel");
 
 /** They want Debian in a container: its image is built outside, once. */
 const needsDebian = (name: string) => ["docker", "fuse"].some((word) => name.includes(word));
+
+/** They start the program as it is built. */
+const needsBinary = (name: string) => needsDebian(name) || name.startsWith("usb");
 
 export async function runVmTests(words: readonly string[]): Promise<number> {
   const names = [...Deno.readDirSync(`${root}/tests/vm`)].map(({ name }) => name)
@@ -73,16 +76,14 @@ export async function runVmTests(words: readonly string[]): Promise<number> {
     return 2;
   }
   if (words.length === 0) {
-    console.log("not run: ZFS and CRIU, in QEMU (tools/test vm zfs stateful, by hand)");
+    console.log("not run: ZFS, CRIU and USB, in QEMU (tools/test vm zfs stateful usb, by hand)");
     console.log("not run: Docker and FUSE in Debian (tools/test vm docker fuse, by hand)");
     console.log("not run: LXD's suites of devices (tools/test vm compat_kernel, by hand)");
   }
   if (wanted.some((name) => name.startsWith("compat_"))) await suitesForVm();
   const helper = await builtHelper();
-  if (wanted.some(needsDebian)) {
-    await mustRun(["tools/build"]);
-    await buildDebian(DEBIAN);
-  }
+  if (wanted.some(needsBinary)) await mustRun(["tools/build"]);
+  if (wanted.some(needsDebian)) await buildDebian(DEBIAN);
   const results = (await Promise.all(
     [UML, QEMU].map((machine) =>
       runAll(machine, wanted.filter((name) => machineOf(name) === machine), helper)

@@ -69,6 +69,14 @@ export const NEEDS = {
         : undefined,
     where: "tools/test vm docker",
   },
+  usb: {
+    missing: () =>
+      canLoad("xhci_pci", () => isThere("/sys/bus/pci/drivers/xhci_hcd")) &&
+        canLoad("virtio_console", () => isThere("/sys/class/virtio-ports"))
+        ? undefined
+        : "there is no machine of QEMU around",
+    where: "tools/test vm usb",
+  },
   zfs: {
     missing: () => hasZfs() ? undefined : "the kernel has no module zfs",
     where: "tools/test vm zfs",

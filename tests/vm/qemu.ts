@@ -55,6 +55,7 @@ export async function runInQemu(run: VmRun, kernel: string): Promise<VmResult> {
       ...share("root", "/"),
       ...share("layer", `${kernel}/root`),
       ...["-device", "virtio-rng-pci"],
+      ...hardware(work),
       ...["-drive", `file=${disk},format=raw,if=virtio,cache=unsafe,discard=unmap`],
     ],
     stdin: "null",
@@ -67,6 +68,21 @@ export async function runInQemu(run: VmRun, kernel: string): Promise<VmResult> {
     ...result,
     stderr: `${result.stderr}\n${new TextDecoder().decode(stderr).slice(-2000)}`,
   };
+}
+
+/**
+ * A USB controller, and QEMU's own monitor on a port inside: a test plugs what it likes (usb.ts). A disk
+ * and a serial line wait for their USB ends.
+ */
+function hardware(work: string): string[] {
+  const monitor = `path=${work}/monitor`;
+  return [
+    ...["-device", "qemu-xhci,id=usb", "-chardev", "null,id=line"],
+    ...["-blockdev", "driver=null-co,node-name=stick,size=1048576,read-zeroes=on"],
+    ...["-chardev", `socket,id=monitor,${monitor},server=on,wait=off`],
+    ...["-mon", "chardev=monitor,mode=control", "-chardev", `socket,id=port,${monitor}`],
+    ...["-device", "virtio-serial-pci", "-device", "virtserialport,chardev=port,name=monitor"],
+  ];
 }
 
 function share(tag: string, path: string): string[] {

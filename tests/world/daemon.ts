@@ -23,6 +23,8 @@ export interface DaemonOptions {
   readonly hardware?: string;
   /** Live in the network of this one. */
   readonly beside?: TestDaemon;
+  /** The machine is its own, as in a VM: no namespaces, so that the next one finds the instances. */
+  readonly isAlone?: boolean;
 }
 
 export class TestDaemon implements AsyncDisposable {
@@ -44,17 +46,14 @@ export class TestDaemon implements AsyncDisposable {
   }
 
   #spawn(env: Readonly<Record<string, string>>): Deno.ChildProcess {
-    const { beside, hardware, lxd } = this.options;
+    const { beside, hardware, isAlone, lxd } = this.options;
     const network = beside === undefined
       ? ["unshare", "--net"]
       : ["nsenter", "-t", `${beside.pid}`, "-n", "--", "unshare"];
-    const [program = "", ...args] = network;
+    const namespaces = isAlone === true ? [] : [...network, "--mount", OWN_NET];
+    const [program = "", ...args] = [...namespaces, lxd];
     const child = new Deno.Command(program, {
-      args: [
-        ...args,
-        ...["--mount", OWN_NET, lxd],
-        ...["--group", "root", "--logfile", `${this.folder}/log`],
-      ],
+      args: [...args, "--group", "root", "--logfile", `${this.folder}/log`],
       env: {
         LXD_DIR: this.directory,
         ...(hardware === undefined ? {} : { LXD_TEST_HARDWARE: hardware }),
@@ -73,6 +72,15 @@ export class TestDaemon implements AsyncDisposable {
   async restart(env: Readonly<Record<string, string>>): Promise<void> {
     await this.stop();
     this.#child = this.#spawn(env);
+    await this.#untilReady();
+  }
+
+  /** End it alone, by a signal, and start the next, which takes its instances over. */
+  async replace(signal: Deno.Signal, between: () => Promise<void>): Promise<void> {
+    this.#child.kill(signal);
+    await this.#child.status;
+    await between();
+    this.#child = this.#spawn(this.options.env ?? {});
     await this.#untilReady();
   }
 

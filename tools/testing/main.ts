@@ -9,7 +9,7 @@ Without words: build, format, lint, types, unit and kernel tests (root, about 5 
   --all   also thorough kernel tests, real clients, LXD's own suites (tools/compat) and the test VMs
   WORD    only test files whose path contains it
   vm      tests/vm in throw-away VMs (User-Mode-Linux): LVM, project quotas, AppArmor, cgroup v2;
-          vm zfs: in QEMU, whose first run builds the modules
+          vm zfs stateful usb: in QEMU, whose first run builds the modules
 What a step printed is kept in .cache/test.
 `;
 const LOGS = ".cache/test";
