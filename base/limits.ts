@@ -22,7 +22,6 @@ export const LIMITS = {
   helperStartMs: 60_000,
   /** Kept open for the maps of ids that were used last: two for each map. */
   userNamespaces: 64,
-  parallelStarts: 8,
   downloadTries: 3,
   /** Of what a server offers, which is kept from the last time. */
   streamsTries: 2,
@@ -37,7 +36,5 @@ export const LIMITS = {
   devlxdRequestMs: 10_000,
   devlxdQueueBytes: 1024 * 1024,
   filesIdleMs: 3_000,
-  consoleBufferBytes: 128 * 1024,
-  logFileBytes: 4 * 1024 * 1024,
   errorHintDistance: 3,
 } as const;

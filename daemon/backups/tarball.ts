@@ -1,7 +1,7 @@
 /** Backup archives: written by tar(1) in one go, read through the same filter as images. */
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault, messageOf } from "#base/errors.ts";
-import { removeIfThere } from "#daemon/host/files.ts";
+import { exists, removeIfThere } from "#daemon/host/files.ts";
 import { decompress } from "#daemon/images/compression.ts";
 import { filterOf } from "#daemon/images/compressor.ts";
 import { TarFilter } from "#daemon/images/tar_filter.ts";
@@ -143,8 +143,7 @@ async function membersOf({ source, only }: Part): Promise<string[]> {
   if (only === undefined) return ["--recursion", path];
   const members = ["--no-recursion", path, "--recursion"];
   for (const name of only) {
-    const exists = await Deno.lstat(`${source}/${name}`).then(() => true, () => false);
-    if (exists) members.push(`${path}/${name}`);
+    if (await exists(`${source}/${name}`)) members.push(`${path}/${name}`);
   }
   return members;
 }

@@ -35,8 +35,8 @@ export function createRouter(routes: readonly BoundRoute[]): Router {
   return {
     match(method, path) {
       const trie = tries.get(method as Method);
-      const [handlers = [], stash] = trie?.match("ALL", path) as unknown as MatchResult ?? [];
-      const found = handlers.length === 0 ? undefined : best(handlers, stash);
+      const [handlers = []] = trie?.match("ALL", path) as unknown as MatchResult ?? [];
+      const found = handlers.length === 0 ? undefined : best(handlers);
       if (found !== undefined) return found;
       const [others] = paths.match("ALL", path) as unknown as [unknown[]];
       return others.length > 0 ? "method" : undefined;
@@ -47,7 +47,7 @@ export function createRouter(routes: readonly BoundRoute[]): Router {
 type MatchResult = [[BoundRoute, Record<string, string>][], unknown?];
 
 /** A literal path wins over one with parameters: /images/aliases over /images/{fingerprint}. */
-function best(handlers: MatchResult[0], _stash: unknown): Match {
+function best(handlers: MatchResult[0]): Match {
   const ranked = handlers.toSorted((a, b) => braces(a[0].row) - braces(b[0].row));
   const [route, raw] = ranked[0] as MatchResult[0][number];
   const params = Object.fromEntries(

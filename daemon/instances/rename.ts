@@ -8,7 +8,7 @@ import {
   renameInstance,
 } from "#daemon/db/instances.ts";
 import { requireType } from "#daemon/devices/registry.ts";
-import { renameIfThere } from "#daemon/host/files.ts";
+import { exists, renameIfThere } from "#daemon/host/files.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import { saveBackupYaml } from "./backup_yaml.ts";
 import { INSTANCE_ID } from "./cloud_init.ts";
@@ -77,8 +77,7 @@ export async function renameTo(
 export async function undoRename(ctx: InstanceContext, record: InstanceRecord): Promise<void> {
   const name = record.config[RENAME_TO] ?? "";
   const [old, renamed] = [volumeOf(record), { ...volumeOf(record), name }];
-  const isThere = (volume: typeof old) =>
-    Deno.lstat(ctx.storage.instances.directory(volume)).then(() => true, () => false);
+  const isThere = (volume: typeof old) => exists(ctx.storage.instances.directory(volume));
   if (await isThere(renamed) && !await isThere(old)) {
     await ctx.storage.instances.rename(renamed, record.name);
   }

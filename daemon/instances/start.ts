@@ -9,7 +9,7 @@ import type { DeviceStart } from "#daemon/devices/device.ts";
 import { requireType, startOrder } from "#daemon/devices/registry.ts";
 import { missingVolumeSnapshots } from "#daemon/db/volume_snapshots.ts";
 import { expectMove } from "#daemon/cgroup/expect_move.ts";
-import { renameIfThere } from "#daemon/host/files.ts";
+import { exists, renameIfThere } from "#daemon/host/files.ts";
 import { runHelper } from "#daemon/host/helper.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import { toHost } from "#daemon/idmap/format.ts";
@@ -181,7 +181,7 @@ function triggersOf(record: InstanceRecord): Trigger[] {
 async function loadModules(record: InstanceRecord): Promise<void> {
   const names = (record.expandedConfig["linux.kernel_modules"] ?? "").split(",");
   // A kernel without modules has built in what it has.
-  if (!await Deno.lstat("/proc/modules").then(() => true, () => false)) return;
+  if (!await exists("/proc/modules")) return;
   for (const name of names.map((one) => one.trim()).filter((one) => one !== "")) {
     if (isLoaded(name)) continue;
     const { success } = await new Deno.Command("modprobe", {

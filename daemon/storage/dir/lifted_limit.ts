@@ -3,7 +3,7 @@
  * down beside the volume first, so that the next start sets it again where a crash came between.
  */
 import { type HostPath, hostPath } from "#base/brand.ts";
-import { removeTree } from "#daemon/host/files.ts";
+import { exists, removeTree } from "#daemon/host/files.ts";
 import type { ProjectQuotas } from "./project_quota.ts";
 
 const NAME = "limit.lifted";
@@ -30,7 +30,7 @@ export async function withoutLimit(
 
 /** Was it lifted by a daemon that ended then? */
 export async function isLifted(directory: HostPath): Promise<boolean> {
-  return await Deno.lstat(noteOf(directory)).then(() => true, () => false);
+  return await exists(noteOf(directory));
 }
 
 export async function limitAgain(quotas: ProjectQuotas, directory: HostPath): Promise<void> {

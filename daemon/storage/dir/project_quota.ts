@@ -5,6 +5,7 @@
  */
 import type { HostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
+import { exists } from "#daemon/host/files.ts";
 import { run } from "#daemon/host/run.ts";
 
 export interface Limit {
@@ -63,7 +64,7 @@ export class ProjectQuotas {
 
   /** What is to go: its id may come again. Absent is no error. */
   async forget(directory: HostPath): Promise<void> {
-    if (!await Deno.lstat(directory).then(() => true, () => false)) return;
+    if (!await exists(directory)) return;
     const { id, limitBytes } = await this.show(directory);
     if (id !== 0 && limitBytes !== 0) await this.#run("limit", directory, `${id}`, "0");
   }
