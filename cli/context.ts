@@ -29,6 +29,7 @@ export interface Resource {
   readonly client: Client;
 }
 
+/** One for each run of the program. Clients are made when they are asked for, once for each remote. */
 export class Context {
   readonly #loadConfig: () => ClientConfig;
   readonly #clients = new Map<string, Client>();
@@ -182,4 +183,5 @@ export function path(...parts: readonly string[]): string {
   return "/1.0/" + parts.map(encodeURIComponent).join("/");
 }
 
+/** The server has no such thing; a server that does not answer is another error. */
 export const isNotFound = (error: unknown) => error instanceof ClientError && error.status === 404;

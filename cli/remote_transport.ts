@@ -15,6 +15,7 @@ export interface RemoteFiles {
 
 export type RemoteTransport = (remote: Remote, files: RemoteFiles) => Transport;
 
+/** Nothing is connected before the first request. */
 export function remoteTransport(remote: Remote, files: RemoteFiles): Transport {
   if (remote.protocol === "simplestreams") return imageServer(remote.addr, files.pinnedPem);
   const own = remote.public ? { certificatePem: undefined, keyPem: undefined } : {};

@@ -10,6 +10,7 @@ export interface Streams {
 
 const encoder = new TextEncoder();
 
+/** Whatever is written takes the line of progress away first. */
 export class Output {
   readonly #streams: Streams;
   #progress = "";

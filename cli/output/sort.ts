@@ -1,5 +1,6 @@
 /** The order of rows in LXD's tables: column by column, numbers by value, what is empty last. Pure. */
 
+/** Leaves what it is given as it is. */
 export function sortRows(rows: readonly (readonly string[])[]): (readonly string[])[] {
   return rows.toSorted(orderOfRows);
 }

@@ -149,6 +149,7 @@ function sayModernWays(context: Context, values: Readonly<Record<string, string>
   }
 }
 
+/** What `config show` and `config edit` print of a server: its keys and nothing else. */
 export function serverText({ config }: Configured): string {
   return toYaml({ config: config ?? {} }, shape("serverPut"));
 }

@@ -94,6 +94,7 @@ interface Destination {
   readonly mode: string;
 }
 
+/** @throws {UsageError} for an unknown mode; {Error} if none of the addresses of the origin answers. */
 export async function transfer(context: Context, origin: Origin, to: Destination): Promise<void> {
   switch (to.mode) {
     case "pull": {

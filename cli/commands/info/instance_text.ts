@@ -11,6 +11,7 @@ import {
   type Snapshot,
 } from "#cli/commands/list/instance.ts";
 
+/** Line by line as LXD's client prints it: scripts read this. */
 export function instanceText(instance: Instance): string {
   const { name, status, architecture, state } = instance;
   const lines = [`Name: ${name}`];

@@ -106,6 +106,7 @@ export interface Resources {
   readonly storage?: { readonly disks: readonly Disk[] | null };
 }
 
+/** Line by line as LXD's client prints it: scripts read this. */
 export function resourcesText({ cpu, memory, gpu, network, storage }: Resources): string {
   const lines = [
     ...many(`CPU (${cpu.architecture})`, `CPUs (${cpu.architecture})`, "Socket", cpu.sockets, {

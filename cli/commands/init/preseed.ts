@@ -122,7 +122,9 @@ export function defaultProfile(devices: Readonly<Record<string, Keys>>): Preseed
   return { config: {}, description: "", devices, name: "default" };
 }
 
+/** A device of a profile. */
 export const rootDisk = (pool: string): Keys => ({ path: "/", pool, type: "disk" });
+/** A device of a profile. */
 export const nicOf = (network: string): Keys => ({ name: "eth0", network, type: "nic" });
 
 /** `host:port` with the brackets that IPv6 needs. */

@@ -34,6 +34,7 @@ const BRIDGE: readonly Line[] = [
 ];
 const VLAN: readonly Line[] = [["Lower device", "lower_device"], ["VLAN ID", "vid"]];
 
+/** Line by line as LXD's client prints it: scripts read this. */
 export function networkInfo(name: string, state: NetworkState): string {
   const lines = [
     `Name: ${name}`,

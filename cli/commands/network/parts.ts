@@ -34,6 +34,7 @@ export interface Part {
   readonly flags?: Readonly<Record<string, { kind: "string"; summary: string }>>;
 }
 
+/** Where a part is in the API, by the names that the command got. */
 export function placeOf(part: Part, context: Context, names: readonly string[]): Place {
   const { client, url } = part.collection(context, names);
   const name = lastName(context, names, part.names);
@@ -127,4 +128,5 @@ export function without<T>(
   return all.filter((one) => !fits(one));
 }
 
+/** A cell: by how many it is used. */
 export const usedBy = ({ used_by }: Thing) => String((used_by as string[] | null)?.length ?? 0);

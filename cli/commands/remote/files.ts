@@ -12,6 +12,7 @@ export function checkName(name: string): void {
   }
 }
 
+/** Absent is no error. */
 export function removeFile(path: string): void {
   try {
     Deno.removeSync(path);

@@ -34,6 +34,7 @@ export function parseWhole(
 /** Of a volume that is to be made. */
 export const NO_SLASHES = "Storage volume names may not contain slashes";
 
+/** Without a project: the client adds its own. */
 export function volumeUrl(pool: string, { type, name, snapshot }: VolumeLabel): string {
   const url = path("storage-pools", pool, "volumes", type, name);
   return snapshot === undefined ? url : `${url}/snapshots/${encodeURIComponent(snapshot)}`;

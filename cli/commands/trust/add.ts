@@ -13,6 +13,7 @@ export interface TrustFlags {
   readonly type: string;
 }
 
+/** @throws {Error} for an unknown type, or if the file can't be read or is no certificate. */
 export async function addTrust(
   context: Context,
   args: readonly string[],
