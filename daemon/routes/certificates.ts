@@ -64,7 +64,7 @@ export function certificateRoutes(deps: TrustDeps): BoundRoute[] {
       return sync(found, { etag: found });
     }),
     handle(putCertificate, (services, call) => update(services, call, false)),
-    handle(patchCertificate, (services, call) => update(services, call as never, true)),
+    handle(patchCertificate, (services, call) => update(services, call, true)),
     handle(deleteCertificate, async ({ db, events }, { params, caller }) => {
       const { fingerprint } = await db.write(async (tx) => {
         const found = await getCertificate(tx, params.fingerprint);

@@ -91,7 +91,7 @@ export default [
       const { name, description = "" } = body;
       await insertAlias(tx, id, { name, description, imageId: image.id });
     });
-    event(services, call as never, "image-alias-created", body.name);
+    event(services, call, "image-alias-created", body.name);
     return created(`/1.0/images/aliases/${body.name}${projectSuffix(query.project)}`);
   }),
   handle(getAlias, async ({ db }, { params, query, caller }) => {
@@ -106,7 +106,7 @@ export default [
     return sync(render(alias), { etag: render(alias) });
   }),
   handle(putAlias, (services, call) => update(services, call, false)),
-  handle(patchAlias, (services, call) => update(services, call as never, true)),
+  handle(patchAlias, (services, call) => update(services, call, true)),
   handle(postAlias, async (services, call) => {
     const { body, params, query } = call;
     await services.db.write(async (tx) => {
@@ -122,7 +122,7 @@ export default [
         params.name,
       );
     });
-    event(services, call as never, "image-alias-renamed", body.name);
+    event(services, call, "image-alias-renamed", body.name);
     return created(`/1.0/images/aliases/${body.name}${projectSuffix(query.project)}`);
   }),
   handle(deleteAlias, async (services, call) => {
@@ -132,7 +132,7 @@ export default [
       await find(tx, id, params.name);
       await tx.run("DELETE FROM images_aliases WHERE project_id = ? AND name = ?", id, params.name);
     });
-    event(services, call as never, "image-alias-deleted", params.name);
+    event(services, call, "image-alias-deleted", params.name);
     return sync();
   }),
 ] satisfies BoundRoute[];

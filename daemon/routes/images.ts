@@ -140,7 +140,7 @@ export function imageRoutes({ images, operations, upkeep }: ImageRouteDeps): Bou
       return sync(renderImage(image), { etag: etagOf(image) });
     }),
     handle(putImage, (services, call) => update(services, call, false)),
-    handle(patchImage, (services, call) => update(services, call as never, true)),
+    handle(patchImage, (services, call) => update(services, call, true)),
     handle(deleteImage, async (services, { params, query, caller }) => {
       const image = await find(services, query.project, params.fingerprint);
       return background(services.operations.start({
@@ -158,7 +158,7 @@ export function imageRoutes({ images, operations, upkeep }: ImageRouteDeps): Bou
     }),
     handle(exportImage, async (services, call) => {
       const image = await find(services, call.query.project, call.params.fingerprint);
-      if (!maySee(image, call as never)) throw new Fault("not_found", "Image not found");
+      if (!maySee(image, call)) throw new Fault("not_found", "Image not found");
       const secret = findImageSecret(operations, image.fingerprint, call.query.secret);
       if (secret !== undefined) operations.cancel(secret.id);
       const files = images.files(image.fingerprint);

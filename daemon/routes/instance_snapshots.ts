@@ -90,7 +90,7 @@ export const instanceSnapshotRoutes = (
     });
   }),
   handle(putSnapshot, change),
-  handle(patchSnapshot, (services, call) => change(services, call as never)),
+  handle(patchSnapshot, (services, call) => change(services, call)),
   handle(postSnapshot, async (services, call) => {
     const { params, query, body, caller } = call;
     const { actions } = services.instances;

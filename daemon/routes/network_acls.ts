@@ -163,7 +163,7 @@ export function networkAclRoutes(networks: NetworkService): BoundRoute[] {
       return sync(render(found), { etag: etagOf(found.acl) });
     }),
     handle(putNetworkAcl, (services, call) => update(services, call, false)),
-    handle(patchNetworkAcl, (services, call) => update(services, call as never, true)),
+    handle(patchNetworkAcl, (services, call) => update(services, call, true)),
     handle(postNetworkAcl, async (services, { params, query, body, caller }) => {
       checkAclName(body.name);
       const owner = await services.db.write(async (tx) => {

@@ -162,7 +162,7 @@ export function networkForwardRoutes(networks: NetworkService): BoundRoute[] {
       return sync(render(forward), { etag: etagOf(forward) });
     }),
     handle(putForward, (services, call) => update(services, call, false)),
-    handle(patchForward, (services, call) => update(services, call as never, true)),
+    handle(patchForward, (services, call) => update(services, call, true)),
     handle(deleteForward, async (services, { params, query, caller }) => {
       const [network, old, all] = await services.db.read(async (tx) => {
         const network = await findNetwork(tx, query.project, params.network);

@@ -162,7 +162,7 @@ const zoneRoutes = [
     return sync(object, { etag: etagOf(zone) });
   }),
   handle(putZone, (services, call) => changeZone(services, call, false)),
-  handle(patchZone, (services, call) => changeZone(services, call as never, true)),
+  handle(patchZone, (services, call) => changeZone(services, call, true)),
   handle(deleteZone, async (services, { params, query, caller }) => {
     const zone = await services.db.write(async (tx) => {
       const zone = await find(tx, query.project, params.zone);
@@ -220,7 +220,7 @@ const recordRoutes = [
     return sync(renderRecord(record), { etag: etagOfRecord(record) });
   }),
   handle(putRecord, (services, call) => changeRecord(services, call, false)),
-  handle(patchRecord, (services, call) => changeRecord(services, call as never, true)),
+  handle(patchRecord, (services, call) => changeRecord(services, call, true)),
   handle(deleteRecord, async (services, { params, query, caller }) => {
     const zone = await services.db.write(async (tx) => {
       const zone = await find(tx, query.project, params.zone);

@@ -198,7 +198,7 @@ export function networkRoutes(networks: NetworkService): BoundRoute[] {
       return sync(renderHost(params.name, kind, await usersOfAll(services)));
     }),
     handle(putNetwork, (services, call) => update(services, call, false)),
-    handle(patchNetwork, (services, call) => update(services, call as never, true)),
+    handle(patchNetwork, (services, call) => update(services, call, true)),
     handle(postNetwork, async (services, { body, params, query, caller }) => {
       checkInterfaceName(body.name);
       const row = await managed(services, query.project, params.name);

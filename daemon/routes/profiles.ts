@@ -130,7 +130,7 @@ export default [
     return sync(object, { etag: etagOf(profile) });
   }),
   handle(putProfile, (services, call) => update(services, call, false)),
-  handle(patchProfile, (services, call) => update(services, call as never, true)),
+  handle(patchProfile, (services, call) => update(services, call, true)),
   handle(postProfile, async (services, { params, query, body, caller }) => {
     if (params.name === "default") {
       throw new Fault("not_authorized", 'The "default" profile cannot be renamed');

@@ -174,7 +174,7 @@ export default [
     return sync(object, { etag: { description: object.description, config: object.config } });
   }),
   handle(putProject, (services, call) => update(services, call, false)),
-  handle(patchProject, (services, call) => update(services, call as never, true)),
+  handle(patchProject, (services, call) => update(services, call, true)),
   handle(postProject, ({ db, operations, events }, { params, body, caller }) => {
     if (params.name === "default") {
       throw new Fault("not_authorized", "The 'default' project cannot be renamed");

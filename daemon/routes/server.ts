@@ -123,7 +123,7 @@ export function serverRoutes(identity: ServerIdentity, settings: ServerSettings)
       );
     }),
     handle(putServer, (services, call) => update(services, call, false)),
-    handle(patchServer, (services, call) => update(services, call as never, true)),
+    handle(patchServer, (services, call) => update(services, call, true)),
     handle(getResources, async () => sync(await readResources())),
     handle(getCluster, () => sync({ server_name: "", enabled: false, member_config: [] })),
   ];

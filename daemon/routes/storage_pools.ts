@@ -163,7 +163,7 @@ export function storagePoolRoutes(storage: StorageService): BoundRoute[] {
       return sync(await render(services, pool), { etag: etagOf(pool) });
     }),
     handle(putPool, (services, call) => update(services, call, false)),
-    handle(patchPool, (services, call) => update(services, call as never, true)),
+    handle(patchPool, (services, call) => update(services, call, true)),
     handle(deletePool, async (services, { params, caller }) => {
       const pool = await services.db.read((tx) => getPool(tx, params.pool));
       const users = (await usedBy(services, pool.name)).filter((url) =>

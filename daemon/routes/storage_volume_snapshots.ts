@@ -127,7 +127,7 @@ export function storageVolumeSnapshotRoutes(
       return sync(renderVolumeSnapshot(volume, row), { etag: etagOf(row) });
     }),
     handle(putVolumeSnapshot, (services, call) => update(services, call, false)),
-    handle(patchVolumeSnapshot, (services, call) => update(services, call as never, true)),
+    handle(patchVolumeSnapshot, (services, call) => update(services, call, true)),
     handle(postVolumeSnapshot, async (services, call) => {
       const { params, query, body, caller } = call;
       const volume = await findCustom(services, call);

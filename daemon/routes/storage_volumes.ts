@@ -74,11 +74,10 @@ const filledIn = (volume: VolumeName & { readonly type?: string }) =>
 
 function announce(
   services: Services,
-  call: Call<never>,
+  { caller }: Pick<Call<typeof getVolume>, "caller">,
   action: string,
   volume: VolumeName & { readonly type?: string },
 ): void {
-  const { caller } = call as unknown as Call<typeof getVolume>;
   services.events.lifecycle({
     action: `storage-volume-${action}`,
     source: filledIn(volume),
@@ -148,7 +147,7 @@ export function storageVolumeRoutes(
             config: body.config ?? {},
             description,
           }));
-        announce(services, call as never, "created", target);
+        announce(services, call, "created", target);
       },
     }));
   };
@@ -171,7 +170,7 @@ export function storageVolumeRoutes(
     return receiveVolume(services, migrations, call, {
       target,
       known,
-      onCreated: () => announce(services, call as never, "created", target),
+      onCreated: () => announce(services, call, "created", target),
     });
   };
 
@@ -197,7 +196,7 @@ export function storageVolumeRoutes(
           await using _archive = received;
 
           await plan.run(signal);
-          announce(services, call as never, "created", plan.volume);
+          announce(services, call, "created", plan.volume);
         },
       }));
     } catch (error) {
@@ -241,7 +240,7 @@ export function storageVolumeRoutes(
       description: body.description ?? "",
       config,
     });
-    announce(services, call as never, "created", volume);
+    announce(services, call, "created", volume);
     return created(filledIn(volume));
   };
 
@@ -252,7 +251,7 @@ export function storageVolumeRoutes(
     if (restore !== "") {
       requireCustom(volume.type);
       await restoreVolume(storage.custom, volume, restore);
-      announce(services, call as never, "restored", volume);
+      announce(services, call, "restored", volume);
       return sync();
     }
     const config = { ...(isPatch ? volume.config : {}), ...call.body.config };
@@ -268,7 +267,7 @@ export function storageVolumeRoutes(
         })
       );
       await changeVolume(storage.custom, volume, { config, description });
-      announce(services, call as never, "updated", volume);
+      announce(services, call, "updated", volume);
       return sync();
     }
     if (volume.type === "container" && changesDisk(volume.config, config)) {
@@ -294,7 +293,7 @@ export function storageVolumeRoutes(
     const target = { pool, project, name };
     if (pool === volume.pool && project === volume.project) {
       await renameVolume(storage.custom, volume, name);
-      announce(services, call as never, "renamed", target);
+      announce(services, call, "renamed", target);
       return created(filledIn(target));
     }
     await storage.pools.driver(pool);
@@ -308,7 +307,7 @@ export function storageVolumeRoutes(
           isBare: body.volume_only ?? false,
           signal,
         });
-        announce(services, call as never, "renamed", target);
+        announce(services, call, "renamed", target);
       },
     }));
   };
@@ -317,19 +316,19 @@ export function storageVolumeRoutes(
     handle(getVolumes, (services, call) => listAll(services, call)),
     handle(
       getVolumesOfType,
-      (services, call) => listAll(services, call as never, typeOf(call.params.type)),
+      (services, call) => listAll(services, call, typeOf(call.params.type)),
     ),
     handle(postVolumes, (services, call) => create(services, call, "")),
     handle(
       postVolumesOfType,
-      (services, call) => create(services, call as never, call.params.type),
+      (services, call) => create(services, call, call.params.type),
     ),
     handle(getVolume, async (services, call) => {
       const volume = await findVolume(services, call);
       return sync(await renderVolume(services, volume), { etag: etagOf(volume) });
     }),
     handle(putVolume, (services, call) => update(services, call, false)),
-    handle(patchVolume, (services, call) => update(services, call as never, true)),
+    handle(patchVolume, (services, call) => update(services, call, true)),
     handle(postVolume, (services, call) => rename(services, call)),
     handle(deleteVolume, async (services, call) => {
       const volume = await findVolume(services, call);
@@ -338,7 +337,7 @@ export function storageVolumeRoutes(
         requireCustom(volume.type);
         await removeVolume(storage.custom, volume, (row) => volumeUsers(services, row));
       }
-      announce(services, call as never, "deleted", volume);
+      announce(services, call, "deleted", volume);
       return sync();
     }),
     handle(getVolumeState, async (services, call) => {

@@ -42,7 +42,7 @@ export default [
     return sync(warning, { etag: etagOf(warning) });
   }),
   handle(putWarning, update),
-  handle(patchWarning, (services, call) => update(services, call as never)),
+  handle(patchWarning, (services, call) => update(services, call)),
   handle(deleteRow, async (services, { params: { uuid }, caller }) => {
     const warning = await services.db.read((tx) => getWarning(tx, uuid));
     await services.db.write((tx) => deleteWarning(tx, uuid));
