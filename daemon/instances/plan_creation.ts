@@ -184,8 +184,8 @@ export async function resolveSource(
   project: string,
   source: InstanceSource,
 ): Promise<Base> {
-  switch (source.type ?? "") {
-    case "":
+  const { type = "" } = source;
+  switch (type) {
     case "none":
       return { source: { kind: "empty" }, config: {}, devices: {} };
     case "image":
@@ -193,7 +193,7 @@ export async function resolveSource(
     case "copy":
       return await resolveCopy(ctx, project, source);
     default:
-      throw new Fault("bad_request", `Unknown source type ${source.type}`, {
+      throw new Fault("bad_request", `Unknown source type "${type}"`, {
         hint: "There are image, copy, migration and none.",
       });
   }

@@ -215,6 +215,7 @@ Deno.test("creation refuses what can't be, before anything is made", async () =>
   await assert.rejects(plan({ name: "-x" }), /Invalid instance name/);
   await assert.rejects(plan({ name: "x", profiles: ["nope"] }), /"nope" doesn't exist/);
   await assert.rejects(plan({ name: "x", profiles: [] }), /No root device could be found/);
+  await assert.rejects(plan({ name: "x", source: {} }), /Unknown source type ""/);
   await assert.rejects(plan({ name: "x", config: { "limits.memori": "1" } }), /Unknown config/);
   await assert.rejects(plan({ name: "x", type: "virtual-machine" }), /not supported/);
   assert.match((await plan({})).name, /^[a-z]+-[a-z]+$/);
