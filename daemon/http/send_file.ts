@@ -2,17 +2,22 @@
 import { dispositionOf } from "#daemon/guest/files/headers.ts";
 import { hostPath } from "#base/brand.ts";
 import { ERRNO, Fault, isErrno } from "#base/errors.ts";
+import { exists } from "#daemon/host/files.ts";
 import { O, openPath } from "#ffi/libc/fd.ts";
 import { sendBytes } from "#daemon/host/send_bytes.ts";
 import type { ServerResponse } from "node:http";
 
-/** @throws {Fault} not_found with `missing`, if it is not there or is a link. */
+/**
+ * @param options.isEmptyIfMissing Send one without contents in place of one that is not there.
+ * @throws {Fault} not_found with `missing`, if it is not there or is a link.
+ */
 export async function sendFile(
   response: ServerResponse,
   path: string,
-  { missing }: { readonly missing: string },
+  options: { readonly missing: string; readonly isEmptyIfMissing?: boolean },
 ): Promise<void> {
-  using held = openFile(path, missing);
+  const isNothing = options.isEmptyIfMissing === true && !await exists(path);
+  using held = openFile(isNothing ? "/dev/null" : path, options.missing);
   const { size } = await Deno.stat(`/proc/self/fd/${held.fd}`);
   response.writeHead(200, {
     "Content-Type": "application/octet-stream",

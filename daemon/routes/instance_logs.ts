@@ -25,7 +25,11 @@ export default [
       kind: "raw",
       send: async (response) => {
         const missing = `Log file "${file}" not found`;
-        await sendFile(response, `${logs}/${file}`, { missing });
+        // liblxc has nothing to tell of one that never ran.
+        await sendFile(response, `${logs}/${file}`, {
+          missing,
+          isEmptyIfMissing: file === "lxc.log",
+        });
         announce(services, { record, file, caller, what: "retrieved" });
       },
     };

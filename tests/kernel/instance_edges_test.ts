@@ -95,3 +95,17 @@ Deno.test("profile edit: a null is no value", async () => {
   const { config } = await world.api.get(`/1.0/profiles/${profile}`);
   assert.deepEqual(config, { "user.c": "null", "user.d": "x" });
 });
+
+Deno.test("logs: one that never ran has an empty log, no other", async () => {
+  const name = `${NAME}l`;
+  await world.create(name);
+
+  const log = await world.api.ask("GET", `/1.0/instances/${name}/logs/lxc.log`);
+  const shown = await world.daemon.lxc(["info", "--show-log", name]);
+  const conf = await world.api.fails("GET", `/1.0/instances/${name}/logs/lxc.conf`);
+
+  assert.deepEqual([log.status, log.text], [200, ""]);
+  assert.match(shown, /\nLog:\n/);
+  assert.equal(conf[0], 404);
+  await world.api.do("DELETE", `/1.0/instances/${name}`);
+});
