@@ -71,8 +71,10 @@ export class Buried {
   }
 
   async #collect(dataset: string): Promise<void> {
-    const [own, ...snapshots] = await listDatasets(dataset, { types: "all", depth: 1 });
-    if (own === undefined || snapshots.some(({ clones }) => clones.length > 0)) return;
+    // One that was restored from a snapshot is younger than that, and comes after it.
+    const all = await listDatasets(dataset, { types: "all", depth: 1 });
+    const own = all.find(({ name }) => name === dataset);
+    if (own === undefined || all.some(({ clones }) => clones.length > 0)) return;
     await zfs("destroy", "-r", dataset);
     const { origin } = own;
     if (origin === undefined) return;
