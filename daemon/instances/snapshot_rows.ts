@@ -1,7 +1,9 @@
 /** Rows of the snapshots that a new instance comes with, and the configuration of its volume. */
+import { fittingConfig } from "#api/config/pool_keys.ts";
 import { readConfig, writeConfig } from "#daemon/db/config.ts";
 import type { Tx } from "#daemon/db/db.ts";
 import { insertSnapshot, listSnapshots } from "#daemon/db/instances_snapshots.ts";
+import { getPool } from "#daemon/db/storage_pools.ts";
 import {
   insertVolumeSnapshot,
   listVolumeSnapshots,
@@ -27,9 +29,9 @@ export async function copySnapshotRows(
   const config = snapshot === undefined
     ? await readConfig(tx, "storage_volumes", from)
     : saved.find((one) => one.name === snapshot.name)?.config ?? {};
-  await writeConfig(tx, "storage_volumes", to, config);
-  if (!withSnapshots) return;
   const { pool } = volumeOf(target);
+  await writeConfig(tx, "storage_volumes", to, fittingConfig(await getPool(tx, pool), config));
+  if (!withSnapshots) return;
   for (const one of (await listSnapshots(tx, [instance])).get(instance.id) ?? []) {
     const devices = withRootOn(one.devices, one.expandedDevices, pool);
     await insertSnapshot(tx, { id }, { ...one, devices });
@@ -45,8 +47,9 @@ async function savedRows(
   { id, ...target }: InstanceRecord,
 ): Promise<void> {
   const to = await volumeId(tx, { ...volumeOf(target), type: "container" });
-  await writeConfig(tx, "storage_volumes", to, saved.volume?.config ?? {});
   const { pool } = volumeOf(target);
+  const config = fittingConfig(await getPool(tx, pool), saved.volume?.config ?? {});
+  await writeConfig(tx, "storage_volumes", to, config);
   for (const one of saved.snapshots) {
     const devices = snapshotRootOn(one, target.profiles, pool);
     await insertSnapshot(tx, { id }, { ...one, devices });
