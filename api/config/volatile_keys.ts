@@ -38,6 +38,12 @@ export const VOLATILE_KEYS: Readonly<Record<string, VolatileKey>> = {
     check: anyValue,
     summary: "RUNNING or STOPPED when the daemon saw it last",
   },
+  "volatile.move_of": {
+    check: anyValue,
+    summary:
+      "Id and name of what it takes the place of: a move that a crash cut off is finished or undone",
+    isFixed: true,
+  },
   "volatile.rebuild": {
     check: anyValue,
     summary: "How far a rebuild has come: one that a crash cut off is finished or taken back",

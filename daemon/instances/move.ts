@@ -1,9 +1,15 @@
 /** Move an instance to another pool or project of this server: copied whole, then the old one goes. */
 import { Fault } from "#base/errors.ts";
-import { findInstance, profileLayers } from "#daemon/db/instances.ts";
+import {
+  findInstance,
+  findInstanceById,
+  patchInstanceConfig,
+  profileLayers,
+} from "#daemon/db/instances.ts";
 import { validateDevices } from "#daemon/devices/registry.ts";
+import { saveBackupYaml } from "./backup_yaml.ts";
 import type { InstanceContext } from "./context.ts";
-import { deleteInstance } from "./delete.ts";
+import { deleteInstance, removeInstance } from "./delete.ts";
 import { expandConfig, expandDevices, withRootOn } from "./expand.ts";
 import { isRunning } from "./machine.ts";
 import { createInstance } from "./make.ts";
@@ -86,12 +92,39 @@ export async function moveInstance(
 ): Promise<void> {
   const isInPlace = plan.name === instance.name && plan.project === instance.project;
   const name = isInPlace ? `move-of-${instance.id}` : plan.name;
-  const made = await createInstance(ctx, { ...plan, name }, asked);
+  const config = { ...plan.config, [MOVE_OF]: `${instance.id}/${plan.name}` };
+  const made = await createInstance(ctx, { ...plan, name, config }, asked);
   try {
     await deleteInstance(ctx, instance, { ...asked, isMoved: true });
   } catch (error) {
     await deleteInstance(ctx, made, { ...asked, isMoved: true });
     throw error;
   }
-  if (isInPlace) await renameTo(ctx, made, plan.name, asked);
+  await finish(ctx, made, plan.name, asked);
 }
+
+/** Noted of the one that is made, until it is alone and has its name. */
+export const MOVE_OF = "volatile.move_of";
+
+async function finish(
+  ctx: InstanceContext,
+  made: InstanceRecord,
+  name: string,
+  asked: Asked,
+): Promise<void> {
+  if (made.name !== name) await renameTo(ctx, made, name, asked);
+  await ctx.db.write((tx) => patchInstanceConfig(tx, made.id, { [MOVE_OF]: undefined }));
+  await saveBackupYaml(ctx, made.id);
+}
+
+/** Start of the daemon: without the old one the move is finished, beside it (the same, by its UUID) undone. */
+export async function recoverMove(ctx: InstanceContext, made: InstanceRecord): Promise<void> {
+  const [id = "", name = ""] = (made.config[MOVE_OF] ?? "").split("/");
+  const old = await ctx.db.read((tx) => findInstanceById(tx, Number(id)));
+  if (old !== undefined && old.config[UUID] === made.config[UUID]) {
+    return await removeInstance(ctx, made, {});
+  }
+  await finish(ctx, made, name, {});
+}
+
+const UUID = "volatile.uuid";

@@ -29,10 +29,12 @@ import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
 import { findRootDisk } from "./expand.ts";
 import { addDevices } from "./make.ts";
 import type { InstanceRecord } from "./record.ts";
+import { MOVE_OF, recoverMove } from "./move.ts";
 import { REBUILD, recoverRebuild } from "./rebuild.ts";
 import { RENAME_TO, undoRename } from "./rename.ts";
 import { findRunning, startInstance } from "./start.ts";
 import { cleanUp, stopInstance } from "./stop.ts";
+import { repairSnapshots } from "./unfinished_snapshots.ts";
 
 /** Called once, before requests are served. One instance that fails does not keep others from it. */
 export async function recoverInstances(ctx: InstanceContext): Promise<void> {
@@ -51,7 +53,8 @@ export async function recoverInstances(ctx: InstanceContext): Promise<void> {
   }
   const renamed = whole.filter((record) => record.config[RENAME_TO] !== undefined);
   const rebuilt = whole.filter((record) => record.config[REBUILD] !== undefined);
-  if (renamed.length + rebuilt.length > 0) await ctx.storage.recover([]); // Opens the pools.
+  const isMoved = whole.some((record) => record.config[MOVE_OF] !== undefined);
+  if (isMoved || renamed.length + rebuilt.length > 0) await ctx.storage.recover([]); // Opens the pools.
   for (const record of rebuilt) {
     await attempt(
       ctx,
@@ -65,6 +68,14 @@ export async function recoverInstances(ctx: InstanceContext): Promise<void> {
       `take back the rename of instance "${record.name}"`,
       () => undoRename(ctx, record),
     );
+  }
+  const moved = whole.filter((record) => record.config[MOVE_OF] !== undefined);
+  for (const record of moved) {
+    await attempt(ctx, `end the move of instance "${record.name}"`, () => recoverMove(ctx, record));
+  }
+  if (moved.length > 0) {
+    const left = await ctx.db.read((tx) => listInstances(tx));
+    whole.splice(0, whole.length, ...left.filter((record) => !record.isHalfMade));
   }
   const running = new Set<number>();
   for (const record of whole) {
@@ -94,6 +105,7 @@ export async function recoverInstances(ctx: InstanceContext): Promise<void> {
       );
     }
   }
+  await attempt(ctx, "repair snapshots", () => repairSnapshots(ctx));
 }
 
 function hostView({ facts }: InstanceContext): HostView {

@@ -1,15 +1,9 @@
 /** Bring a copy of an instance up to date: files and snapshots. What it is configured with stays. */
 import { Fault } from "#base/errors.ts";
-import type { Tx } from "#daemon/db/db.ts";
+import { Undo } from "#base/undo.ts";
 import { getInstanceById, patchInstanceConfig } from "#daemon/db/instances.ts";
+import { insertSnapshot, listSnapshots, type NewSnapshot } from "#daemon/db/instances_snapshots.ts";
 import {
-  deleteSnapshotRow,
-  insertSnapshot,
-  listSnapshots,
-  type NewSnapshot,
-} from "#daemon/db/instances_snapshots.ts";
-import {
-  deleteVolumeSnapshotRow,
   insertVolumeSnapshot,
   listVolumeSnapshots,
   type NewVolumeSnapshot,
@@ -21,7 +15,9 @@ import { whileFrozen } from "./freeze.ts";
 import { isRunning } from "./machine.ts";
 import type { InstanceRecord, SnapshotRecord } from "./record.ts";
 import type { Asked } from "./service.ts";
-import { rootVolumeId } from "./take_snapshot.ts";
+import type { SnapshotSteps } from "#daemon/storage/transfer.ts";
+import { deleteSnapshotRows, rootVolumeId } from "./root_volume.ts";
+import { noteSnapshot } from "./unfinished_snapshots.ts";
 
 /** Which snapshots differ. */
 export interface SnapshotDifference {
@@ -72,23 +68,24 @@ export async function refreshInstance(
     const { extra, missing } = options.withSnapshots
       ? compareSnapshots(all.get(record.id) ?? [], theirs)
       : { extra: [], missing: [] };
+    const saved = await ctx.db.read(async (tx) =>
+      await listVolumeSnapshots(tx, await rootVolumeId(tx, from))
+    );
     await ctx.storage.instances.refresh(volumeOf(record), volumeOf(from), {
       extra: extra.map(({ name }) => name),
       missing,
+      steps: snapshotSteps(ctx, record, (name) => ({
+        snapshot: theirs.find((one) => one.name === name),
+        volume: saved.find((one) => one.name === name),
+      })),
       ...(isRunning(ctx.runtime.state(from.id)) && {
         running: { freeze: (copy) => whileFrozen(ctx, from, copy) },
       }),
       ...(options.signal !== undefined && { signal: options.signal }),
     });
-    await ctx.db.write(async (tx) => {
-      await patchInstanceConfig(tx, record.id, { [ON_DISK]: from.config[ON_DISK] });
-      const rows = await listVolumeSnapshots(tx, await rootVolumeId(tx, from));
-      await replaceRows(tx, record, {
-        extra,
-        added: theirs.filter(({ name }) => missing.includes(name)),
-        volumeSnapshots: rows,
-      });
-    });
+    await ctx.db.write((tx) =>
+      patchInstanceConfig(tx, record.id, { [ON_DISK]: from.config[ON_DISK] })
+    );
   }
   announce(ctx, "updated", target, options);
   await saveBackupYaml(ctx, target.id);
@@ -104,28 +101,37 @@ async function reload(
   ]);
 }
 
-/** Rows of snapshots after a refresh, of the instance and of its volume. */
-export async function replaceRows(
-  tx: Tx,
+/** Each snapshot that a refresh adds or removes comes and goes with its rows. */
+export function snapshotSteps(
+  ctx: InstanceContext,
   record: InstanceRecord,
-  change: {
-    readonly extra: readonly SnapshotRecord[];
-    readonly added: readonly NewSnapshot[];
-    readonly volumeSnapshots: readonly NewVolumeSnapshot[];
+  rowsOf: (name: string) => {
+    readonly snapshot: NewSnapshot | undefined;
+    readonly volume: Pick<NewVolumeSnapshot, "description" | "config"> | undefined;
   },
-): Promise<void> {
-  const volume = await rootVolumeId(tx, record);
-  const rows = await listVolumeSnapshots(tx, volume);
-  for (const one of change.extra) {
-    const row = rows.find(({ name }) => name === one.name);
-    if (row !== undefined) await deleteVolumeSnapshotRow(tx, row.id);
-    await deleteSnapshotRow(tx, one.id);
-  }
-  for (const one of change.added) {
-    await insertSnapshot(tx, record, one);
-    const saved = change.volumeSnapshots.find(({ name }) => name === one.name);
-    const { name, expiresAt } = one;
-    const { description, config } = saved ?? { description: "", config: {} };
-    await insertVolumeSnapshot(tx, volume, { name, expiresAt, description, config });
-  }
+): SnapshotSteps {
+  return {
+    async remove(name, remove) {
+      await using _note = await noteSnapshot(ctx, record, { drop: name });
+      await remove();
+      await ctx.db.write((tx) => deleteSnapshotRows(tx, record, name));
+    },
+    async add(name, take, drop) {
+      const { snapshot, volume } = rowsOf(name);
+      if (snapshot === undefined) return;
+      await using _note = await noteSnapshot(ctx, record, { drop: name });
+      await using undo = new Undo((step, error) => ctx.onError(`undo of refresh: ${step}`, error));
+      await drop(); // What a refresh of before may have left.
+      undo.add("remove the snapshot", drop);
+      await take();
+      const { description, config } = volume ?? { description: "", config: {} };
+      const { expiresAt } = snapshot;
+      await ctx.db.write(async (tx) => {
+        await insertSnapshot(tx, record, snapshot);
+        const id = await rootVolumeId(tx, record);
+        await insertVolumeSnapshot(tx, id, { name, expiresAt, description, config });
+      });
+      undo.keep();
+    },
+  };
 }

@@ -10,13 +10,11 @@ import {
   updateInstance,
 } from "#daemon/db/instances.ts";
 import {
-  deleteSnapshotRow,
   getSnapshot,
   renameSnapshotRow,
   setSnapshotExpiry,
 } from "#daemon/db/instances_snapshots.ts";
 import {
-  deleteVolumeSnapshotRow,
   listVolumeSnapshots,
   renameVolumeSnapshotRow,
   updateVolumeSnapshot,
@@ -30,11 +28,13 @@ import { isRunning } from "./machine.ts";
 import { checkSnapshotName } from "./name.ts";
 import { setEphemeral } from "./restart.ts";
 import type { InstanceRecord } from "./record.ts";
+import { deleteSnapshotRows, rootVolumeId } from "./root_volume.ts";
 import { startLocked } from "./start.ts";
 import { stopInstance } from "./stop.ts";
 import { applyChange } from "./update.ts";
 import { snapshotEvent } from "./snapshot_event.ts";
-import { rootVolumeId, type SnapshotOptions } from "./take_snapshot.ts";
+import type { SnapshotOptions } from "./take_snapshot.ts";
+import { noteSnapshot } from "./unfinished_snapshots.ts";
 
 /** undefined only in a damaged database. */
 async function findVolumeSnapshot(
@@ -138,6 +138,7 @@ export async function renameSnapshot(
   const { from, to } = change;
   checkSnapshotName(to);
   const snapshot = await ctx.db.read((tx) => getSnapshot(tx, instance, from));
+  await using _note = await noteSnapshot(ctx, instance, change);
   await using undo = new Undo((step, error) => ctx.onError(`undo of rename: ${step}`, error));
   const renameRows = async (name: string, newName: string) =>
     await ctx.db.write(async (tx) => {
@@ -173,12 +174,9 @@ async function deleteLocked(
   options: SnapshotOptions,
 ): Promise<void> {
   const snapshot = await ctx.db.read((tx) => getSnapshot(tx, instance, name));
+  await using _note = await noteSnapshot(ctx, instance, { drop: name });
   await ctx.storage.instances.deleteSnapshot(volumeOf(instance), name);
-  await ctx.db.write(async (tx) => {
-    const row = await findVolumeSnapshot(tx, instance, name);
-    if (row !== undefined) await deleteVolumeSnapshotRow(tx, row.id);
-    await deleteSnapshotRow(tx, snapshot.id);
-  });
+  await ctx.db.write((tx) => deleteSnapshotRows(tx, instance, name));
   await removeCheckpoint(checkpointOf(ctx, instance.id, snapshot.id));
   snapshotEvent(ctx, "deleted", instance, name, options);
 }

@@ -12,11 +12,7 @@ import {
   listSnapshots,
   markStateful,
 } from "#daemon/db/instances_snapshots.ts";
-import {
-  deleteVolumeSnapshotRow,
-  insertVolumeSnapshot,
-  volumeId,
-} from "#daemon/db/volume_snapshots.ts";
+import { deleteVolumeSnapshotRow, insertVolumeSnapshot } from "#daemon/db/volume_snapshots.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import { saveBackupYaml } from "./backup_yaml.ts";
 import { assertDumpable, checkpointOf, dump, removeCheckpoint } from "./checkpoint.ts";
@@ -25,8 +21,10 @@ import { whileFrozen } from "./freeze.ts";
 import { assertAllowed, isRunning } from "./machine.ts";
 import { checkSnapshotName } from "./name.ts";
 import type { InstanceRecord } from "./record.ts";
+import { rootVolumeId } from "./root_volume.ts";
 import { snapshotEvent } from "./snapshot_event.ts";
 import { expiryAfter, snapshotName } from "./snapshot_name.ts";
+import { noteSnapshot } from "./unfinished_snapshots.ts";
 
 export interface SnapshotOptions {
   readonly caller?: Caller;
@@ -103,6 +101,7 @@ async function takeLocked(
   if (wish.isStateful === true) await assertDumpable(ctx, record, "create a stateful snapshot");
   const createdAt = new Date();
   const byKey = expiryAfter(createdAt, record.expandedConfig["snapshots.expiry"] ?? "");
+  await using _note = await noteSnapshot(ctx, record, { drop: wish.name });
   await using undo = new Undo((step, error) => ctx.onError(`undo of snapshot: ${step}`, error));
   const expiresAt = wish.expiresAt ?? byKey;
   const ids = await ctx.db.write(async (tx) => {
@@ -163,11 +162,6 @@ async function recordOfVolume(
   const volume = await rootVolumeId(tx, record);
   const config = await readConfig(tx, "storage_volumes", volume);
   return await insertVolumeSnapshot(tx, volume, { name, description: "", expiresAt, config });
-}
-
-/** @throws {Fault} not_found */
-export async function rootVolumeId(tx: Tx, record: InstanceRecord): Promise<number> {
-  return await volumeId(tx, { ...volumeOf(record), type: "container" });
 }
 
 /** Of snapshots.schedule; with no times if that is not set. */

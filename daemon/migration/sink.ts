@@ -10,7 +10,7 @@ import { type InstanceContext, lockInstance, volumeOf } from "#daemon/instances/
 import type { FilledSource } from "#daemon/instances/plan_creation.ts";
 import { ON_DISK } from "#daemon/instances/id_maps.ts";
 import type { InstanceRecord } from "#daemon/instances/record.ts";
-import { assertRefreshable, compareSnapshots, replaceRows } from "#daemon/instances/refresh.ts";
+import { assertRefreshable, compareSnapshots, snapshotSteps } from "#daemon/instances/refresh.ts";
 import { copyMetadata } from "#daemon/storage/metadata_files.ts";
 import type { InstanceVolume } from "#daemon/storage/service.ts";
 import { requirePoolSpace } from "#daemon/storage/space.ts";
@@ -41,7 +41,8 @@ export function filledByPeer(ctx: InstanceContext, open: Open): FilledSource {
           refresh: false,
           requireRoom: (bytes) => requirePoolSpace(driver, bytes, "receive the instance"),
         }));
-        await receiveAll(ctx, session, volume, header, signal);
+        const take = (name: string) => ctx.storage.instances.snapshot(volume, name, {});
+        await receiveAll(ctx, session, volume, header, { signal, take });
         saved.snapshots = header.snapshots.map(newSnapshot);
         saved.volume = index?.volume;
         saved.volumeSnapshots = index?.volumeSnapshots ?? [];
@@ -71,18 +72,21 @@ export async function refreshFromPeer(
         return { fs: FS.rsync, names: difference.missing, refresh: true };
       });
       const volume = volumeOf(record);
-      for (const { name } of difference.extra) {
-        await ctx.storage.instances.deleteSnapshot(volume, name);
-      }
-      await receiveAll(ctx, session, volume, header, options.signal);
-      await ctx.db.write(async (tx) => {
-        await patchInstanceConfig(tx, record.id, { [ON_DISK]: "[]" });
-        await replaceRows(tx, record, {
-          extra: difference.extra,
-          added: header.snapshots.map(newSnapshot),
-          volumeSnapshots: saved?.volumeSnapshots ?? [],
-        });
-      });
+      const rows = header.snapshots.map(newSnapshot);
+      const steps = snapshotSteps(ctx, record, (name) => ({
+        snapshot: rows.find((one) => one.name === name),
+        volume: saved?.volumeSnapshots.find((one) => one.name === name),
+      }));
+      const dropping = (name: string) => () => ctx.storage.instances.deleteSnapshot(volume, name);
+      for (const { name } of difference.extra) await steps.remove(name, dropping(name));
+      const take = (name: string) =>
+        steps.add(
+          name,
+          () => ctx.storage.instances.snapshot(volume, name, {}),
+          dropping(name),
+        );
+      await receiveAll(ctx, session, volume, header, { signal: options.signal, take });
+      await ctx.db.write((tx) => patchInstanceConfig(tx, record.id, { [ON_DISK]: "[]" }));
     });
   }
   await saveBackupYaml(ctx, target.id);
@@ -93,7 +97,10 @@ async function receiveAll(
   session: Session,
   volume: InstanceVolume,
   { snapshotNames, rsync: features }: Header,
-  signal: AbortSignal,
+  { signal, take }: {
+    readonly signal: AbortSignal;
+    readonly take: (snapshot: string) => Promise<void>;
+  },
 ): Promise<void> {
   for (const name of [...snapshotNames, undefined]) {
     await intoVolume(
@@ -101,7 +108,7 @@ async function receiveAll(
       volume,
       (directory) => receiveTree(session.fs, directory, { features, signal }),
     );
-    if (name !== undefined) await ctx.storage.instances.snapshot(volume, name, {});
+    if (name !== undefined) await take(name);
   }
 }
 

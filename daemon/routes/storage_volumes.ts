@@ -49,7 +49,8 @@ import {
   requireFreeName,
   requireNotRunning,
 } from "#daemon/storage/custom/service.ts";
-import { copyCustom, refreshCustom } from "#daemon/storage/custom/copy.ts";
+import { copyCustom } from "#daemon/storage/custom/copy.ts";
+import { refreshCustom } from "#daemon/storage/custom/refresh.ts";
 import { placeOf } from "#daemon/storage/custom/context.ts";
 import {
   contentTypeOf,

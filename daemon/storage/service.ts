@@ -4,7 +4,7 @@
  */
 import type { HostPath } from "#base/brand.ts";
 import type { StreamPart } from "./driver.ts";
-import type { Located } from "./transfer.ts";
+import type { Located, SnapshotSteps } from "./transfer.ts";
 import type { IdMap } from "#daemon/idmap/idmap.ts";
 import type { HeldNamespace } from "./user_namespaces.ts";
 import type { DiskMap, ShiftState } from "./shift.ts";
@@ -141,6 +141,7 @@ export interface InstanceStorage {
     options: {
       readonly missing: readonly string[];
       readonly extra: readonly string[];
+      readonly steps: SnapshotSteps;
       readonly running?: { freeze<T>(copy: () => Promise<T>): Promise<T> };
       readonly signal?: AbortSignal;
     },

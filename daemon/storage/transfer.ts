@@ -127,18 +127,35 @@ export async function receiveVolume(
 }
 
 /**
+ * What the caller does with each snapshot that comes or goes: its rows change with it, so that a refresh
+ * that stops half-way can be done again.
+ */
+export interface SnapshotSteps {
+  remove(snapshot: string, remove: () => Promise<void>): Promise<void>;
+  /** `drop` undoes `take`, and is no error where nothing was taken. */
+  add(snapshot: string, take: () => Promise<void>, drop: () => Promise<void>): Promise<void>;
+}
+
+/**
  * Bring an existing copy up to date: snapshots that the source has no more are removed, missing ones
  * made, then the present state. The caller says which snapshots count as the same by their names.
  */
 export async function refreshVolume(
   target: Located,
   source: Located,
-  options: CopyOptions & { readonly missing: readonly string[]; readonly extra: readonly string[] },
+  options: CopyOptions & {
+    readonly missing: readonly string[];
+    readonly extra: readonly string[];
+    readonly steps: SnapshotSteps;
+  },
 ): Promise<void> {
-  for (const name of options.extra) await target.driver.removeSnapshot(target.volume, name);
+  const { driver, volume } = target;
+  const dropping = (name: string) => () => driver.removeSnapshot(volume, name);
+  for (const name of options.extra) await options.steps.remove(name, dropping(name));
   for (const snapshot of options.missing) {
     await writeContent(target, source, { ...options, snapshot });
-    await target.driver.snapshot(target.volume, snapshot);
+    const take = () => driver.snapshot(volume, snapshot);
+    await options.steps.add(snapshot, take, dropping(snapshot));
   }
   await writeContent(target, source, options);
 }

@@ -44,7 +44,7 @@ async function failAt(count: number, change: () => Promise<void>): Promise<strin
 }
 
 export interface FailOptions {
-  /** Tries every n-th effect, others each time, where each is slow; `LXD_TEST_EVERY_EFFECT` tries all. */
+  /** Tries every n-th effect, others each time. */
   readonly stride?: number;
   readonly only?: RegExp;
   /** Instead: volumes that have a size, get one or lose it. */
@@ -53,8 +53,7 @@ export interface FailOptions {
 
 /** Register the cases for one driver. @param open Its `onError` takes what fails in the background. */
 export function failSuite(driver: string, open: OpenPlace, options: FailOptions = {}): void {
-  const { only = /(?:)/ } = options;
-  const stride = Deno.env.has("LXD_TEST_EVERY_EFFECT") ? 1 : options.stride ?? 1;
+  const { only = /(?:)/, stride = 1 } = options;
   for (const [kind, make, which = /(?:)/] of KINDS) {
     const changes = options.isSized === true ? SIZED_CHANGES : CHANGES;
     for (const change of changes.filter(({ name }) => which.test(name) && only.test(name))) {

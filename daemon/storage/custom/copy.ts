@@ -1,20 +1,14 @@
-/** Copy custom volumes, within a pool or between pools, and make a copy equal to its source again. */
+/** Copy custom volumes, within a pool or between pools. */
 import { fittingConfig } from "#api/config/pool_keys.ts";
-import { Fault } from "#base/errors.ts";
 import { Undo } from "#base/undo.ts";
 import { getPool, insertVolume, type VolumeRow } from "#daemon/db/storage_pools.ts";
-import {
-  deleteVolumeSnapshotRow,
-  insertVolumeSnapshot,
-  volumeSnapshotMissing,
-  type VolumeSnapshotRow,
-} from "#daemon/db/volume_snapshots.ts";
+import { insertVolumeSnapshot, volumeSnapshotMissing } from "#daemon/db/volume_snapshots.ts";
 import type { VolumeName } from "#daemon/db/volume_uses.ts";
 import { checkVolumeAllowed } from "#daemon/projects/check.ts";
-import { copyVolume, refreshVolume } from "#daemon/storage/transfer.ts";
-import { type CustomContext, getVolume, lockVolumes, placeOf, snapshotsOf } from "./context.ts";
+import { copyVolume } from "#daemon/storage/transfer.ts";
+import { type CustomContext, lockVolumes, placeOf, snapshotsOf } from "./context.ts";
 import { noteUnfinished } from "./unfinished.ts";
-import { requireFreeName, requireNotRunning, sizeOf } from "./service.ts";
+import { requireFreeName, sizeOf } from "./service.ts";
 
 export interface CopyWish {
   readonly source: VolumeRow;
@@ -73,36 +67,4 @@ export async function copyLocked(
     for (const one of rows) await insertVolumeSnapshot(tx, id, one);
   });
   undo.keep();
-}
-
-/** Make a copy equal to its source again; rows of what was there already stay. */
-export async function refreshCustom(
-  ctx: CustomContext,
-  target: VolumeName,
-  wish: Omit<CopyWish, "config" | "description">,
-): Promise<void> {
-  const { source, snapshot, signal } = wish;
-  using _held = await lockVolumes(ctx, [target, source], signal);
-  const row = await getVolume(ctx, target);
-  if (row.id === source.id) throw new Fault("bad_request", "cannot refresh a volume from itself");
-  await requireNotRunning(ctx, row, "refresh");
-  if (row.contentType !== source.contentType) {
-    throw new Fault("bad_request", "the two volumes have different content types");
-  }
-  const theirs = wish.isBare || snapshot !== undefined ? [] : await snapshotsOf(ctx, source);
-  const ours = await snapshotsOf(ctx, row);
-  const without = (all: readonly VolumeSnapshotRow[], others: readonly VolumeSnapshotRow[]) =>
-    all.filter(({ name }) => !others.some((one) => one.name === name));
-  const missing = without(theirs, ours);
-  const removed = wish.isBare || snapshot !== undefined ? [] : without(ours, theirs);
-  await refreshVolume(await placeOf(ctx, row), await placeOf(ctx, source), {
-    extra: removed.map((one) => one.name),
-    missing: missing.map((one) => one.name),
-    ...(snapshot !== undefined && { snapshot }),
-    ...(signal !== undefined && { signal }),
-  });
-  await ctx.db.write(async (tx) => {
-    for (const one of removed) await deleteVolumeSnapshotRow(tx, one.id);
-    for (const one of missing) await insertVolumeSnapshot(tx, row.id, one);
-  });
 }

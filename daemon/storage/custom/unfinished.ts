@@ -1,11 +1,9 @@
 /**
- * Changes of custom volumes that touch both their rows and their pool: each is noted in a file before its
- * first step and forgotten after its last, so that the next start of the daemon finishes or undoes what
- * a crash cut off. A volume without a row that nobody noted is left alone: `lxd recover` may want it.
+ * Changes of custom volumes that touch both their rows and their pool, noted until they are whole. A volume
+ * without a row that nobody noted is left alone: `lxd recover` may want it.
  */
-import { type HostPath, hostPath } from "#base/brand.ts";
 import type { VolumeName } from "#daemon/db/volume_uses.ts";
-import { entries } from "#daemon/host/files.ts";
+import { fieldsOf, type Note, Notes, textOf } from "#daemon/host/notes.ts";
 import type { Paths } from "#daemon/paths.ts";
 import type { VolumeContent } from "#daemon/storage/volume.ts";
 
@@ -24,51 +22,36 @@ export type Unfinished =
     | { readonly what: "rename snapshot"; readonly from: string; readonly to: string }
   );
 
-const folderOf = ({ paths }: { readonly paths: Paths }) => paths.at("unfinished");
+const notesOf = ({ paths }: { readonly paths: Paths }) => new Notes(paths.at("unfinished"));
 
 /** Dispose it when the change is whole, or undone. */
 export async function noteUnfinished(
   ctx: { readonly paths: Paths },
   { volume: { pool, project, name, contentType }, ...change }: Unfinished,
 ): Promise<AsyncDisposable> {
-  const folder = folderOf(ctx);
-  await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-  const path = hostPath(`${folder}/${crypto.randomUUID()}`);
-  const note = { ...change, volume: { pool, project, name, contentType } };
-  await Deno.writeTextFile(`${path}.new`, JSON.stringify(note), { mode: 0o600 });
-  await Deno.rename(`${path}.new`, path);
-  return { [Symbol.asyncDispose]: () => Deno.remove(path) };
+  return await notesOf(ctx).write({ ...change, volume: { pool, project, name, contentType } });
 }
 
-/** Changes that were cut off; forget each when it is repaired. One that was never begun is dropped. */
+/** Changes that were cut off; forget each when it is repaired. */
 export async function unfinishedChanges(
   ctx: { readonly paths: Paths },
 ): Promise<{ read(): Promise<Unfinished>; forget(): Promise<void> }[]> {
-  const folder = folderOf(ctx);
-  const found = [];
-  for (const name of await entries(folder)) {
-    const path = hostPath(`${folder}/${name}`);
-    const forget = () => Deno.remove(path);
-    if (name.endsWith(".new")) await forget();
-    else found.push({ read: () => readNote(path), forget });
-  }
-  return found;
+  const all = await notesOf(ctx).all();
+  return all.map((note) => ({ read: () => readChange(note), forget: () => note.forget() }));
 }
 
-async function readNote(path: HostPath): Promise<Unfinished> {
-  const value: unknown = JSON.parse(await Deno.readTextFile(path));
-  const note = fieldsOf(value);
+async function readChange({ path, read }: Note): Promise<Unfinished> {
+  const note = await read();
   const volume = fieldsOf(note["volume"]);
-  const text = (fields: Readonly<Record<string, unknown>>, name: string) => `${fields[name] ?? ""}`;
   const common = {
     volume: {
-      pool: text(volume, "pool"),
-      project: text(volume, "project"),
-      name: text(volume, "name"),
+      pool: textOf(volume, "pool"),
+      project: textOf(volume, "project"),
+      name: textOf(volume, "name"),
       contentType: volume["contentType"] === "block" ? "block" as const : "filesystem" as const,
     },
   };
-  const [what, to] = [text(note, "what"), text(note, "to")];
+  const [what, to] = [textOf(note, "what"), textOf(note, "to")];
   switch (what) {
     case "make":
     case "remove":
@@ -76,14 +59,10 @@ async function readNote(path: HostPath): Promise<Unfinished> {
     case "rename":
       return { ...common, what, to };
     case "drop snapshot":
-      return { ...common, what, snapshot: text(note, "snapshot") };
+      return { ...common, what, snapshot: textOf(note, "snapshot") };
     case "rename snapshot":
-      return { ...common, what, from: text(note, "from"), to };
+      return { ...common, what, from: textOf(note, "from"), to };
     default:
       throw new Error(`"${path}" notes no change that is known: "${what}"`);
   }
-}
-
-function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null ? { ...value } : {};
 }
