@@ -1,5 +1,5 @@
 /** Block devices of the host: what is on them. @see blkid(8) */
-import type { HostPath } from "#base/brand.ts";
+import { type HostPath, hostPath } from "#base/brand.ts";
 import { ExecError } from "#base/errors.ts";
 import { run } from "#daemon/host/run.ts";
 
@@ -23,7 +23,8 @@ export async function probeTag(device: HostPath, tag: "UUID" | "TYPE"): Promise<
 /** The device with a file system of this UUID, by /dev/disk or by asking all. */
 export async function findByUuid(uuid: string): Promise<HostPath | undefined> {
   try {
-    return (await run(["blkid", "--cache-file", "/dev/null", "--uuid", uuid])).trim() as HostPath;
+    const out = await run(["blkid", "--cache-file", "/dev/null", "--uuid", uuid]);
+    return hostPath(out.trim());
   } catch (error) {
     if (error instanceof ExecError) return undefined;
     throw error;

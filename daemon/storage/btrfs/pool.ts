@@ -2,7 +2,7 @@
  * Pools of the driver `btrfs`: a loop file, a block device, or a subvolume of a file system that the
  * host has mounted.
  */
-import type { HostPath } from "#base/brand.ts";
+import { type HostPath, hostPath } from "#base/brand.ts";
 import { ExecError, Fault } from "#base/errors.ts";
 import type { Undo } from "#base/undo.ts";
 import { entries, exists, removeIfEmpty, removeIfThere } from "#daemon/host/files.ts";
@@ -163,12 +163,13 @@ async function mount({ root, config, loopFile }: PoolPlace): Promise<void> {
     await mountFrom(source);
     return;
   }
-  const device = await attachLoop(source as HostPath);
+  const file = hostPath(source);
+  const device = await attachLoop(file);
   try {
     await mountFrom(device);
   } finally {
     // From now on the mount alone holds the device.
-    await detachLoop(source as HostPath);
+    await detachLoop(file);
   }
 }
 
@@ -215,9 +216,9 @@ async function destroy(place: PoolPlace): Promise<void> {
 /** The subvolume itself goes if the pool made it; an adopted one is left empty. */
 async function emptySubvolume(source: string): Promise<void> {
   for (const folder of [...POOL_FOLDERS, "trash"]) {
-    await deleteTree(`${source}/${folder}` as HostPath);
+    await deleteTree(hostPath(`${source}/${folder}`));
   }
-  if ((await entries(source as HostPath)).length === 0) await deleteTree(source as HostPath);
+  if ((await entries(source)).length === 0) await deleteTree(hostPath(source));
 }
 
 /** So that the device counts as free. */

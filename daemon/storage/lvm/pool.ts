@@ -3,7 +3,7 @@
  * a thin pool in it unless lvm.use_thinpool=false.
  */
 import { Fault } from "#base/errors.ts";
-import type { HostPath } from "#base/brand.ts";
+import { type HostPath, hostPath } from "#base/brand.ts";
 import type { Undo } from "#base/undo.ts";
 import { isFalse, isTrue, parseBytes } from "#base/units.ts";
 import { removeTree } from "#daemon/host/files.ts";
@@ -84,7 +84,7 @@ async function create(place: PoolPlace, undo: Undo): Promise<PoolConfig> {
       hint: "Give a block device, the name of a volume group, or nothing for a loop file.",
     });
   }
-  await createGroup(named["lvm.vg_name"], given as HostPath, undo);
+  await createGroup(named["lvm.vg_name"], hostPath(given), undo);
   await createThinPool(named["lvm.vg_name"], config, undo);
   return { ...named, source: named["lvm.vg_name"], "volatile.initial_source": given };
 }

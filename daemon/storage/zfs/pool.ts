@@ -86,7 +86,7 @@ async function create(place: PoolPlace, undo: Undo): Promise<PoolConfig> {
     });
   }
   requireZpoolName(named["zfs.pool_name"]);
-  await createZpool(named["zfs.pool_name"], source as HostPath, undo);
+  await createZpool(named["zfs.pool_name"], hostPath(source), undo);
   return {
     ...withoutSize(named),
     source: named["zfs.pool_name"],
