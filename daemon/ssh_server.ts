@@ -9,7 +9,7 @@ const ANY_PORT = 0;
 
 /** Serve until the process is told to end. @throws {Fault} if the address can't be had. */
 export async function sshServe(options: SshServeOptions): Promise<void> {
-  const { default: library } = await import("ssh2") as unknown as { default: Ssh2 };
+  const { default: library } = await import("ssh2") as { default: Ssh2 };
   const { private: hostKey } = library.utils.generateKeyPairSync("ed25519");
   const server = new library.Server({ hostKeys: [hostKey] }, (client) => {
     // Requests and answers take turns: waiting for more to send would cost 40 ms each.

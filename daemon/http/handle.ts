@@ -76,7 +76,7 @@ export function handle<const R extends RouteRow>(
   row: R,
   run: (services: Services, call: Call<R>) => Promise<Reply> | Reply,
 ): BoundRoute {
-  return { row, run: async (services, call) => await run(services, call as never) };
+  return { row, run: async (services, call) => await run(services, call) };
 }
 
 /** Type of the metadata that a handler of `R` must produce, for annotating render functions. */

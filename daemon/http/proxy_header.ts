@@ -75,7 +75,7 @@ const clients = new WeakMap<object, string>();
 
 /** The other end of a connection as "HOST:PORT", or whom a trusted proxy says it speaks for. */
 export function clientAddress(socket: Socket): string {
-  const below = (socket as unknown as { _parent?: Socket | null })._parent;
+  const below = (socket as { _parent?: Socket | null })._parent;
   const told = clients.get(below ?? socket);
   if (told !== undefined) return told;
   return formatAddress({ host: hostOf(socket), port: socket.remotePort ?? 0 });

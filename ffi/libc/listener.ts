@@ -23,6 +23,6 @@ export function listenerPid(socket: Socket): number {
 }
 
 function descriptor(owner: Server | Socket) {
-  const handle = (owner as unknown as { _handle?: { fd?: number } | null })._handle;
+  const handle = (owner as { _handle?: { fd?: number } | null })._handle;
   return handle?.fd === undefined || handle.fd < 0 ? undefined : brandFd(handle.fd);
 }

@@ -132,7 +132,7 @@ async function identify(
 }
 
 function descriptorOf(socket: Socket): Fd | undefined {
-  const { _handle } = socket as unknown as { _handle?: { fd: number } | null };
+  const { _handle } = socket as { _handle?: { fd: number } | null };
   return _handle == null || _handle.fd < 0 ? undefined : brandFd(_handle.fd);
 }
 

@@ -3,7 +3,6 @@ import type { Database } from "#daemon/db/db.ts";
 import { listNetworks } from "#daemon/db/networks.ts";
 import { listRecords, listZones } from "#daemon/db/network_zones.ts";
 import { leasesOf } from "#daemon/networks/leases.ts";
-import type { HostPath } from "#base/brand.ts";
 import { listOf } from "#base/list.ts";
 import type { NetworkService } from "#daemon/networks/create.ts";
 import type { ServedZone } from "./server.ts";
@@ -31,7 +30,7 @@ export function createZones({ db, networks }: ZoneDeps) {
     const used = await Promise.all(users.map(async (network) => ({
       config: network.config,
       leases: await leasesOf(network, {
-        directory: networks.directory(network.name) as HostPath,
+        directory: networks.directory(network.name),
         nics: await networks.nicsOn(network),
       }),
     })));
