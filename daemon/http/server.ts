@@ -14,6 +14,7 @@ import { checkIfMatch } from "./etag.ts";
 import type { BoundRoute, Call, Reply } from "./handle.ts";
 import { errorResponse, sendError, sendReply } from "./render.ts";
 import type { Router } from "./router.ts";
+import { refuseTarget } from "./target.ts";
 import { validate } from "./validate.ts";
 
 export interface HttpOptions {
@@ -195,6 +196,7 @@ async function parseCall(
   caller: Caller,
 ): Promise<Call<BoundRoute["row"]>> {
   const { row } = route;
+  refuseTarget(row, url.searchParams.get("target") ?? "");
   const project = projectOf(url);
   const wantsBody = row.body !== undefined && !(row.stream === true && !isJson(request));
   const body = wantsBody && row.body !== undefined

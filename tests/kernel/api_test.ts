@@ -114,6 +114,26 @@ Deno.test("api: unknown paths are 404, unknown methods 501", async () => {
   assert.equal((await api.fails("GET", "/1.0/instances/nothing"))[0], 404);
 });
 
+Deno.test("api: what is asked of a member of a cluster is not done here", async () => {
+  const source = { type: "none" };
+  const refused: [string, string, unknown, number][] = [
+    ["POST", "/1.0/instances", { name: "there", source }, 400],
+    ["POST", "/1.0/instances/there", { name: "here" }, 404],
+    ["POST", "/1.0/storage-pools", { name: "there", driver: "dir" }, 404],
+    ["POST", "/1.0/networks", { name: "there" }, 404],
+    ["GET", "/1.0/resources", undefined, 404],
+    ["GET", "/1.0", undefined, 404],
+  ];
+
+  for (const [method, path, body, status] of refused) {
+    assert.equal((await api.fails(method, `${path}?target=node2`, body))[0], status, path);
+  }
+
+  assert.deepEqual(await api.get("/1.0/storage-pools"), []);
+  assert.deepEqual(await api.get("/1.0/instances?target=node2"), []);
+  assert.ok(await api.get("/1.0?target=none"));
+});
+
 Deno.test("api: a method that HTTP does not have is told so, also where the parser knows it not", async () => {
   for (const method of ["BOGUS", "get", "PURGE", "LOCK"]) {
     const { stdout } = await daemon.request(method, "/1.0");
