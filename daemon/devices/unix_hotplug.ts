@@ -41,9 +41,17 @@ function findHotplugged(config: DeviceConfig, sysfs: string): HostNode[] {
   return nodes;
 }
 
-/** Ids of the nearest device above that has some: a USB device, else a PCI one. */
+/** "0005:046D:B342.0001": bus, vendor, product, number. @see Linux: drivers/hid/hid-core.c */
+const HID_NAME = /\/[0-9A-F]{4}:([0-9A-F]{4}):([0-9A-F]{4})\.[0-9A-F]{4}$/;
+
+/**
+ * Ids of the nearest device above that has some: of a HID device, which may be on Bluetooth, a USB device, or
+ * a PCI one.
+ */
 function ownerOf(place: string): { vendor: string; product: string } | undefined {
   for (let path = place; path.includes("/devices/"); path = path.slice(0, path.lastIndexOf("/"))) {
+    const [, vendor, product] = HID_NAME.exec(path) ?? [];
+    if (vendor !== undefined && product !== undefined) return { vendor, product };
     const usb = readSysfs(`${path}/idVendor`);
     if (usb !== "") return { vendor: usb, product: readSysfs(`${path}/idProduct`) };
     const pci = readSysfs(`${path}/vendor`);

@@ -5,7 +5,16 @@
  */
 import { must } from "#tests/world/run.ts";
 
-const MODULES = ["virtio_console", "xhci_pci", "usb_storage", "sd_mod", "ftdi_sio", "usbhid"];
+const MODULES = [
+  "virtio_console",
+  "xhci_pci",
+  "usb_storage",
+  "sd_mod",
+  "ftdi_sio",
+  "usbhid",
+  "uhid",
+  "hid_generic",
+];
 
 const RETRIES = 20;
 const RETRY_MS = 200;
@@ -103,4 +112,24 @@ export class UsbPorts implements Disposable {
   [Symbol.dispose](): void {
     this.#port.close();
   }
+}
+
+const UHID_CREATE2 = 11;
+const BUS_BLUETOOTH = 5;
+/** Bytes that mean nothing to the kernel: hidraw is all that takes them. @see HID 1.11, 6.2.2 */
+const REPORTS = [6, 0, 255, 9, 1, 161, 1, 21, 0, 38, 255, 0, 117, 8, 149, 8, 9, 1, 129, 2, 192];
+
+/** A HID device on no USB, as of Bluetooth; it is there until the file is closed. @see linux/uhid.h */
+export async function plugHid(vendor: number, product: number): Promise<Deno.FsFile> {
+  const message = new DataView(new ArrayBuffer(280 + REPORTS.length));
+  message.setUint32(0, UHID_CREATE2, true);
+  new Uint8Array(message.buffer).set(new TextEncoder().encode("pad"), 4);
+  message.setUint16(260, REPORTS.length, true);
+  message.setUint16(262, BUS_BLUETOOTH, true);
+  message.setUint32(264, vendor, true);
+  message.setUint32(268, product, true);
+  new Uint8Array(message.buffer).set(REPORTS, 280);
+  const file = await Deno.open("/dev/uhid", { read: true, write: true });
+  await file.write(new Uint8Array(message.buffer));
+  return file;
 }

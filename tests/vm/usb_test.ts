@@ -8,7 +8,7 @@ import { setUp } from "#tests/world/instances.ts";
 import assert from "node:assert/strict";
 import { until } from "./debian_world.ts";
 import { isMet } from "./needs.ts";
-import { HARDWARE, type Hardware, UsbPorts } from "./usb.ts";
+import { HARDWARE, type Hardware, plugHid, UsbPorts } from "./usb.ts";
 
 const NAME = "u1";
 const AT = `/1.0/instances/${NAME}`;
@@ -213,6 +213,17 @@ async function testHotplug(): Promise<void> {
   await listening;
 }
 
+async function testHid(): Promise<void> {
+  await create({ pad: { type: "unix-hotplug", vendorid: "046d", productid: "b342" } });
+  await setState("start");
+  const raw = () => nodes("/dev", "hidraw");
+
+  const pad = await plugHid(0x046d, 0xb342);
+  await untilNodes(raw, [await comesOnHost("hidraw")]);
+  pad.close();
+  await untilNodes(raw, []);
+}
+
 async function testNextDaemon(): Promise<void> {
   const first = await plug("stick");
   await create({ usb: stick, line: { type: "unix-hotplug", ...idsOf("line") } });
@@ -271,6 +282,7 @@ if (isMet("usb")) {
   Deno.test("usb: without what is required there is no start", testRequired);
   Deno.test("usb: a device set and unset while the hardware is there", testConfigured);
   Deno.test("unix-hotplug: nodes of the hardware come and go, and are told", testHotplug);
+  Deno.test("unix-hotplug: a HID device has its own ids", testHid);
   Deno.test("usb: the next daemon finds what changed meanwhile", testNextDaemon);
   Deno.test("usb: the server's resources list it", testResources);
 }
