@@ -23,6 +23,9 @@ export interface Suite {
 /** A VM of User-Mode-Linux, whose kernel has modules that the hosts of tests may lack. */
 export const IN_VM = "tools/test vm compat_kernel";
 
+/** A VM of QEMU with Debian's kernel, which has VLAN links and nftables too. */
+export const IN_QEMU = "tools/test vm compat_nic";
+
 export const SUITES: readonly Suite[] = [
   { name: "backup_export", seconds: 17, required: true },
   { name: "backup_import", seconds: 41, required: true },
@@ -47,11 +50,17 @@ export const SUITES: readonly Suite[] = [
   { name: "container_devices_nic_bridged", seconds: 14, needs: "act_police in the kernel" },
   { name: "container_devices_nic_bridged_acl", seconds: 42, required: true },
   { name: "container_devices_nic_bridged_filtering", seconds: 144, required: true },
-  { name: "container_devices_nic_bridged_vlan", seconds: 6, needs: "VLAN filtering in the kernel" },
+  {
+    name: "container_devices_nic_bridged_vlan",
+    seconds: 6,
+    needs: "VLAN filtering in the kernel",
+    elsewhere: IN_QEMU,
+  },
   {
     name: "container_devices_nic_ipvlan",
     seconds: 4,
     needs: "dummy links and ipvlan in the kernel",
+    elsewhere: IN_VM,
   },
   {
     name: "container_devices_nic_macvlan",

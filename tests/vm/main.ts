@@ -51,8 +51,8 @@ const QEMU: Machine = {
   run: (run) => runInQemu(run, ZFS_KERNEL),
 };
 
-/** ZFS, CRIU and USB are nothing for User-Mode-Linux. */
-const machineOf = (name: string) => /zfs|stateful|usb/.test(name) ? QEMU : UML;
+/** ZFS, CRIU, USB and nft rules for IP are nothing for User-Mode-Linux. */
+const machineOf = (name: string) => /zfs|stateful|usb|compat_nic/.test(name) ? QEMU : UML;
 
 /** So many of LXD's suites one after the other take longer than CI has. */
 const isLong = (name: string) => name.startsWith("compat_kernel");
@@ -61,7 +61,7 @@ const isLong = (name: string) => name.startsWith("compat_kernel");
 const needsDebian = (name: string) => ["docker", "fuse"].some((word) => name.includes(word));
 
 /** They start the program as it is built. */
-const needsBinary = (name: string) => needsDebian(name) || name.startsWith("usb");
+const needsBinary = (name: string) => needsDebian(name) || /^(usb|compat)_/.test(name);
 
 export async function runVmTests(words: readonly string[]): Promise<number> {
   const names = [...Deno.readDirSync(`${root}/tests/vm`)].map(({ name }) => name)
@@ -78,7 +78,9 @@ export async function runVmTests(words: readonly string[]): Promise<number> {
   if (words.length === 0) {
     console.log("not run: ZFS, CRIU and USB, in QEMU (tools/test vm zfs stateful usb, by hand)");
     console.log("not run: Docker and FUSE in Debian (tools/test vm docker fuse, by hand)");
-    console.log("not run: LXD's suites of devices (tools/test vm compat_kernel, by hand)");
+    console.log(
+      "not run: LXD's suites of devices (tools/test vm compat_kernel compat_nic, by hand)",
+    );
   }
   if (wanted.some((name) => name.startsWith("compat_"))) await suitesForVm();
   const helper = await builtHelper();
