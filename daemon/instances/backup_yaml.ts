@@ -7,7 +7,10 @@ import { listVolumeSnapshots, volumeId } from "#daemon/db/volume_snapshots.ts";
 import { type InstanceContext, volumeOf } from "./context.ts";
 import { NEVER, renderInstance, renderSnapshot } from "./render.ts";
 
-/** Write the backup.yaml of an instance anew; nothing if it is gone. */
+/**
+ * Write the backup.yaml of an instance anew; nothing if it is gone. What it tells of has been done already: a
+ * failure, as on a full pool, is reported, and the next change writes it.
+ */
 export async function saveBackupYaml(ctx: InstanceContext, id: number): Promise<void> {
   // Of many changes in a row only the first waiting one writes: it reads the newest state.
   const name = `backup.yaml ${id}`;
@@ -18,7 +21,8 @@ export async function saveBackupYaml(ctx: InstanceContext, id: number): Promise<
   try {
     await write(ctx, id);
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error; // It was deleted meanwhile.
+    if (error instanceof Deno.errors.NotFound) return; // It was deleted meanwhile.
+    ctx.onError(`write the backup.yaml of instance ${id}`, error);
   }
 }
 

@@ -132,7 +132,9 @@ function writeInside(
     for (let offset = 0; offset < bytes.length;) {
       const part = bytes.subarray(offset);
       const written = Number(libc().write(file.fd, part, BigInt(part.length)));
-      if (written <= 0) throw new Fault("no_space", `cannot write "${path}" in the instance`);
+      if (written <= 0) {
+        throw new Fault("no_space", `no space left to write "${path}" in the instance`);
+      }
       offset += written;
     }
     if (root.owner[0] !== 0) changeOwner(file.fd, ...root.owner);

@@ -300,8 +300,13 @@ function instanceStorage(
       const [driver, tree] = await on(volume);
       const path = `${driver.directory(tree)}/backup.yaml`;
       await removeIfThere(`${path}.new`);
-      await Deno.writeTextFile(`${path}.new`, content, { mode: 0o400, createNew: true });
-      await Deno.rename(`${path}.new`, path);
+      try {
+        await Deno.writeTextFile(`${path}.new`, content, { mode: 0o400, createNew: true });
+        await Deno.rename(`${path}.new`, path);
+      } catch (error) {
+        await removeIfThere(`${path}.new`);
+        throw error;
+      }
     },
   };
 }
