@@ -22,10 +22,11 @@ export function reserveBytes(totalBytes: number): number {
 }
 
 /** Where something is to go, in words for the hint. */
-type Where = "the storage pool" | "the server's file system";
+type Where = "the storage pool" | "the volume" | "the server's file system";
 
 const HINTS: Readonly<Record<Where, string>> = {
   "the storage pool": "Free some space on the storage pool, or use another pool.",
+  "the volume": "Give it a larger size, free some space on the storage pool, or use another pool.",
   "the server's file system":
     "Free some space below the server's state directory, or keep images and backups on a volume " +
     "(storage.images_volume, storage.backups_volume).",
@@ -47,8 +48,13 @@ export function checkSpace(
 }
 
 /** @throws {Fault} no_space unless `bytes` and a reserve are free at `path`, in a pool. */
-export async function requireSpace(path: HostPath, bytes: number, what: string): Promise<void> {
-  checkSpace(await fileSystemSpace(path), bytes, what);
+export async function requireSpace(
+  path: HostPath,
+  bytes: number,
+  what: string,
+  where: "the storage pool" | "the volume" = "the storage pool",
+): Promise<void> {
+  checkSpace(await fileSystemSpace(path), bytes, what, where);
 }
 
 /** The same for files of the server itself: images, backups. @throws {Fault} no_space */

@@ -21,7 +21,7 @@ export async function syncTrees(
   const { signal, only } = options;
   if (only === undefined) {
     const bytes = await treeBytes(source) - await treeBytes(target);
-    await requireSpace(target, bytes, "copy the volume");
+    await requireSpace(target, bytes, "copy the volume", "the volume");
   }
   const filters = only === undefined
     ? ["--delete", "--exclude=/lost+found"]

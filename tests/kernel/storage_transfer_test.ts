@@ -6,6 +6,7 @@ import {
   container,
   custom,
   disk,
+  fill,
   fromImage,
   MIB,
   read,
@@ -70,6 +71,12 @@ Deno.test("custom volumes and disks are copied to another pool; a failed copy le
   assert.equal(await read(await to.driver.mount(custom("v")), "value"), "1");
   assert.equal(await readAt(to.driver.diskPath(disk("d"))), "abc");
   assert.equal((await Deno.stat(to.driver.diskPath(disk("d")))).size, 8 * MIB);
+  await fill(`${await from.driver.mount(custom("v"))}/big`, 20 * MIB);
+  const small = copyVolume({ driver: to.driver, volume: custom("w") }, {
+    driver: from.driver,
+    volume: custom("v"),
+  }, { sizeBytes: 16 * MIB });
+  await assert.rejects(small, { kind: "no_space", hint: /^Give it a larger size/ });
   const lost = { driver: from.driver, volume: custom("lost") };
   await assert.rejects(copyVolume({ driver: to.driver, volume: custom("w") }, lost));
   assert.deepEqual((await to.driver.list("custom")).map(({ name }) => name), ["default_v", "p1_d"]);
