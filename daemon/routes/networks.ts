@@ -12,6 +12,7 @@ import {
 } from "#api/routes/networks.ts";
 import { checkInterfaceName, NETWORK_TYPES } from "#api/config/network_keys.ts";
 import { Fault } from "#base/errors.ts";
+import { Undo } from "#base/undo.ts";
 import { writeConfig } from "#daemon/db/config.ts";
 import { getNetwork, insertNetwork, listNetworks, type NetworkRow } from "#daemon/db/networks.ts";
 import { listProfiles } from "#daemon/db/profiles.ts";
@@ -203,13 +204,25 @@ export function networkRoutes(networks: NetworkService): BoundRoute[] {
       checkInterfaceName(body.name);
       const row = await managed(services, query.project, params.name);
       await refuseUsed(services, row);
+      const known = await services.db.read((tx) => listNetworks(tx, row.projectId));
+      if (known.some(({ name }) => name === body.name)) {
+        throw new Fault("conflict", `Network "${body.name}" already exists`);
+      }
       if (row.type === "bridge") await refuseTakenName(body.name);
+      const setName = (name: string) =>
+        services.db.write((tx) =>
+          tx.run("UPDATE networks SET name = ? WHERE id = ?", name, row.id)
+        );
+      const [from, to] = [networks.directory(row.name), networks.directory(body.name)];
+      await using undo = new Undo((step, error) => services.log.error(step, { error }));
+      undo.add("bring the network up again", () => networks.bringUp(row));
       await networks.takeDown(row);
-      await renameIfThere(networks.directory(row.name), networks.directory(body.name));
-      await services.db.write((tx) =>
-        tx.run("UPDATE networks SET name = ? WHERE id = ?", body.name, row.id)
-      );
+      await renameIfThere(from, to);
+      undo.add("old name of its files", () => renameIfThere(to, from));
+      await setName(body.name);
+      undo.add("old name", async () => void await setName(row.name));
       await networks.bringUp({ ...row, name: body.name });
+      undo.keep();
       const source = `/1.0/networks/${body.name}${projectSuffix(query.project)}`;
       const { project } = query;
       services.events.lifecycle({ action: "network-renamed", source, project, caller });

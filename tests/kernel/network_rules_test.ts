@@ -319,3 +319,27 @@ Deno.test("networks: a list leaves out an interface that goes while it is made",
 
   assert.deepEqual(failed, []);
 });
+
+Deno.test("networks: one whose new name is taken stays as it is, and up", async () => {
+  const config = { parent: BRIDGE };
+  await api.do("POST", "/1.0/networks", { name: "othernet", type: "macvlan", config });
+
+  const { status, body } = await api.ask("POST", AT, { name: "othernet" });
+
+  assert.equal(status, 409);
+  assert.match(body.error, /Network "othernet" already exists/);
+  await inside("ip", "link", "show", "dev", BRIDGE);
+  assert.equal((await api.get(AT)).name, BRIDGE);
+  await api.do("DELETE", "/1.0/networks/othernet");
+});
+
+Deno.test("networks: a renamed one has its bridge, rules and files under the new name", async () => {
+  await api.do("POST", AT, { name: "rulesbr1" });
+
+  await inside("ip", "link", "show", "dev", "rulesbr1");
+  assert.equal(await chain(`fwd.${BRIDGE}`), undefined);
+  assert.notEqual(await chain("fwd.rulesbr1"), undefined);
+  const files = [...Deno.readDirSync(`${daemon.directory}/networks`)].map(({ name }) => name);
+  assert.deepEqual(files.filter((name) => name.startsWith("rulesbr")), ["rulesbr1"]);
+  assert.equal((await api.get("/1.0/networks/rulesbr1")).config["ipv4.address"], "192.0.2.1/24");
+});
