@@ -285,6 +285,7 @@ async function serve(program: Program, options: DaemonOptions): Promise<number> 
     const address = await settings.value(key);
     await endpoint.move(address).catch((error) => onError(`listen on "${address}"`, error));
   }
+  await storage.pools.repair();
   await repairVolumes(storage.custom);
   await serverVolumes.open();
   await networks.startAll();

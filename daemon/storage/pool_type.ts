@@ -46,6 +46,13 @@ export interface PoolType {
    * @returns its configuration, complete. @throws {Fault} bad_request
    */
   create(place: PoolPlace, undo: Undo): Promise<PoolConfig>;
+  /**
+   * Daemon start: what a crash left of `create`, of a pool that nobody knows. Nothing that holds a file
+   * may go, except a loop file that it made. Without it all stays.
+   *
+   * @param options.hadLoopFile It was there before.
+   */
+  abandon?(place: PoolPlace, options: { readonly hadLoopFile: boolean }): Promise<void>;
   /** Mount or activate it and give its driver, not yet open. Idempotent: it may be mounted still. */
   start(place: PoolPlace, services: PoolServices): Promise<StorageDriver>;
   /**

@@ -10,6 +10,7 @@ import type { Paths } from "#daemon/paths.ts";
 import type { StorageDriver } from "./driver.ts";
 import type { PoolConfig, PoolPlace, PoolServices } from "./pool_type.ts";
 import { poolType, usablePoolType } from "./pool_types.ts";
+import { UnfinishedPools } from "./unfinished_pools.ts";
 
 export interface PoolDeps extends PoolServices {
   readonly paths: Paths;
@@ -24,9 +25,11 @@ export class Pools {
   readonly #deps: PoolDeps;
   readonly #open = new Map<string, Promise<StorageDriver>>();
   readonly #locks = new LockTable();
+  readonly #unfinished: UnfinishedPools;
 
   constructor(deps: PoolDeps) {
     this.#deps = deps;
+    this.#unfinished = new UnfinishedPools(deps.paths);
   }
 
   /** Where a pool is found on the host. */
@@ -76,6 +79,7 @@ export class Pools {
   async create(pool: NewPool, keep: (config: PoolConfig) => Promise<void>): Promise<void> {
     using _turn = await this.#locks.acquire(pool.name);
     const type = await usablePoolType(pool.driver);
+    await using _note = await this.#unfinished.making(pool, this.#place(pool));
     await using undo = new Undo((step, error) => this.#deps.onError(`undo: ${step}`, error));
     const config = await type.create(this.#place(pool), undo);
     const place = this.#place({ ...pool, config });
@@ -153,9 +157,21 @@ export class Pools {
     const type = poolType(pool.driver);
     const place = this.#place(pool);
     await type.requireDestroyable?.(place);
+    await using _note = await this.#unfinished.removing(pool);
     await this.stop(pool);
     await forget();
     await type.destroy(place);
+  }
+
+  /** Called once, before any pool is opened: what a crash left of pools that came or went. */
+  async repair(): Promise<void> {
+    const known = await this.#deps.db.read((tx) => listPools(tx));
+    await this.#unfinished.repair({
+      isKnown: (name) => known.some((one) => one.name === name),
+      typeOf: poolType,
+      placeOf: (pool) => this.#place(pool),
+      onError: this.#deps.onError,
+    });
   }
 
   /** Drivers of all pools in the database. A pool that can't be opened is reported, not fatal. */

@@ -39,6 +39,7 @@ export const btrfsPool: PoolType = {
   name: "btrfs",
   probe,
   create,
+  abandon,
   start,
   recognize: ({ root, config }) => requirePoolFolders(root, config["source"] ?? root),
   stop,
@@ -133,6 +134,20 @@ async function adoptDirectory(source: HostPath, undo: Undo): Promise<void> {
   }
   await createSubvolume(source);
   undo.add("delete the subvolume", () => deleteTree(source));
+}
+
+async function abandon(
+  { root, config, loopFile }: PoolPlace,
+  { hadLoopFile }: { readonly hadLoopFile: boolean },
+): Promise<void> {
+  const source = config["source"] ?? "";
+  const isLoop = source === "" || source === loopFile;
+  while (detach(root));
+  if (isLoop && !hadLoopFile) {
+    await detachLoop(loopFile);
+    await removeIfThere(loopFile);
+  }
+  await removeIfEmpty(root);
 }
 
 async function start(place: PoolPlace, services: PoolServices): Promise<BtrfsDriver> {

@@ -2,8 +2,13 @@
 import { type HostPath, hostPath } from "#base/brand.ts";
 import { Fault } from "#base/errors.ts";
 import type { Undo } from "#base/undo.ts";
-import { isEmptyDirectory, removeIfEmpty, removeTree } from "#daemon/host/files.ts";
-import { isMounted } from "#daemon/host/mounted.ts";
+import {
+  isEmptyDirectory,
+  removeEmptyFolders,
+  removeIfEmpty,
+  removeTree,
+} from "#daemon/host/files.ts";
+import { isMounted, mountTable } from "#daemon/host/mounted.ts";
 import type { PoolConfig, PoolPlace, PoolServices, PoolType } from "#daemon/storage/pool_type.ts";
 import { POOL_FOLDERS } from "#daemon/storage/volume.ts";
 import { bindMount, detach } from "#ffi/libc/mount.ts";
@@ -17,6 +22,7 @@ export const dirPool: PoolType = {
   name: "dir",
   probe: () => Promise.resolve({ version: "1" }),
   create,
+  abandon,
   start,
   async recognize(place) {
     const source = place.config["source"] ?? place.root;
@@ -51,6 +57,15 @@ async function create(place: PoolPlace, undo: Undo): Promise<PoolConfig> {
     });
   }
   return { ...place.config, source, "volatile.initial_source": source };
+}
+
+async function abandon({ root }: PoolPlace): Promise<void> {
+  // What was tried out in it, or a source that was given, which stays as it is.
+  for (const { target } of (await mountTable()).toReversed()) {
+    if (target === root || target.startsWith(`${root}/`)) detach(hostPath(target));
+  }
+  await removeEmptyFolders(root);
+  await removeIfEmpty(root);
 }
 
 async function start(place: PoolPlace, services: PoolServices): Promise<DirDriver> {
