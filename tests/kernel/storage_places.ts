@@ -23,9 +23,9 @@ export interface StartDeps {
   readonly onError: (what: string, error: unknown) => void;
 }
 
-/** What fails in the background fails the test, but for what a test wanted to fail (world/effects.ts). */
+/** What fails in the background fails the test, but for what a test wanted (world/effects.ts). */
 function unlessMadeToFail(what: string, error: unknown): void {
-  if (!/made to fail|EIO/.test(`${error}`)) throw new Error(what, { cause: error });
+  if (!/made to fail|EIO|^Error: ended$/.test(`${error}`)) throw new Error(what, { cause: error });
 }
 
 /** A pool of any driver. `end` undoes what `prepare` made outside the driver. */

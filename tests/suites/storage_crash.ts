@@ -1,7 +1,8 @@
 /** What every storage driver must do when it dies in front of any of its effects: the next one repairs. */
 import assert from "node:assert/strict";
 import type { StorageDriver } from "#daemon/storage/driver.ts";
-import { watchEffects } from "#tests/world/effects.ts";
+import { effectsEnded, watchEffects } from "#tests/world/effects.ts";
+import { AsyncLocalStorage } from "node:async_hooks";
 import type { OpenPlace, Place } from "./storage.ts";
 import {
   assertRemains,
@@ -15,42 +16,48 @@ import {
 
 /** More effects than any change has. */
 const EFFECTS_MAX = 300;
-const POLL_MS = 20;
 
-/** Effects left until the world ends for the driver under test; undefined: nobody is to die. */
-let left: number | undefined;
-let onEnd: (effect: string, started?: Deno.ChildProcess) => void = () => {};
+/** Of a driver under test, with all that it does by itself: the dead one does nothing beside the next. */
+interface Life {
+  /** Effects until it ends; undefined: it is not to die. */
+  left: number | undefined;
+  onEnd(effect: string, started?: Deno.ChildProcess): void;
+}
+
+const lives = new AsyncLocalStorage<Life>();
+const newLife = (): Life => ({ left: undefined, onEnd: () => {} });
 
 watchEffects((effect, started) => {
-  if (left === undefined) return "happens";
-  if (left > 0) {
-    left--;
+  const life = lives.getStore();
+  if (life?.left === undefined) return "happens";
+  if (life.left > 0) {
+    life.left--;
     return "happens";
   }
-  onEnd(effect, started);
+  life.onEnd(effect, started);
   return "ended";
 });
 
 /** @returns the effect in front of which it died; undefined: it came to its end before. */
-async function dieAt(count: number, change: () => Promise<void>): Promise<string | undefined> {
+async function dieAt(
+  life: Life,
+  count: number,
+  change: () => Promise<void>,
+): Promise<string | undefined> {
   const { promise: ended, resolve } = Promise.withResolvers<string>();
-  left = count;
-  onEnd = async (effect, started) => {
+  life.left = count;
+  life.onEnd = async (effect, started) => {
     // A program that it started comes to its end without it.
     await started?.status;
     resolve(effect);
   };
-  const changed = change().then(() => undefined);
+  const changed = lives.run(life, change).then(() => undefined);
   // What a dead driver says, nobody hears.
   changed.catch(() => undefined);
-  try {
-    const effect = await Promise.race([ended, changed]);
-    // What it still does by itself (children that run, timers) goes nowhere from here.
-    if (effect !== undefined) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-    return effect;
-  } finally {
-    left = undefined;
-  }
+  const effect = await Promise.race([ended, changed]);
+  if (effect === undefined) life.left = undefined;
+  else await effectsEnded();
+  return effect;
 }
 
 export interface CrashOptions {
@@ -72,10 +79,10 @@ export function crashSuite(driver: string, open: OpenPlace, options: CrashOption
         await using place = await open();
         const before = await remains(place);
         const first = Math.floor(Math.random() * stride);
-        let driver: StorageDriver | undefined = place.driver;
+        let tested: Tested | undefined = { driver: place.driver, life: newLife() };
         for (let count = first; count < EFFECTS_MAX; count += stride) {
-          driver = await tryAt(place, { driver, before, change, make, count });
-          if (driver === undefined) return;
+          tested = await tryAt(place, tested, { before, change, make, count });
+          if (tested === undefined) return assert.ok(count > 0, "no effect of it was seen");
         }
         assert.fail("it never ended");
       });
@@ -83,9 +90,12 @@ export function crashSuite(driver: string, open: OpenPlace, options: CrashOption
   }
 }
 
-interface Try {
-  /** The one that dies. */
+interface Tested {
   readonly driver: StorageDriver;
+  readonly life: Life;
+}
+
+interface Try {
   readonly before: readonly string[];
   readonly change: Change;
   readonly make: Make;
@@ -95,18 +105,22 @@ interface Try {
 /** @returns the one that repaired; undefined: the change has fewer effects. */
 async function tryAt(
   place: Place,
-  { driver: first, before, change, make, count }: Try,
-): Promise<StorageDriver | undefined> {
-  await change.prepare(first, make);
-  const effect = await dieAt(count, () => change.run(first, make));
-  const driver = effect === undefined ? first : await place.reopen();
-  try {
-    await change.verify(driver, make);
-    for (const name of ["a", "b"]) await driver.remove(make(name));
-    await driver.dropImage("cafe");
-    await assertRemains(place, before);
-  } catch (error) {
-    throw new Error(`dead at effect ${count}: ${effect}`, { cause: error });
-  }
-  return effect === undefined ? undefined : driver;
+  first: Tested,
+  { before, change, make, count }: Try,
+): Promise<Tested | undefined> {
+  await lives.run(first.life, () => change.prepare(first.driver, make));
+  const effect = await dieAt(first.life, count, () => change.run(first.driver, make));
+  const life = effect === undefined ? first.life : newLife();
+  return await lives.run(life, async () => {
+    const driver = effect === undefined ? first.driver : await place.reopen();
+    try {
+      await change.verify(driver, make);
+      for (const name of ["a", "b"]) await driver.remove(make(name));
+      await driver.dropImage("cafe");
+      await assertRemains(place, before);
+    } catch (error) {
+      throw new Error(`dead at effect ${count}: ${effect}`, { cause: error });
+    }
+    return effect === undefined ? undefined : { driver, life };
+  });
 }

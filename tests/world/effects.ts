@@ -27,7 +27,20 @@ function throwUnless(fate: Fate, effect: string): void {
 
 function rejectUnless<T>(fate: Fate, effect: string, run: () => Promise<T>): Promise<T> {
   if (fate === "ended") return new Promise(() => {});
-  return fate === "fails" ? Promise.reject(new Error(`made to fail: ${effect}`)) : run();
+  return fate === "fails" ? Promise.reject(new Error(`made to fail: ${effect}`)) : begun(run());
+}
+
+const running = new Set<Promise<unknown>>();
+
+function begun<T>(effect: Promise<T>): Promise<T> {
+  const end = effect.catch(() => {}).finally(() => running.delete(end)); // Ignored: its caller hears of it.
+  running.add(end);
+  return effect;
+}
+
+/** Until the effects that have begun, of anybody, have ended. */
+export async function effectsEnded(): Promise<void> {
+  await Promise.all(running);
 }
 
 /** Put `before` in front of every effect from now on; libraries must not have been opened yet. */
@@ -84,6 +97,7 @@ function watchedCommand(before: Before) {
       const effect = `before ${this.#what}`;
       throwUnless(before(effect), effect);
       const child = super.spawn();
+      void begun(child.status);
       const fate = before(`while it runs: ${this.#what}`, child);
       return fate === "ended" ? unheard(child) : child;
     }
