@@ -10,6 +10,7 @@ export type InstanceLive =
   | "cgroup.hugepages"
   | "cgroup.disk"
   | "devlxd"
+  | "modules"
   | "network.priority"
   | "apparmor"
   | "interception";

@@ -45,7 +45,7 @@ const MISCELLANEOUS = {
   "linux.kernel_modules": {
     type: "string",
     check: moduleNames,
-    live: "restart",
+    live: "modules",
     summary: "Kernel modules to load before the start, separated by commas",
     ...CONTAINER,
   },

@@ -9,6 +9,7 @@ import { findInstanceById } from "#daemon/db/instances.ts";
 import { confine, intercept } from "./confinement.ts";
 import type { InstanceContext } from "./context.ts";
 import { assertAnyCpu, freeCpuset, rebalance } from "./cpus.ts";
+import { loadModules } from "./kernel_modules.ts";
 import { applyNetworkPriority } from "./network_priority.ts";
 import type { Config } from "./record.ts";
 
@@ -42,6 +43,7 @@ const UPDATES: Readonly<Record<InstanceLive, Update>> = {
       : ["umount", `${state.pid}`, "/dev/lxd"];
     await runHelper(ctx.helper, args);
   },
+  modules: (_ctx, _id, next) => loadModules(next),
   "network.priority": (ctx, id, next) => applyNetworkPriority(ctx, id, next),
   // Nesting too: its mounts under /dev/.lxc and its plain root come with the next start.
   apparmor: reloadProfile,

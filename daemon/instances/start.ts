@@ -9,7 +9,7 @@ import type { DeviceStart } from "#daemon/devices/device.ts";
 import { requireType, startOrder } from "#daemon/devices/registry.ts";
 import { missingVolumeSnapshots } from "#daemon/db/volume_snapshots.ts";
 import { expectMove } from "#daemon/cgroup/expect_move.ts";
-import { exists, renameIfThere } from "#daemon/host/files.ts";
+import { renameIfThere } from "#daemon/host/files.ts";
 import { runHelper } from "#daemon/host/helper.ts";
 import type { Caller } from "#daemon/http/caller.ts";
 import { toHost } from "#daemon/idmap/format.ts";
@@ -31,6 +31,7 @@ import { cpusetAtStart, rebalance } from "./cpus.ts";
 import { deviceHost, deviceOf, VolatileChanges } from "./device_host.ts";
 import { diskLimitLines } from "./disk_limits.ts";
 import { chooseMap, shiftForStart } from "./id_maps.ts";
+import { loadModules } from "./kernel_modules.ts";
 import { lastErrors } from "./lxc_log.ts";
 import { checkImageNeeds } from "./host_rules.ts";
 import { assertAllowed } from "./machine.ts";
@@ -111,7 +112,7 @@ export async function startLocked(
   if (options.checkpoint === undefined) {
     await applyTemplates(ctx, record, { triggers: triggersOf(record), diskMap });
   }
-  await loadModules(record);
+  await loadModules(record.expandedConfig);
   const volume = volumeOf(record);
   undo.add("show the root as stopped", () => ctx.storage.instances.presentStopped(volume));
   const root = await ctx.storage.instances.present(volume, {
@@ -175,35 +176,6 @@ function triggersOf(record: InstanceRecord): Trigger[] {
   const applied = record.config["volatile.apply_template"] ?? "";
   const isKnown = applied === "create" || applied === "copy" || applied === "rename";
   return isKnown ? [applied, "start"] : ["start"];
-}
-
-/** linux.kernel_modules. @throws {Fault} bad_request naming the module. */
-async function loadModules(record: InstanceRecord): Promise<void> {
-  const names = (record.expandedConfig["linux.kernel_modules"] ?? "").split(",");
-  // A kernel without modules has built in what it has.
-  if (!await exists("/proc/modules")) return;
-  for (const name of names.map((one) => one.trim()).filter((one) => one !== "")) {
-    if (isLoaded(name)) continue;
-    const { success } = await new Deno.Command("modprobe", {
-      args: ["--", name],
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    }).output();
-    if (!success) {
-      throw new Fault("bad_request", `Failed to load kernel module "${name}"`, {
-        hint: "Unset linux.kernel_modules if the module is built into the kernel.",
-      });
-    }
-  }
-}
-
-function isLoaded(module: string): boolean {
-  try {
-    return Deno.statSync(`/sys/module/${module.replaceAll("-", "_")}`).isDirectory;
-  } catch {
-    return false; // Ignored: then modprobe decides.
-  }
 }
 
 async function startDevices(
