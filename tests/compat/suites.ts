@@ -80,7 +80,12 @@ export const SUITES: readonly Suite[] = [
     needs: "dummy links in the kernel",
     elsewhere: IN_VM,
   },
-  { name: "container_devices_nic_routed", seconds: 12, needs: "VLAN links in the kernel" },
+  {
+    name: "container_devices_nic_routed",
+    seconds: 12,
+    needs: "VLAN links in the kernel",
+    elsewhere: IN_QEMU,
+  },
   { name: "container_devices_nic_sriov", seconds: 5 },
   { name: "container_devices_proxy", seconds: 81, required: true },
   { name: "container_devices_tpm", seconds: 4 },
