@@ -137,13 +137,15 @@ const has = (nodes: readonly HostNode[], node: HostNode) =>
 /** Make what the container has into what the host has, and let it hear of that. */
 async function follow(spec: NodeSpec, device: Device, pid: Pid, news: News): Promise<void> {
   const wanted = spec.find(device);
+  // Before what may fail, again and again: they don't pile up.
+  const events = news.events.splice(0);
   const made = madeNodes(device);
   for (const node of [...made, ...wanted]) news.nodes.add(idOf(node));
   for (const node of made) if (!has(wanted, node)) await unplugNode(device, pid, node);
   await using undo = new Undo((step, error) => device.services.watches.onError(step, error));
   for (const node of wanted) if (!has(made, node)) await plugNode(device, pid, node, undo);
   undo.keep();
-  for (const event of news.events.splice(0)) {
+  for (const event of events) {
     const node = nodeOfEvent(event);
     if (node === undefined || !news.nodes.has(idOf(node))) continue;
     await tellEvent(device, pid, event);
