@@ -117,6 +117,11 @@ export class VolumeGroup {
     }));
   }
 
+  async hasThinPool(): Promise<boolean> {
+    const own = ["--select", `lv_name=${this.thinPool ?? ""}`, this.name];
+    return (await lvm("lvs", "--noheadings", "--options", "lv_name", ...own)).trim() !== "";
+  }
+
   /** Are there volumes in its thin pool, whosever? */
   async hasThinVolumes(): Promise<boolean> {
     const own = ["--select", `pool_lv=${this.thinPool ?? ""}`, this.name];

@@ -6,7 +6,13 @@ import { Fault } from "#base/errors.ts";
 import { type HostPath, hostPath } from "#base/brand.ts";
 import type { Undo } from "#base/undo.ts";
 import { isFalse, isTrue, parseBytes } from "#base/units.ts";
-import { removeTree } from "#daemon/host/files.ts";
+import {
+  exists,
+  removeEmptyFolders,
+  removeIfEmpty,
+  removeIfThere,
+  removeTree,
+} from "#daemon/host/files.ts";
 import { missingTool, run } from "#daemon/host/run.ts";
 import { isBlockDevice } from "#daemon/storage/block_device.ts";
 import {
@@ -14,6 +20,7 @@ import {
   defaultLoopSize,
   detachLoop,
   growLoopFile,
+  loopDevices,
   makeLoopFile,
 } from "#daemon/storage/loop.ts";
 import type {
@@ -29,7 +36,16 @@ import { isOwnName } from "./names.ts";
 import { renamePool, settleNames } from "./renames.ts";
 import { stripeOptions } from "./sizes.ts";
 
-export const lvmPool: PoolType = { name: "lvm", probe, create, start, stop, update, destroy };
+export const lvmPool: PoolType = {
+  name: "lvm",
+  probe,
+  create,
+  abandon,
+  start,
+  stop,
+  update,
+  destroy,
+};
 
 const THIN_POOL = "LXDThinPool";
 /** LXD's mark of a group that a pool uses. */
@@ -244,7 +260,18 @@ function requireSameStripes(before: PoolConfig, after: PoolConfig): void {
 async function destroy(place: PoolPlace): Promise<void> {
   const { config, root, loopFile } = place;
   const isLoop = config["source"] === loopFile;
-  if (isLoop) await attachLoop(loopFile);
+  if (isLoop && await exists(loopFile)) await attachLoop(loopFile);
+  // A crash may have come after it went.
+  if (await groupExists(groupName(place))) await leaveGroup(place, isLoop);
+  if (isLoop) {
+    await detachLoop(loopFile);
+    await removeIfThere(loopFile);
+  }
+  await removeTree(root);
+}
+
+async function leaveGroup(place: PoolPlace, isLoop: boolean): Promise<void> {
+  const { config } = place;
   const name = groupName(place);
   const thinPool = thinPoolName(config);
   const group = new VolumeGroup(name, thinPool);
@@ -253,7 +280,9 @@ async function destroy(place: PoolPlace): Promise<void> {
   }
   // What others keep in a shared group stays, with a thin pool that holds some of it.
   const isEmpty = (await group.list()).length === 0;
-  if (thinPool !== undefined && !await group.hasThinVolumes()) await group.remove(thinPool);
+  if (thinPool !== undefined && await group.hasThinPool() && !await group.hasThinVolumes()) {
+    await group.remove(thinPool);
+  }
   const initial = config["volatile.initial_source"] ?? "";
   // It may have been renamed since.
   const wasThere = initial !== "" && !initial.startsWith("/");
@@ -262,11 +291,26 @@ async function destroy(place: PoolPlace): Promise<void> {
     await lvm("vgremove", "--yes", "--force", name);
     for (const device of devices.split(/\s+/)) await lvm("pvremove", "--yes", device);
   } else if (wasThere) await lvm("vgchange", "--deltag", TAG, name);
-  if (isLoop) {
+}
+
+/** A group or device that was given stays as it is. */
+async function abandon(
+  { root, config, loopFile }: PoolPlace,
+  { hadLoopFile }: { readonly hadLoopFile: boolean },
+): Promise<void> {
+  const source = config["source"] ?? "";
+  if ((source === "" || source === loopFile) && !hadLoopFile) {
+    for (const device of await loopDevices(loopFile)) {
+      const groups = await lvm("pvs", "--noheadings", "--options", "vg_name", device)
+        .catch(() => ""); // Ignored: it is not LVM's yet.
+      const group = groups.trim();
+      if (group !== "") await lvm("vgchange", "--activate", "n", group);
+    }
     await detachLoop(loopFile);
-    await Deno.remove(loopFile);
+    await removeIfThere(loopFile);
   }
-  await removeTree(root);
+  await removeEmptyFolders(root);
+  await removeIfEmpty(root);
 }
 
 function ignore(): void {}
