@@ -159,7 +159,9 @@ async function runOn(machine: Machine, file: string, helper: string): Promise<Re
   for (const line of output.split("\n").filter((one) => /\.\.\. .*(ok|FAILED)/.test(one))) {
     console.log(line);
   }
-  console.log(`${machine.name}: ${file}, ${ignored} ignored, ${seconds.toFixed(0)} s`);
+  console.log(
+    `${machine.name}: ${file}, ${failed} failed, ${ignored} ignored, ${seconds.toFixed(0)} s`,
+  );
   return { passed, failed };
 }
 

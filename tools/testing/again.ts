@@ -7,12 +7,6 @@ import type { Step } from "./steps.ts";
 /** Where more have failed, something is broken. */
 const MOST_PARTS = 3;
 
-/** The parts of a step that failed, each once. */
-function failedParts({ again }: Step, output: string): readonly string[] {
-  const parts = again === undefined ? [] : [...output.matchAll(again.failed)];
-  return [...new Set(parts.map(([, part = ""]) => part))];
-}
-
 export interface Failure {
   readonly step: Step;
   /** How many of its tests. */
@@ -31,10 +25,14 @@ export interface SecondTry {
 export function secondTries(failures: readonly Failure[]): readonly SecondTry[] {
   const tries = failures.map(({ step, failed, output }) => {
     const { again, ...same } = step;
-    const parts = failedParts(step, output);
+    const parts = hasEnded(output) ? [...new Set(again?.failed(output))] : [];
     const argv = again?.argv(parts) ?? step.argv;
     return { failed, parts, step: { ...same, name: `${step.name}, again`, argv } };
   });
   const hasWhole = tries.some(({ parts }) => parts.length === 0);
   return hasWhole || tries.flatMap(({ parts }) => parts).length > MOST_PARTS ? [] : tries;
 }
+
+/** Else there are parts that were never run. */
+const hasEnded = (output: string) =>
+  /^(?:FAILED \| \d+ passed|\d+ passed, \d+ failed$)/m.test(output);

@@ -13,8 +13,8 @@ export interface Step {
 }
 
 export interface Again {
-  /** Finds the parts that failed in what the step printed, each in the first group. */
-  readonly failed: RegExp;
+  /** The parts that failed, by what the step printed. */
+  failed(output: string): readonly string[];
   argv(parts: readonly string[]): readonly string[];
 }
 
@@ -38,7 +38,10 @@ export function wholeRun(files: readonly string[], all: boolean): readonly (read
     count: "last line",
     limitSeconds: 40 * 60,
     needs: "build",
-    again: { failed: /^(\w+) +(?:fail|timeout) /gm, argv: (suites) => ["tools/compat", ...suites] },
+    again: {
+      failed: (output) => firstGroups(output, /^(\w+) +(?:fail|timeout) /gm),
+      argv: (suites) => ["tools/compat", ...suites],
+    },
   };
   const machines: Step = {
     name: "VMs",
@@ -48,7 +51,7 @@ export function wholeRun(files: readonly string[], all: boolean): readonly (read
     limitSeconds: 12 * 60,
     needs: "types",
     again: {
-      failed: /=> \.\/tests\/vm\/(\w+)_test\.ts:/g,
+      failed: (output) => firstGroups(output, /^[\w-]+: (\w+)_test\.ts, [1-9]\d* failed/gm),
       argv: (files) => ["tools/test", "vm", ...files],
     },
   };
@@ -116,7 +119,22 @@ function clientLanes(files: readonly string[]): readonly (readonly string[])[] {
   return [clients.filter(isTwin), clients.filter((path) => !isTwin(path))];
 }
 
-const FAILED_FILE = /=> \.\/(\S+_test\.ts):\d+/g;
+function firstGroups(text: string, pattern: RegExp): readonly string[] {
+  return [...text.matchAll(pattern)].map(([, group = ""]) => group);
+}
+
+/** Files of which deno test says that a test, or all of the file, failed: suites of tests stand elsewhere. */
+function failedFiles(output: string): readonly string[] {
+  const failed: string[] = [];
+  let file = "";
+  for (const line of output.split("\n")) {
+    file = /^running \d+ tests? from \.\/(\S+)$/.exec(line)?.[1] ?? file;
+    const place = /=> \.\/(\S+_test\.ts):\d+/.exec(line)?.[1];
+    if (place !== undefined) failed.push(place);
+    else if (file !== "" && /^(?:.* \.\.\. |Uncaught error .*)FAILED/.test(line)) failed.push(file);
+  }
+  return failed;
+}
 
 function unitTests(paths: readonly string[]): Step {
   const argv = (files: readonly string[]) => [
@@ -130,7 +148,7 @@ function unitTests(paths: readonly string[]): Step {
     argv: argv(paths),
     count: "deno test",
     limitSeconds: 300,
-    again: { failed: FAILED_FILE, argv },
+    again: { failed: failedFiles, argv },
   };
 }
 
@@ -154,7 +172,7 @@ function kernelTests(
     count: "deno test",
     limitSeconds,
     needs: "build",
-    again: { failed: FAILED_FILE, argv },
+    again: { failed: failedFiles, argv },
   };
 }
 
