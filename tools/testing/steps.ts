@@ -105,7 +105,7 @@ function kernelLanes(files: readonly string[], all: boolean): readonly (readonly
   const kernel = files.filter((path) =>
     path.startsWith("tests/kernel/") && (all || !isThorough(path))
   );
-  const bounds = ["", "e", "r", "~"].map((letter) => `tests/kernel/${letter}`);
+  const bounds = ["", "device_nic", "p", "~"].map((start) => `tests/kernel/${start}`);
   return bounds.slice(1).map((end, index) => {
     const start = bounds[index] ?? "";
     return kernel.filter((path) => path >= start && path < end);
