@@ -24,5 +24,5 @@ Deno.test("dir (overlay): a view of what ran is gone after a crash", async () =>
 for (const clone of ["overlay", "copy"] as const) {
   storageSuite(`dir (${clone})`, () => openDir(clone));
   fullDiskSuite(`dir (${clone})`, () => openSmallDir(clone));
-  quotaSuite(`dir (${clone})`, () => openDir(clone), { takesLess: false });
+  quotaSuite(`dir (${clone})`, () => openDir(clone));
 }

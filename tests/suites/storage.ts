@@ -30,6 +30,8 @@ export interface Place extends AsyncDisposable {
   readonly driver: StorageDriver;
   /** The least size of a volume, where it is more than usual. */
   readonly sizeBytes?: number;
+  /** A size below what a volume holds is taken: then it can't grow. Else it is refused. */
+  readonly takesLess?: true;
   /** Names of volumes and snapshots that the driver has no others of. */
   readonly legalName?: RegExp;
   /** How many volumes are made at once where each is slow; 100 else. */
@@ -237,7 +239,7 @@ for (const [what, make] of [["container", container], ["custom volume", custom]]
 
   define(
     `a size of a ${what} is enforced, raised and shown, or refused with the reason`,
-    async ({ driver, settle, sizeBytes: size = SIZE }) => {
+    async ({ driver, settle, takesLess, sizeBytes: size = SIZE }) => {
       if (!driver.can.quota) {
         await refused("bad_request", driver.create(make("a"), { sizeBytes: size }));
         assert.deepEqual(await driver.list(make("a").kind), []);
@@ -257,7 +259,12 @@ for (const [what, make] of [["container", container], ["custom volume", custom]]
       const { usedBytes, totalBytes } = await driver.usage(volume);
       assert.equal(totalBytes, 2 * size);
       assert.ok(usedBytes > size, `${usedBytes} bytes used`);
-      await refused("bad_request", driver.resize(volume, size));
+      if (takesLess !== true) {
+        return await refused("bad_request", driver.resize(volume, size));
+      }
+      await driver.resize(volume, size);
+      assert.equal((await driver.usage(volume)).totalBytes, size);
+      await assert.rejects(fill(`${await inside(driver, volume)}/more`, MIB), /os error 122/);
     },
   );
 }

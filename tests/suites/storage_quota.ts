@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { StorageDriver } from "#daemon/storage/driver.ts";
 import type { Volume } from "#daemon/storage/volume.ts";
-import type { OpenPlace } from "./storage.ts";
+import type { OpenPlace, Place } from "./storage.ts";
 import {
   container,
   custom,
@@ -24,31 +24,30 @@ const inside = async (driver: StorageDriver, volume: Volume) =>
 const sizeOf = async (driver: StorageDriver, volume: Volume) =>
   (await driver.usage(volume)).totalBytes;
 
+async function tooSmall(
+  { driver: pool, takesLess }: Place,
+  volume: Volume,
+  sizeBytes: number,
+): Promise<void> {
+  if (takesLess !== true) return await refused("bad_request", pool.resize(volume, sizeBytes));
+  const before = await sizeOf(pool, volume);
+  await pool.resize(volume, sizeBytes);
+  assert.equal(await sizeOf(pool, volume), sizeBytes);
+  await assert.rejects(fill(`${await inside(pool, volume)}/more`, MIB), FULL);
+  await pool.snapshot(volume, "full");
+  await pool.restore(volume, "full");
+  assert.equal(await sizeOf(pool, volume), sizeBytes);
+  await pool.removeSnapshot(volume, "full");
+  await pool.resize(volume, before);
+  await Deno.remove(`${await inside(pool, volume)}/more`);
+}
+
 /**
  * Register the cases for one driver.
  *
  * @param open A pool with room for some 400 MiB.
- * @param options.takesLess A size below what a volume holds is taken: then it can't grow. Else refused.
  */
-export function quotaSuite(
-  driver: string,
-  open: OpenPlace,
-  { takesLess }: { readonly takesLess: boolean },
-): void {
-  const tooSmall = async (pool: StorageDriver, volume: Volume, sizeBytes: number) => {
-    if (!takesLess) return await refused("bad_request", pool.resize(volume, sizeBytes));
-    const before = await sizeOf(pool, volume);
-    await pool.resize(volume, sizeBytes);
-    assert.equal(await sizeOf(pool, volume), sizeBytes);
-    await assert.rejects(fill(`${await inside(pool, volume)}/more`, MIB), FULL);
-    await pool.snapshot(volume, "full");
-    await pool.restore(volume, "full");
-    assert.equal(await sizeOf(pool, volume), sizeBytes);
-    await pool.removeSnapshot(volume, "full");
-    await pool.resize(volume, before);
-    await Deno.remove(`${await inside(pool, volume)}/more`);
-  };
-
+export function quotaSuite(driver: string, open: OpenPlace): void {
   for (const [what, make] of [["container", container], ["custom volume", custom]] as const) {
     Deno.test(`${driver}: the limit of a ${what} survives snapshots, restores and renames`, async () => {
       await using place = await open();
@@ -91,12 +90,12 @@ export function quotaSuite(
 
       assert.equal(await sizeOf(pool, make("free")), 0);
       await fill(`${await inside(pool, make("free"))}/big`, 40 * MIB);
-      await tooSmall(pool, make("free"), SIZE);
+      await tooSmall(place, make("free"), SIZE);
       await pool.restore(make("free"), "s");
       assert.equal(await sizeOf(pool, make("sized")), 2 * SIZE);
       assert.equal(await read(await inside(pool, make("sized")), "value"), "1");
       await assert.rejects(fill(`${await inside(pool, make("sized"))}/big`, 72 * MIB), FULL);
-      await tooSmall(pool, make("sized"), SIZE);
+      await tooSmall(place, make("sized"), SIZE);
       await Deno.remove(`${await inside(pool, make("sized"))}/big`);
       await pool.resize(make("sized"), SIZE);
       assert.equal(await read(await inside(pool, make("sized")), "value"), "1");

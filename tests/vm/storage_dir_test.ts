@@ -12,10 +12,10 @@ if (isMet("project quotas")) {
     const open = async () => {
       const place = await openPoolPlace(dirPool, { "dir.clone": clone });
       assert.ok(place.driver.can.quota);
-      return { ...place, manyVolumes: 8 };
+      return { ...place, manyVolumes: 8, takesLess: true as const };
     };
     storageSuite(`dir (project quota, dir.clone=${clone})`, open);
-    quotaSuite(`dir (project quota, dir.clone=${clone})`, open, { takesLess: true });
+    quotaSuite(`dir (project quota, dir.clone=${clone})`, open);
     crashSuite(`dir (project quota, dir.clone=${clone})`, open, {
       isSized: true,
       stride: 10,

@@ -57,7 +57,11 @@ export class ProjectQuotas {
     if (before.id === 0 && sizeBytes === 0) return;
     const { ino } = await Deno.lstat(directory);
     const id = before.id === 0 ? Number(BigInt(ino ?? 1) % BigInt(IDS)) + 1 : before.id;
-    if (before.id === 0) await this.#run("set", directory, `${id}`, "0");
+    if (before.id === 0) {
+      // Another directory may have had this inode, and left its limit behind.
+      await this.#run("limit", directory, `${id}`, "0");
+      await this.#run("set", directory, `${id}`, "0");
+    }
     if (mustFit) requireRoom((await this.show(directory)).usedBytes, sizeBytes);
     await this.#run("limit", directory, `${id}`, `${sizeBytes}`);
   }
