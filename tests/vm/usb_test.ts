@@ -60,6 +60,16 @@ async function nodes(folder: string, start = ""): Promise<string[]> {
 
 const usbNodes = () => nodes("/dev/bus/usb");
 
+/** All of the host. */
+function hostNodes(): string[] {
+  const root = "/dev/bus/usb";
+  return [...Deno.readDirSync(root)]
+    .flatMap((bus) =>
+      [...Deno.readDirSync(`${root}/${bus.name}`)].map(({ name }) => `${root}/${bus.name}/${name}`)
+    )
+    .toSorted();
+}
+
 /** The node of what is plugged in, on the host. */
 function nodeOf(name: Hardware): string | undefined {
   const root = "/sys/bus/usb/devices";
@@ -125,6 +135,8 @@ async function testFollowed(): Promise<void> {
   assert.equal(await inside("stat", "-c", "%u %g %a", second), "1000 5 640\n");
   await assertReadable(second, "stick");
 
+  await api.do("PATCH", AT, { devices: { usb: { type: "usb" } } });
+  assert.deepEqual((await usbNodes()).toSorted(), hostNodes(), "all, with the hubs, as in LXD");
   await api.do("PATCH", AT, { devices: { usb: { type: "usb", vendorid: "0627" } } });
   assert.deepEqual(await usbNodes(), [other], "another filter, at once");
   await api.do("PATCH", AT, { devices: { usb: { type: "usb", vendorid: "0627", productid: "9" } } })
