@@ -22,7 +22,7 @@ export async function readBody(request: IncomingMessage, bytesMax: number): Prom
   return Buffer.concat(chunks).toString("utf8");
 }
 
-/** The JSON body; an empty one is undefined. @throws {Fault} bad_request */
+/** The JSON body. @throws {Fault} bad_request if it is empty or no JSON */
 export async function readJson(request: IncomingMessage): Promise<unknown> {
   const text = await readBody(request, LIMITS.jsonBodyBytes);
   if (text.trim() === "") {

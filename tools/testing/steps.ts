@@ -1,4 +1,5 @@
 /** What tools/test runs, in this order, each with its time limit. */
+import { failedFiles, failedSuites, failedVms } from "./failed_parts.ts";
 
 export interface Step {
   readonly name: string;
@@ -39,7 +40,7 @@ export function wholeRun(files: readonly string[], all: boolean): readonly (read
     limitSeconds: 40 * 60,
     needs: "build",
     again: {
-      failed: (output) => firstGroups(output, /^(\w+) +(?:fail|timeout) /gm),
+      failed: failedSuites,
       argv: (suites) => ["tools/compat", ...suites],
     },
   };
@@ -51,7 +52,7 @@ export function wholeRun(files: readonly string[], all: boolean): readonly (read
     limitSeconds: 12 * 60,
     needs: "types",
     again: {
-      failed: (output) => firstGroups(output, /^[\w-]+: (\w+)_test\.ts, [1-9]\d* failed/gm),
+      failed: failedVms,
       argv: (files) => ["tools/test", "vm", ...files],
     },
   };
@@ -117,23 +118,6 @@ function clientLanes(files: readonly string[]): readonly (readonly string[])[] {
   const clients = files.filter((path) => path.startsWith("tests/compat/"));
   const isTwin = (path: string) => path.startsWith("tests/compat/twins/");
   return [clients.filter(isTwin), clients.filter((path) => !isTwin(path))];
-}
-
-function firstGroups(text: string, pattern: RegExp): readonly string[] {
-  return [...text.matchAll(pattern)].map(([, group = ""]) => group);
-}
-
-/** Files of which deno test says that a test, or all of the file, failed: suites of tests stand elsewhere. */
-function failedFiles(output: string): readonly string[] {
-  const failed: string[] = [];
-  let file = "";
-  for (const line of output.split("\n")) {
-    file = /^running \d+ tests? from \.\/(\S+)$/.exec(line)?.[1] ?? file;
-    const place = /=> \.\/(\S+_test\.ts):\d+/.exec(line)?.[1];
-    if (place !== undefined) failed.push(place);
-    else if (file !== "" && /^(?:.* \.\.\. |Uncaught error .*)FAILED/.test(line)) failed.push(file);
-  }
-  return failed;
 }
 
 function unitTests(paths: readonly string[]): Step {
